@@ -1,0 +1,1 @@
+"""Training of RPR-Loc models (coarse and fine Pnet) from unannotated CTs."""

@@ -1,0 +1,54 @@
+"""From trained weights to a model folder: TorchScript files with the card embedded, and ``model.json``."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from rprloc.card import StageCard
+from rprloc.errors import OutputError
+from rprloc.models import file_sha256
+from rprloc.pnet import fold_batch_norm
+
+from .config import StageConfig
+
+
+def export_stage(net: nn.Module, stage: StageConfig, folder: Path, facts: dict[str, Any]) -> StageCard:
+    """Fold the BatchNorm, script, and write ``<stage>.pt`` atomically; returns its card.
+
+    Args:
+        net: a trained ``Pnet`` (left unchanged).
+        facts: what the card tells of the training; embedded in the file too, as ``card.json``.
+
+    Raises OutputError if the file cannot be written.
+    """
+    folded = fold_batch_norm(copy.deepcopy(net).cpu().eval())
+    script = torch.jit.script(folded)
+    name = f"{stage.name}.pt"
+    path, temporary = folder / name, folder / f"{stage.name}.tmp"
+    card = StageCard(name, "0" * 64, stage.spacing, stage.range_mm, stage.net, facts)
+    embedded = {k: v for k, v in card.to_json().items() if k != "sha256"}
+    try:
+        script.save(str(temporary), _extra_files={"card.json": json.dumps(embedded)})
+        os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(f"{path}: the model could not be written ({error})") from error
+    return StageCard(name, file_sha256(path), stage.spacing, stage.range_mm, stage.net, facts)
+
+
+def write_json(path: Path, content: dict[str, Any]) -> Path:
+    """Write a JSON object atomically; raises OutputError if that fails."""
+    temporary = path.with_suffix(".tmp")
+    try:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        raise OutputError(f"{path}: could not be written ({error})") from error
+    return path
