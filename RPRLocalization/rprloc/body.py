@@ -20,29 +20,62 @@ _SLAB = 0.03
 def body_mask(hu: npt.NDArray[np.floating[Any]], spacing_zyx: tuple[float, float, float]) -> BoolArray:
     """Return the body, bool (z, y, x), in ``hu`` (z, y, x) with axes along +S, +P, +L and voxels in mm.
 
-    Tissue is what is denser than -350 HU. An opening cuts it loose from sheets and light contacts; the largest
-    piece is the body, with pieces as large as half of it, and large ones in slices that have no body yet (missing
-    slices). From there it grows back up to 20 mm inside the tissue (ears, nose, chest wall), is filled slice by
-    slice (lungs and airways that reach the ends of the scan) and gets a rim of one voxel for the partial volume of
-    the skin. All False if there is no tissue. Made for voxels of 3 to 5 mm.
+    Tissue is what is denser than -350 HU. An opening cuts it loose from sheets and light contacts; the
+    largest piece is the body, with pieces as large as half of it, and large ones in slices that have no body
+    yet (missing slices). From there it grows back up to 20 mm inside the tissue (ears, nose, chest wall), is
+    filled slice by slice (lungs and airways that reach the ends of the scan) and gets a rim of one voxel for
+    the partial volume of the skin. All False if there is no tissue. Made for voxels of 3 to 5 mm.
     """
     tissue = np.ascontiguousarray(hu > TISSUE_HU)
     if not tissue.any():
         return tissue
-    radius = [max(1, round(_OPENING_MM / spacing)) for spacing in spacing_zyx]
-    opened = _opened(tissue, radius)
+    opened = _opened(tissue, max(1, round(_OPENING_MM / min(spacing_zyx))))
     core = _main_pieces(opened if opened.any() else tissue)
     body = _filled(_regrown(core, tissue, max(1, round(_REACH_MM / max(spacing_zyx)))))
-    rim = _array(sitk.BinaryDilate(_image(body), [1, 1, 1], sitk.sitkBox))
+    rim = _widened(_widened(_widened(body, 0), 1), 2)
     return body | (rim & ~tissue)
 
 
-def _opened(mask: BoolArray, radius: list[int]) -> BoolArray:
-    """Open by a ball; the end slices go on beyond the scan, so that a cut body stays thick there."""
-    depth = radius[0]
-    longer = np.pad(mask, ((depth, depth), (0, 0), (0, 0)), mode="edge")
-    opened = _array(sitk.BinaryMorphologicalOpening(_image(longer), radius[::-1], sitk.sitkBall))
-    return opened[depth:-depth]
+def _opened(mask: BoolArray, steps: int) -> BoolArray:
+    """Open by ``steps`` rounds of the ball of 19 voxels.
+
+    The end slices go on beyond the scan, so that a cut body stays thick there; the sides of the scan do not.
+    """
+    opened = mask
+    for _ in range(steps):
+        z, y = _narrowed(opened, 0), _narrowed(opened, 1)
+        opened = _narrowed(z, 1) & _narrowed(z, 2) & _narrowed(y, 2)
+    for _ in range(steps):
+        z, y = _widened(opened, 0), _widened(opened, 1)
+        opened = _widened(z, 1) | _widened(z, 2) | _widened(y, 2)
+    return opened
+
+
+def _narrowed(mask: BoolArray, axis: int) -> BoolArray:
+    """Keep voxels whose two neighbours along ``axis`` are set (beyond the scan: set along z, else not)."""
+    result: BoolArray = mask.copy()
+    after, before = _ends(axis)
+    result[after] &= mask[before]
+    result[before] &= mask[after]
+    if axis > 0:
+        edge = np.moveaxis(result, axis, 0)
+        edge[0] = edge[-1] = False
+    return result
+
+
+def _widened(mask: BoolArray, axis: int) -> BoolArray:
+    """Add the two neighbours along ``axis`` of every voxel."""
+    result: BoolArray = mask.copy()
+    after, before = _ends(axis)
+    result[after] |= mask[before]
+    result[before] |= mask[after]
+    return result
+
+
+def _ends(axis: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Return the indices that leave out the first, and the last, layer along ``axis``."""
+    every = (slice(None),) * axis
+    return (*every, slice(1, None)), (*every, slice(None, -1))
 
 
 def _main_pieces(mask: BoolArray) -> BoolArray:
@@ -57,7 +90,7 @@ def _main_pieces(mask: BoolArray) -> BoolArray:
     volumes[0] = 0
     order = np.argsort(-volumes, kind="stable")
     largest = int(order[0])
-    kept = labels == largest
+    kept: BoolArray = np.asarray(labels == largest)
     covered, sides = per_slice[largest] > 0, _in_plane(kept)
     for label in order[1:]:
         share = volumes[label] / volumes[largest]
@@ -82,15 +115,9 @@ def _centred_in(piece: BoolArray, sides: tuple[int, int, int, int]) -> bool:
 
 def _regrown(core: BoolArray, tissue: BoolArray, steps: int) -> BoolArray:
     """Dilate ``core`` by ``steps`` face neighbours without leaving ``tissue``."""
-    grown = core.copy()
+    grown = core
     for _ in range(steps):
-        before = grown.copy()
-        for axis in range(3):
-            low, high = [slice(None)] * 3, [slice(None)] * 3
-            low[axis], high[axis] = slice(None, -1), slice(1, None)
-            grown[tuple(low)] |= before[tuple(high)]
-            grown[tuple(high)] |= before[tuple(low)]
-        grown &= tissue
+        grown = (_widened(grown, 0) | _widened(grown, 1) | _widened(grown, 2)) & tissue
     return grown
 
 
@@ -102,7 +129,7 @@ def _filled(mask: BoolArray) -> BoolArray:
 
 
 def _image(mask: BoolArray) -> sitk.Image:
-    return sitk.GetImageFromArray(np.ascontiguousarray(mask).view(np.uint8))
+    return sitk.GetImageFromArray(mask.view(np.uint8))
 
 
 def _array(image: sitk.Image) -> BoolArray:

@@ -70,7 +70,7 @@ def read_raw(path: Path, *, layers: bool = False) -> RawImage:
         raise InputError(f"{path}: {_reason(error)}") from error
 
 
-def geometry_of(image: sitk.Image | sitk.ImageFileReader, name: str) -> Geometry:
+def geometry_of(image: Any, name: str) -> Geometry:
     """Return the lattice of a 3D SimpleITK image (or of a reader that has read the header).
 
     Raises InputError (beginning with ``name``) if it is not 3D, or its lattice is not usable.

@@ -1,4 +1,4 @@
-"""Voxels of NIfTI files, read strictly: ITK silently fills truncated files with zeros and turns NaN into 0."""
+"""Voxels of NIfTI files, read strictly: ITK silently fills truncated files with 0 and turns NaN into 0."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def output_errors(path: Path) -> Iterator[None]:
 
 
 def safe_name(name: str, taken: set[str] | None = None) -> str:
-    """A file name, without folders, for any text: usable on Linux, macOS and Windows, never empty, ``.`` or ``..``.
+    """A file name without folders for any text: valid on Linux, macOS and Windows, never empty or ``..``.
 
     taken: names in use (lower case); the answer differs from them, ignoring case, and is added to them.
     """

@@ -1,8 +1,8 @@
 """A picture of the results: boxes and landmarks on an axial, a coronal and a sagittal slice of the CT (PNG).
 
-Radiological convention: the patient's right is on the left of the image; anterior is up in the axial slice and left in
-the sagittal one. All three slices have the same scale, and neighbours share an axis. Needs matplotlib, which is loaded
-on the first call only.
+Radiological convention: the patient's right is on the left of the image; anterior is up in the axial slice
+and left in the sagittal one. All three slices have the same scale, and neighbours share an axis. Needs
+matplotlib, which is loaded on the first call only.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from .errors import OutputError
 from .outputs import atomic_write_bytes
 from .results import Result
+from .slices import AXIAL, CORONAL, SAGITTAL, Plane, cut_slice
 from .volume import Volume
 
 if TYPE_CHECKING:
@@ -45,28 +45,6 @@ Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class _Plane:
-    """A slice: across the LPS axis ``normal``; image x along axis ``right``, image y along ``up`` or against it."""
-
-    title: str
-    normal: int
-    right: int
-    up: int
-    flipped: bool
-    letters: str
-
-    def extent(self, lower: Float, upper: Float) -> tuple[float, float, float, float]:
-        """Left, right, bottom and top edge of the image in mm."""
-        bottom, top = (upper, lower) if self.flipped else (lower, upper)
-        return float(lower[self.right]), float(upper[self.right]), float(bottom[self.up]), float(top[self.up])
-
-
-_AXIAL = _Plane("Axial", normal=2, right=0, up=1, flipped=True, letters="RLPA")
-_CORONAL = _Plane("Coronal", normal=1, right=0, up=2, flipped=False, letters="RLIS")
-_SAGITTAL = _Plane("Sagittal", normal=0, right=1, up=2, flipped=False, letters="APIS")
-
-
-@dataclass(frozen=True)
 class _Shape:
     """A found target as it is drawn: a box in LPS mm (5 mm wide for a landmark) with its colour."""
 
@@ -80,7 +58,7 @@ class _Shape:
 
 @dataclass(frozen=True)
 class _Scene:
-    """What all three slices share: the shapes, the part of the patient shown, and where the slices lie (LPS mm)."""
+    """What all slices share: the shapes, the part of the patient shown, and where the slices lie (LPS mm)."""
 
     shapes: list[_Shape]
     lower: Float
@@ -93,8 +71,8 @@ def save_picture(
 ) -> None:
     """Save a PNG of the results of ONE query over slices of its CT through the middle of the targets.
 
-    Solid boxes are cut by the slice; dotted ones lie before or behind it; dashed ones are of low confidence. Targets
-    that were not found are named in the legend. ``synthetic`` marks the picture as not being of a patient.
+    Solid boxes are cut by the slice; dotted ones lie before or behind it; dashed ones are of low confidence.
+    Targets that were not found are named in the legend. ``synthetic`` marks the picture as not of a patient.
     Raises OutputError if it cannot be written, or if matplotlib is missing.
     """
     try:
@@ -165,46 +143,18 @@ def _slice_position(shapes: Sequence[_Shape], axis: int, lower: Float, upper: Fl
     return float(at[int(np.argmax(score)), 0])
 
 
-def _slice(volume: Volume, plane: _Plane, position: float, lower: Float, upper: Float) -> NDArray[np.float32]:
-    """HU on the plane, rows top to bottom and columns left to right as drawn; air outside the volume."""
-    step = max(0.5, float((upper - lower).max()) / 900.0)
-    size, spacing = [1, 1, 1], [step, step, step]
-    origin = lower + step / 2
-    origin[plane.normal] = position
-    for axis in (plane.right, plane.up):
-        size[axis] = max(2, round(float(upper[axis] - lower[axis]) / step))
-        spacing[axis] = float(upper[axis] - lower[axis]) / size[axis]
-    image = sitk.GetImageFromArray(np.ascontiguousarray(volume.array))
-    image.SetSpacing([float(n) for n in volume.geometry.spacing])
-    image.SetOrigin([float(n) for n in volume.geometry.origin])
-    image.SetDirection([float(n) for n in np.asarray(volume.geometry.direction).ravel()])
-    cut = sitk.Resample(
-        image,
-        size,
-        sitk.Transform(),
-        sitk.sitkLinear,
-        origin.tolist(),
-        spacing,
-        np.eye(3).ravel().tolist(),
-        -1024.0,
-        sitk.sitkFloat32,
-    )
-    pixels = np.squeeze(sitk.GetArrayFromImage(cut), axis=2 - plane.normal)
-    return np.asarray(pixels if plane.flipped else pixels[::-1], dtype=np.float32)
-
-
 def _draw_slices(figure: Figure, volume: Volume, scene: _Scene) -> tuple[float, float]:
-    """Axial above coronal (same left-right axis), sagittal beside coronal (same height); gives the free corner."""
+    """Axial above coronal (same width), sagittal beside coronal (same height); gives the corner left free."""
     across, deep, high = (float(n) for n in scene.upper - scene.lower)
     left, below = across / (across + deep), _top(figure) * high / (deep + high)
     places = {
-        _AXIAL: (0.0, below, left, _top(figure) - below),
-        _CORONAL: (0.0, 0.0, left, below),
-        _SAGITTAL: (left, 0.0, 1.0 - left, below),
+        AXIAL: (0.0, below, left, _top(figure) - below),
+        CORONAL: (0.0, 0.0, left, below),
+        SAGITTAL: (left, 0.0, 1.0 - left, below),
     }
     for plane, (x, y, width, height) in places.items():
         axes = figure.add_axes((x + 0.002, y + 0.002, width - 0.004, height - 0.004))
-        pixels = _slice(volume, plane, scene.middle[plane.normal], scene.lower, scene.upper)
+        pixels = cut_slice(volume, plane, scene.middle[plane.normal], scene.lower, scene.upper)
         _draw_plane(axes, plane, pixels, scene)
     return left, below
 
@@ -232,7 +182,7 @@ def _heading(figure: Figure, title: str, synthetic: bool) -> None:
 
 def _draw_plane(
     axes: Axes,
-    plane: _Plane,
+    plane: Plane,
     pixels: NDArray[np.float32],
     scene: _Scene,
 ) -> None:
@@ -260,7 +210,7 @@ def _draw_plane(
     _annotate(axes, plane, scene.middle, extent)
 
 
-def _draw_shape(axes: Axes, plane: _Plane, shape: _Shape, cut: bool) -> None:
+def _draw_shape(axes: Axes, plane: Plane, shape: _Shape, cut: bool) -> None:
     from matplotlib.patches import Rectangle
 
     corner = (float(shape.lower[plane.right]), float(shape.lower[plane.up]))
@@ -286,7 +236,7 @@ def _draw_shape(axes: Axes, plane: _Plane, shape: _Shape, cut: bool) -> None:
     )
 
 
-def _label_shapes(axes: Axes, plane: _Plane, shapes: Sequence[_Shape]) -> None:
+def _label_shapes(axes: Axes, plane: Plane, shapes: Sequence[_Shape]) -> None:
     """Write each name beside its box, where it hides neither another name nor, if possible, a box."""
     scale = _mm_per_point(axes)
     used = [_rectangle(plane, shape) for shape in shapes]
@@ -310,7 +260,7 @@ def _label_shapes(axes: Axes, plane: _Plane, shapes: Sequence[_Shape]) -> None:
         )
 
 
-def _rectangle(plane: _Plane, shape: _Shape) -> Float:
+def _rectangle(plane: Plane, shape: _Shape) -> Float:
     """Lower and upper corner (2, 2) of a shape on the plane, mm."""
     axes = [plane.right, plane.up]
     return np.array([shape.lower[axes], shape.upper[axes]])
@@ -319,7 +269,7 @@ def _rectangle(plane: _Plane, shape: _Shape) -> Float:
 def _free_spot(
     box: Float, size: Float, gap: float, view: Float, texts: Sequence[Float], boxes: Sequence[Float]
 ) -> Float:
-    """Lower corner for a text of ``size`` near ``box`` with the least overlap of texts, then of boxes (all mm)."""
+    """Lower corner for a text of ``size`` by ``box`` that covers least of other texts, then of boxes (mm)."""
     (x0, y0), (x1, y1) = box
     columns, rows = (x0, (x0 + x1 - size[0]) / 2, x1 - size[0]), (y0, (y0 + y1 - size[1]) / 2, y1 - size[1])
     spots = [(x, y) for y in (y0 - gap - size[1], y1 + gap) for x in columns]
@@ -343,13 +293,13 @@ def _overlap(a: Float, b: Float) -> float:
 
 def _mm_per_point(axes: Axes) -> float:
     """Millimetres of the patient per typographic point (1/72 inch) of the picture."""
-    figure = axes.get_figure()
-    inches = axes.get_position().width * (figure.get_figwidth() if figure is not None else 1.0)  # type: ignore[union-attr]
+    figure: Any = axes.get_figure()
+    inches = axes.get_position().width * figure.get_figwidth()
     left, right = axes.get_xlim()
     return abs(right - left) / (72.0 * float(inches))
 
 
-def _annotate(axes: Axes, plane: _Plane, middle: Sequence[float], extent: Sequence[float]) -> None:
+def _annotate(axes: Axes, plane: Plane, middle: Sequence[float], extent: Sequence[float]) -> None:
     """Name and place of the slice, side letters, ticks where the other two slices lie, and a 50 mm bar."""
     places = [(0.022, 0.5, "left", "center"), (0.978, 0.5, "right", "center")]
     places += [(0.5, 0.022, "center", "bottom"), (0.5, 0.978, "center", "top")]
@@ -364,7 +314,7 @@ def _annotate(axes: Axes, plane: _Plane, middle: Sequence[float], extent: Sequen
         x, y = middle[plane.right], middle[plane.up]
         axes.plot([x, x], [extent[2] + start * height, extent[2] + stop * height], **tick)
         axes.plot([extent[0] + start * width, extent[0] + stop * width], [y, y], **tick)
-    if plane is _AXIAL and width > 80.0:
+    if plane is AXIAL and width > 80.0:
         x, y = extent[0] + 0.03 * width, extent[2] + 0.04 * height
         axes.plot([x, x + 50.0], [y, y], color="white", linewidth=2.0, solid_capstyle="butt")
         _put(

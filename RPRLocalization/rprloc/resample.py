@@ -79,22 +79,22 @@ def _as_image(volume: Volume) -> sitk.Image:
 
 
 def _shrunk(image: sitk.Image, geometry: Geometry, spacing: float) -> sitk.Image:
-    """Average over floor(spacing / voxel) voxels per axis.
+    """Average over floor(spacing / voxel) voxels per axis, and repeat the outermost voxels once on every side.
 
     The bins begin at the end of each axis that lies towards right, front or feet, so that they do not depend on
-    the stored sign; voxels too few for a bin at the other end are left off (the resampler extends the last bin).
+    the stored sign; voxels too few for a bin are left off at the other end.
     """
     factor = np.clip(np.floor(spacing / geometry.spacing + _SLACK).astype(int), 1, geometry.size)
-    if factor.max() == 1:
-        return image
-    weight = np.abs(geometry.direction)
-    main = np.argmax(weight > weight.max(axis=0) - _SLACK, axis=0)
-    backward = geometry.direction[main, np.arange(3)] < 0
-    start = np.where(backward, np.array(geometry.size) % factor, 0)
-    if start.any():
-        image = image[tuple(slice(int(n), None) for n in start)]
-    shrunk: sitk.Image = sitk.BinShrink(image, factor.tolist())
-    return shrunk
+    if factor.max() > 1:
+        weight = np.abs(geometry.direction)
+        main = np.argmax(weight > weight.max(axis=0) - _SLACK, axis=0)
+        backward = geometry.direction[main, np.arange(3)] < 0
+        start = np.where(backward, np.array(geometry.size) % factor, 0)
+        if start.any():
+            image = image[tuple(slice(int(n), None) for n in start)]
+        image = sitk.BinShrink(image, factor.tolist())
+    padded: sitk.Image = sitk.ZeroFluxNeumannPad(image, [1, 1, 1], [1, 1, 1])
+    return padded
 
 
 def _resampled(image: sitk.Image, geometry: Geometry, spacing: float) -> Grid:
@@ -112,7 +112,6 @@ def _resampled(image: sitk.Image, geometry: Geometry, spacing: float) -> Grid:
         np.eye(3).reshape(-1).tolist(),
         AIR_HU,
         sitk.sitkFloat32,
-        True,
     )
     grid = Grid(sitk.GetArrayFromImage(resampled), origin, spacing)
     weight = np.abs(geometry.direction)
@@ -128,8 +127,8 @@ def _outside(grid: Grid, geometry: Geometry) -> npt.NDArray[np.bool_]:
     z, y, x = np.ogrid[tuple(slice(n) for n in grid.hu.shape)]
     outside = np.zeros(grid.hu.shape, dtype=bool)
     for axis in range(3):
-        across, down, up = (steps[axis] * grid.spacing).astype(np.float32)
-        index = np.float32(first[axis]) + across * x + (down * y + up * z)
+        across, down, up = steps[axis] * grid.spacing
+        index = (first[axis] + across * x) + (down * y + up * z)
         outside |= (index < -0.5 - _SLACK) | (index > geometry.size[axis] - 0.5 + _SLACK)
     return outside
 

@@ -17,25 +17,24 @@ from numpy.typing import NDArray
 
 from .errors import InputError
 from .geometry import Box, Frame, Geometry, Points
-from .markups import BoxMark, PointMark, clean_name, read_markups, unique
 from .labelmap import LabelMap, read_label_map
+from .markups import BoxMark, PointMark, clean_name, read_markups, unique
+from .maskpoints import face_centres, spread_over, walls_and_extremes
 
 INSIDE_POINTS = 200
-_CANDIDATES = 20_000
 _ROI_LATTICE = 5
 
 Kind = Literal["landmark", "box"]
 Source = Literal["mask", "roi", "fiducial"]
-Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Target:
     """A landmark or organ box on a reference (LPS, mm).
 
-    points: (1, 3) for a landmark; (6, 3) for a box: Xmin, Ymin, Zmin, Xmax, Ymax, Zmax along the LPS axes. Each
-        lies on its wall of ``box``; its other two coordinates are the median of the mask voxels that touch the
-        wall, or the centre of the face where only a box was drawn.
+    points: (1, 3) for a landmark; (6, 3) for a box: Xmin, Ymin, Zmin, Xmax, Ymax, Zmax along the LPS axes.
+        Each lies on its wall of ``box``; its other two coordinates are the median of the mask voxels whose
+        centres are within half a voxel of the outermost one, or the centre of the face of a drawn box.
     box: outer voxel edges of the mask along the patient axes, or the drawn box; None for a landmark.
     inside: up to 200 well-spread points of the mask, surface included (for a drawn box: of the box).
     """
@@ -63,23 +62,18 @@ class Target:
 def target_from_mask(name: str, mask: NDArray[np.bool_], geometry: Geometry) -> Target:
     """Box target of a boolean mask (k, j, i) in the given geometry, of any orientation.
 
-    The box holds the voxels as physical boxes: along a patient axis a voxel reaches half its extent
-    ``sum_k |direction[axis, k]| * spacing[k] / 2`` beyond its centre. Raises InputError for an empty mask.
+    Raises InputError for an empty mask.
     """
-    ijk = np.argwhere(mask)[:, ::-1].astype(np.float64)
-    if len(ijk) == 0:
+    used = [np.flatnonzero(mask.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
+    if not len(used[0]):
         raise InputError(f"target {name!r} has no voxels: mark it on the reference first")
-    centres = geometry.index_to_lps(ijk).to(Frame.LPS).xyz
-    half = 0.5 * np.abs(np.asarray(geometry.direction)) @ np.asarray(geometry.spacing, dtype=np.float64)
-    box = Box(centres.min(axis=0) - half, centres.max(axis=0) + half, Frame.LPS)
-    return Target(
-        name=name,
-        kind="box",
-        points=Points(_extreme_points(centres, half, box), Frame.LPS),
-        box=box,
-        inside=Points(spread_points(centres, INSIDE_POINTS), Frame.LPS),
-        source="mask",
-    )
+    first = [int(indices[0]) for indices in used]
+    crop = mask[tuple(slice(low, int(indices[-1]) + 1) for low, indices in zip(first, used, strict=True))]
+    size = (crop.shape[2], crop.shape[1], crop.shape[0])
+    origin = geometry.index_to_lps([first[::-1]]).xyz[0]
+    cropped = Geometry(size, geometry.spacing, origin, geometry.direction)
+    box, points = walls_and_extremes(crop, cropped)
+    return Target(name, "box", points, box, spread_over(crop, cropped, INSIDE_POINTS), "mask")
 
 
 def target_from_box(name: str, box: Box) -> Target:
@@ -102,57 +96,15 @@ def target_from_point(name: str, point: Points) -> Target:
     return Target(name=name, kind="landmark", points=point, box=None, inside=None, source="fiducial")
 
 
-def face_centres(box: Box) -> Float:
-    """Centres of the six faces, (6, 3) in the frame of the box: Xmin, Ymin, Zmin, Xmax, Ymax, Zmax."""
-    faces = np.tile((box.lower + box.upper) / 2.0, (6, 1))
-    for axis in range(3):
-        faces[axis, axis] = box.lower[axis]
-        faces[axis + 3, axis] = box.upper[axis]
-    return faces
-
-
-def _extreme_points(centres: Float, half: Float, box: Box) -> Float:
-    """The six extreme points (6, 3) of voxels with these centres (n, 3) and half extents (3,), all LPS mm."""
-    points = face_centres(box)
-    for axis in range(3):
-        coordinate = centres[:, axis]
-        at_lower = coordinate <= coordinate.min() + half[axis]
-        at_upper = coordinate >= coordinate.max() - half[axis]
-        others = [other for other in range(3) if other != axis]
-        points[axis, others] = np.median(centres[at_lower][:, others], axis=0)
-        points[axis + 3, others] = np.median(centres[at_upper][:, others], axis=0)
-    return points
-
-
-def spread_points(xyz: Float, count: int) -> Float:
-    """At most ``count`` of the points (n, 3), far from each other: farthest-point order from the middle one.
-
-    The choice depends on the positions only, not on their order, so a mask stored in another axis order gives
-    the same points.
-    """
-    rounded = np.round(xyz + 0.000317, 3)
-    ordered = xyz[np.lexsort(rounded.T)]
-    if len(ordered) <= count:
-        return ordered
-    candidates = ordered[:: -(-len(ordered) // _CANDIDATES)]
-    first = np.square(candidates - ordered.mean(axis=0)).sum(axis=1)
-    chosen = [int(np.argmin(np.round(first, 5)))]
-    distance = np.full(len(candidates), np.inf)
-    while len(chosen) < count:
-        latest = np.square(candidates - candidates[chosen[-1]]).sum(axis=1)
-        distance = np.minimum(distance, np.round(latest, 5))
-        chosen.append(int(np.argmax(distance)))
-    return candidates[chosen]
-
-
 def targets_from_label_map(
     labels: LabelMap, ids: Mapping[str, int] | None = None, *, skip_absent: bool = False
 ) -> list[Target]:
     """Box targets of a label map, in the order of ``ids``.
 
     ids: name -> label value; without it the segment names of a .seg.nrrd, else every label as ``label_7``.
-    skip_absent: leave out labels of ``ids`` without voxels; otherwise they raise InputError naming the label and its
-    id. Empty segments that nobody asked for are left out with a warning. Raises InputError if nothing is left.
+    skip_absent: leave out labels of ``ids`` without voxels; otherwise they raise InputError naming the label
+    and its id. Empty segments that nobody asked for are left out with a warning. Raises InputError if
+    nothing is left.
     """
     targets = []
     for name, key, shown in _requested(labels, ids):
@@ -259,10 +211,10 @@ def check_inside(targets: Sequence[Target], geometry: Geometry) -> None:
             continue
         if target.kind == "box" and inside.any():
             raise InputError(
-                f"target {target.name!r} reaches beyond the reference CT: make its box smaller, or use a CT that "
-                "shows it whole"
+                f"target {target.name!r} reaches beyond the reference CT: make its box smaller, or use a CT "
+                "that shows it whole"
             )
         raise InputError(
-            f"target {target.name!r} lies outside the reference CT: check that both belong to the same patient "
-            "and coordinate system"
+            f"target {target.name!r} lies outside the reference CT: check that both belong to the same "
+            "patient and coordinate system"
         )

@@ -63,9 +63,9 @@ class Volume:
 
 
 def read_volume(path: str | Path) -> Volume:
-    """Read a CT from a file (.nii, .nii.gz, .nrrd, .nhdr, .mha, .mhd, ...) or from a folder of a DICOM series.
+    """Read a CT from a file (.nii, .nii.gz, .nrrd, .nhdr, .mha, .mhd, ...) or a folder with a DICOM series.
 
-    Raises InputError (one line) if it is missing, unreadable, truncated, not 3D, not scalar, or not a CT in HU.
+    Raises InputError (one line) if it is missing, unreadable, truncated, not 3D, not scalar, or no CT in HU.
     Warns (UserWarning) if a DICOM folder holds several series; the one with most slices is read.
     """
     raw = read_raw(Path(path))

@@ -120,7 +120,8 @@ def test_written_box_comes_back(tmp_path: Path, xyz: np.ndarray) -> None:
     box = Box(xyz.min(axis=0) - 1, xyz.max(axis=0) + 1)
     write_roi(tmp_path / "b.mrk.json", "Left parotid", box.to(Frame.RAS))
     (mark,) = read_markups(tmp_path / "b.mrk.json")
-    assert isinstance(mark, BoxMark) and mark.name == "Left parotid"
+    assert isinstance(mark, BoxMark)
+    assert mark.name == "Left parotid"
     np.testing.assert_allclose(mark.box.lower, box.lower, atol=1e-9)
     np.testing.assert_allclose(mark.box.upper, box.upper, atol=1e-9)
 
@@ -130,11 +131,17 @@ def test_written_file_has_what_slicer_reads(tmp_path: Path) -> None:
     content = json.loads((tmp_path / "b.mrk.json").read_text())
     (markup,) = content["markups"]
     assert content["@schema"].endswith("markups-schema-v1.0.3.json#")
-    assert markup["type"] == "ROI" and markup["roiType"] == "Box" and markup["coordinateSystem"] == "LPS"
-    assert markup["center"] == [1, 2, 3] and markup["size"] == [2, 4, 6] and markup["insideOut"] is False
+    assert markup["type"] == "ROI"
+    assert markup["roiType"] == "Box"
+    assert markup["coordinateSystem"] == "LPS"
+    assert markup["center"] == [1, 2, 3]
+    assert markup["size"] == [2, 4, 6]
+    assert markup["insideOut"] is False
     (point,) = markup["controlPoints"]
     keys = {"id", "label", "position", "orientation", "selected", "locked", "visibility", "positionStatus"}
-    assert keys <= set(point) and point["positionStatus"] == "defined" and point["position"] == [1, 2, 3]
+    assert keys <= set(point)
+    assert point["positionStatus"] == "defined"
+    assert point["position"] == [1, 2, 3]
 
 
 POINT = '{"type": "Fiducial", "controlPoints": [{"label": "A", "position": [1, 2, %s]}]}'
@@ -164,7 +171,8 @@ def test_bad_files_give_one_line(tmp_path: Path, text: str, message: str) -> Non
     path.write_text(text)
     with pytest.raises(InputError, match=message) as caught:
         read_markups(path)
-    assert str(caught.value).startswith(str(path)) and "\n" not in str(caught.value)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,8 @@ def fail_with(number: int) -> Any:
 
 def test_folder_is_made_with_its_parents(tmp_path: Path) -> None:
     folder = prepare_output_dir(tmp_path / "a" / "b")
-    assert folder.is_dir() and not list(folder.iterdir())
+    assert folder.is_dir()
+    assert not list(folder.iterdir())
     assert prepare_output_dir(folder) == folder
 
 
@@ -55,7 +56,8 @@ def test_read_only_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, numbe
     monkeypatch.setattr(Path, "touch", fail_with(number))
     with pytest.raises(OutputError, match="may not be written") as caught:
         prepare_output_dir(tmp_path)
-    assert str(tmp_path) in str(caught.value) and "\n" not in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_output_file_is_refused_unless_overwritten(tmp_path: Path) -> None:
@@ -150,7 +152,8 @@ def test_collisions_ignore_case() -> None:
 
 def test_long_names_stay_short_and_different() -> None:
     a, b = safe_names(["é" * 300 + "1", "é" * 300 + "2"])
-    assert a != b and max(len(name.encode()) for name in (a, b)) <= 124
+    assert a != b
+    assert max(len(name.encode()) for name in (a, b)) <= 124
 
 
 @given(st.lists(st.text(max_size=40), max_size=8))
@@ -160,7 +163,8 @@ def test_any_names_make_files_in_the_folder(names: list[str]) -> None:
     root = Path("/results")
     for name in safe:
         name.encode("utf-8")
-        assert name and Path(os.path.normpath(root / name)).parent == root
+        assert name
+        assert Path(os.path.normpath(root / name)).parent == root
         assert not set(name) & set('<>:"/\\|?*\0')
         assert name == name.strip(". ")
         assert safe_name(name) == name

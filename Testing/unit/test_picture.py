@@ -10,6 +10,7 @@ from rprloc.errors import OutputError
 from rprloc.geometry import Geometry
 from rprloc.picture import save_picture
 from rprloc.results import Result
+from rprloc.slices import AXIAL, CORONAL, SAGITTAL, cut_slice
 from rprloc.volume import Volume
 
 pytest.importorskip("matplotlib")
@@ -70,13 +71,13 @@ def test_slices_follow_the_radiological_convention() -> None:
     volume = head()
     lower, upper = volume.geometry.bounds().lower, volume.geometry.bounds().upper
     for plane, column_high, row_high in [
-        (picture._AXIAL, True, False),
-        (picture._CORONAL, True, False),
-        (picture._SAGITTAL, False, False),
+        (AXIAL, True, False),
+        (CORONAL, True, False),
+        (SAGITTAL, False, False),
     ]:
         at = spot().center
         assert at is not None
-        image = picture._slice(volume, plane, float(at[plane.normal]), lower, upper)
+        image = cut_slice(volume, plane, float(at[plane.normal]), lower, upper)
         rows, columns = np.nonzero(image > 500)
         assert (columns.mean() > image.shape[1] / 2) == column_high
         assert (rows.mean() > image.shape[0] / 2) == row_high
@@ -94,8 +95,8 @@ def test_slices_do_not_depend_on_the_storage_order() -> None:
     matrix[:3, 1] *= -1
     array = np.flip(volume.array.transpose(1, 2, 0), 1)
     other = Volume(array, Geometry.from_matrix(matrix, (30, 40, 36)), "stored otherwise")
-    for plane in (picture._AXIAL, picture._CORONAL, picture._SAGITTAL):
-        a, b = (picture._slice(v, plane, 12.0, lower, upper) for v in (volume, other))
+    for plane in (AXIAL, CORONAL, SAGITTAL):
+        a, b = (cut_slice(v, plane, 12.0, lower, upper) for v in (volume, other))
         np.testing.assert_allclose(a, b, atol=1e-2)
 
 

@@ -45,13 +45,17 @@ def test_csv_columns_and_numbers(tmp_path: Path) -> None:
     assert text.splitlines()[1] == "ct1,Liver,box,ok,1.00,2.00,-3.46,10.00,20.00,30.00,4.20,,"
     assert text.splitlines()[2] == "ct1,Dens,landmark,ok,1.00,2.00,3.00,,,,,0.50,"
     row = read_rows(tmp_path / "r.csv")[2]
-    assert row["status"] == "outside" and row["cx"] == "" and row["reason"] == 'no "such", thing'
+    assert row["status"] == "outside"
+    assert row["cx"] == ""
+    assert row["reason"] == 'no "such", thing'
 
 
 def test_csv_survives_odd_names_and_minus_zero(tmp_path: Path) -> None:
     write_csv(tmp_path / "r.csv", [landmark('a,"b"', center=[-0.001, 0, 0]), landmark("肝")])
     rows = read_rows(tmp_path / "r.csv")
-    assert rows[0]["target"] == 'a,"b"' and rows[0]["cx"] == "0.00" and rows[1]["target"] == "肝"
+    assert rows[0]["target"] == 'a,"b"'
+    assert rows[0]["cx"] == "0.00"
+    assert rows[1]["target"] == "肝"
 
 
 def test_markups_of_every_found_target(tmp_path: Path) -> None:
@@ -63,7 +67,8 @@ def test_markups_of_every_found_target(tmp_path: Path) -> None:
     ]
     assert sorted(tmp_path.rglob("*.mrk.json")) == sorted(written)
     (liver,), (dens,) = read_markups(written[0]), read_markups(written[1])
-    assert isinstance(liver, BoxMark) and isinstance(dens, PointMark)
+    assert isinstance(liver, BoxMark)
+    assert isinstance(dens, PointMark)
     np.testing.assert_allclose(liver.box.lower, [-4, -8, -18.456])
     np.testing.assert_allclose(dens.position.xyz, [[1, 2, 3]])
     assert "low-confidence, spread 4.2 mm, cycle error 9.0 mm, votes scatter" in written[2].read_text()
@@ -78,7 +83,8 @@ def test_names_cannot_leave_the_folder_or_collide(tmp_path: Path) -> None:
         box("A/B", "../../q"),
     ]
     written = write_markups(tmp_path / "out", odd)
-    assert len(set(written)) == 5 and all(path.is_file() for path in written)
+    assert len(set(written)) == 5
+    assert all(path.is_file() for path in written)
     assert {path.parent.parent for path in written} == {tmp_path / "out"}
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
@@ -102,8 +108,10 @@ def test_table_lines_up_and_leaves_out_empty_columns() -> None:
     lines = text.splitlines()
     assert len(lines) == 5
     assert lines[0].index("status") == lines[2].index("ok") == lines[4].index("outside")
-    assert "ends below it" in lines[4] and "10.0 x  20.0 x  30.0" in lines[2]
-    assert "reason" not in table([box()]) and "size" not in table([landmark()])
+    assert "ends below it" in lines[4]
+    assert "10.0 x  20.0 x  30.0" in lines[2]
+    assert "reason" not in table([box()])
+    assert "size" not in table([landmark()])
     assert table([]) == ""
 
 
@@ -120,7 +128,11 @@ def test_result_checks_its_numbers() -> None:
 
 def test_result_box_and_frames() -> None:
     result = box(points=Points(np.ones((6, 3)), Frame.RAS))
-    assert result.box is not None and result.points is not None and result.found
+    assert result.box is not None
+    assert result.points is not None
+    assert result.found
     np.testing.assert_allclose(result.box.size, [10, 20, 30])
     np.testing.assert_array_equal(result.points.xyz[0], [-1, -1, 1])
-    assert landmark().box is None and lost().box is None and not lost().found
+    assert landmark().box is None
+    assert lost().box is None
+    assert not lost().found

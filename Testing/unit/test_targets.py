@@ -11,21 +11,20 @@ from hypothesis import strategies as st
 
 from rprloc.errors import InputError
 from rprloc.geometry import Box, Geometry, Points
+from rprloc.labelmap import LabelMap
 from rprloc.markups import write_fiducial, write_roi
+from rprloc.maskpoints import face_centres, spread_over
 from rprloc.targets import (
     Target,
     check_inside,
-    face_centres,
     load_targets,
     read_label_ids,
-    spread_points,
     target_from_box,
     target_from_mask,
     target_from_point,
     targets_from_label_map,
     targets_from_markups,
 )
-from rprloc.labelmap import LabelMap
 
 ORDERS = [
     (p, f) for p in itertools.permutations(range(3)) for f in itertools.product((False, True), repeat=3)
@@ -76,7 +75,10 @@ def blob(seed: int = 0) -> np.ndarray:
 
 
 def same(a: Target, b: Target) -> None:
-    assert a.box is not None and b.box is not None and a.inside is not None and b.inside is not None
+    assert a.box is not None
+    assert b.box is not None
+    assert a.inside is not None
+    assert b.inside is not None
     np.testing.assert_allclose(a.box.lower, b.box.lower, atol=1e-9)
     np.testing.assert_allclose(a.box.upper, b.box.upper, atol=1e-9)
     np.testing.assert_allclose(a.points.xyz, b.points.xyz, atol=1e-9)
@@ -87,13 +89,15 @@ def test_one_voxel() -> None:
     mask = np.zeros((5, 4, 3), dtype=bool)
     mask[2, 1, 0] = True
     target = target_from_mask("v", mask, geometry((3, 4, 5), (2.0, 3.0, 4.0)))
-    assert target.box is not None and target.inside is not None
+    assert target.box is not None
+    assert target.inside is not None
     np.testing.assert_allclose(target.box.center, [-7, 14, 13])
     np.testing.assert_allclose(target.box.size, [2, 3, 4])
     np.testing.assert_allclose(target.points.xyz[:3], [[-8, 14, 13], [-7, 12.5, 13], [-7, 14, 11]])
     np.testing.assert_allclose(target.points.xyz[3:], [[-6, 14, 13], [-7, 15.5, 13], [-7, 14, 15]])
     np.testing.assert_allclose(target.inside.xyz, [[-7, 14, 13]])
-    assert target.kind == "box" and target.source == "mask"
+    assert target.kind == "box"
+    assert target.source == "mask"
 
 
 def test_extreme_points_are_medians_of_what_touches_the_wall() -> None:
@@ -139,12 +143,14 @@ def test_box_holds_the_physical_voxels(
     ijk = np.argwhere(mask)[:, ::-1]
     shifts = np.array(list(itertools.product((-0.5, 0.5), repeat=3)))
     corners = geo.index_to_lps((ijk[:, None] + shifts).reshape(-1, 3)).xyz
-    assert target.box is not None and target.inside is not None
+    assert target.box is not None
+    assert target.inside is not None
     np.testing.assert_allclose(target.box.lower, corners.min(axis=0), atol=1e-9)
     np.testing.assert_allclose(target.box.upper, corners.max(axis=0), atol=1e-9)
     walls = np.concatenate([target.box.lower, target.box.upper])
     np.testing.assert_array_equal(target.points.xyz[range(6), [0, 1, 2, 0, 1, 2]], walls)
-    assert (target.points.xyz >= target.box.lower).all() and (target.points.xyz <= target.box.upper).all()
+    assert (target.points.xyz >= target.box.lower).all()
+    assert (target.points.xyz <= target.box.upper).all()
     voxels = np.rint(geo.lps_to_index(target.inside)).astype(int)
     assert mask[tuple(voxels[:, ::-1].T)].all()
 
@@ -161,10 +167,22 @@ def test_inside_points_are_many_different_and_spread() -> None:
     assert np.linalg.norm(voxels[:, None] - xyz[None], axis=2).min(axis=1).max() <= 3.5
 
 
-def test_spread_points_of_a_large_set_is_fast_and_ordered_by_position_only() -> None:
-    xyz = np.argwhere(np.ones((60, 60, 60), dtype=bool)).astype(float)
-    shuffled = np.random.default_rng(0).permutation(xyz)
-    np.testing.assert_array_equal(spread_points(xyz, 200), spread_points(shuffled, 200))
+@pytest.mark.parametrize(
+    ("order", "flips"), [((2, 0, 1), (True, False, True)), ((1, 0, 2), (True, True, True))]
+)
+def test_large_masks_are_thinned_the_same_way_in_any_storage_order(
+    order: tuple[int, ...], flips: tuple[bool, ...]
+) -> None:
+    z, y, x = np.mgrid[0:70, 0:61, 0:50]
+    mask = ((z - 35) / 34) ** 2 + ((y - 30) / 30) ** 2 + ((x - 24) / 24) ** 2 < 1
+    geo = geometry((50, 61, 70), (0.9, 1.1, 1.5), turned((11.0, -23.0, 37.0)))
+    same(target_from_mask("m", mask, geo), target_from_mask("m", *stored_otherwise(mask, geo, order, flips)))
+
+
+def test_thin_sheet_of_a_large_mask_keeps_its_points() -> None:
+    z, y, x = np.mgrid[0:60, 0:300, 0:300]
+    mask = z == 30 + ((x + y) % 2)
+    assert len(spread_over(mask, geometry((300, 300, 60)), 200)) == 200
 
 
 def test_empty_mask() -> None:
@@ -177,8 +195,10 @@ def test_drawn_box() -> None:
     target = target_from_box("roi", box)
     assert target.inside is not None
     np.testing.assert_array_equal(target.points.xyz, face_centres(box))
-    assert (target.inside.xyz > box.lower).all() and (target.inside.xyz < box.upper).all()
-    assert target.source == "roi" and 100 <= len(target.inside) <= 200
+    assert (target.inside.xyz > box.lower).all()
+    assert (target.inside.xyz < box.upper).all()
+    assert target.source == "roi"
+    assert 100 <= len(target.inside) <= 200
 
 
 def test_target_refuses_a_wrong_number_of_points() -> None:

@@ -1,0 +1,82 @@
+"""Is the answer to be believed? Cycle error, field of view, and the status that follows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .estimate import Rows
+from .field import LatentField
+from .results import Status
+
+CYCLE_NEARNESS_MM = 40.0
+OUTSIDE_MM = 5.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Beyond which an answer is of low confidence; calibrated on the validation patients (see the model card)."""
+
+    cycle_mm: float = 20.0
+    spread_mm: float = 60.0
+    similarity: float = 0.3
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Status and, unless it is ``ok``, the reason in the user's words."""
+
+    status: Status
+    reason: str = ""
+
+
+def cycle_error(query: LatentField, located: Tensor, rows: Rows, range_mm: float) -> float:
+    """Distance in mm from where a located point maps back to on the reference, to where it was marked.
+
+    The way back needs no image: the points of the template's examples vote (Eq. 2) for the latent found in the query.
+
+    Args:
+        query: coarse field of the query. located: (K, 3) LPS mm.
+    """
+    latents = query.at(located)[:, :3]
+    errors = []
+    for part in rows.slices:
+        offsets, support = rows.offsets[part], rows.coarse[part]
+        votes = offsets[None] + range_mm * torch.tanh(latents[:, None] - support[None])
+        marked = offsets[: rows.keys]
+        distance = (offsets[None] - marked[:, None]).square().sum(-1)
+        weight = torch.softmax(-0.5 * distance / CYCLE_NEARNESS_MM**2, dim=1)
+        back = (weight[..., None] * votes).sum(1)
+        errors.append((back - marked).norm(dim=1).mean())
+    return float(torch.stack(errors).mean())
+
+
+def overshoot(points: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
+    """(K,) mm by which points (K, 3) lie beyond the box ``lower``..``upper``; 0 inside."""
+    return torch.maximum(lower - points, points - upper).clamp_min(0.0).amax(-1)
+
+
+def judge(
+    coarse_points: Tensor,
+    bounds: tuple[Tensor, Tensor],
+    cycle_mm: float,
+    spread_mm: float,
+    similarity: float | None,
+    limits: Limits,
+) -> Verdict:
+    """Status of a target from its coarse key points (K, 3), the body's bounds, and the three measures of doubt."""
+    beyond = overshoot(coarse_points, bounds[0].to(coarse_points), bounds[1].to(coarse_points))
+    centre = overshoot(coarse_points.mean(0, keepdim=True), bounds[0].to(coarse_points), bounds[1].to(coarse_points))
+    if float(centre.max()) > 0.0 or float((beyond > OUTSIDE_MM).float().mean()) >= 0.5:
+        return Verdict("outside", "the target lies outside the field of view of this volume")
+    if float(beyond.max()) > OUTSIDE_MM:
+        return Verdict("low-confidence", "the target is cut by the border of this volume")
+    if cycle_mm > limits.cycle_mm:
+        return Verdict("low-confidence", f"mapped back to the reference it misses the mark by {cycle_mm:.0f} mm")
+    if similarity is not None and similarity < limits.similarity:
+        return Verdict("low-confidence", "the anatomy found there does not look like that of the reference")
+    if spread_mm > limits.spread_mm:
+        return Verdict("low-confidence", f"the votes disagree (spread {spread_mm:.0f} mm)")
+    return Verdict("ok")

@@ -1,0 +1,77 @@
+"""Synthetic volumes for the tests: a body with lungs, couch and head rest, and the 48 ways to store a volume."""
+
+from __future__ import annotations
+
+from itertools import permutations, product
+
+import numpy as np
+import numpy.typing as npt
+
+from rprloc.geometry import Geometry
+from rprloc.volume import Volume
+
+ORDERS = tuple(product(permutations(range(3)), product((False, True), repeat=3)))
+
+
+def rotation(turns: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Return the rotation about the vector ``turns`` by its length in radians."""
+    vector = np.asarray(turns, dtype=np.float64)
+    angle = float(np.linalg.norm(vector))
+    if angle < 1e-9:
+        return np.eye(3)
+    x, y, z = vector / angle
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return np.asarray(np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross)
+
+
+def stored(volume: Volume, axes: tuple[int, ...], flips: tuple[bool, ...]) -> Volume:
+    """Return the same volume with its voxel axes i, j, k in another order and sign."""
+    geometry = volume.geometry
+    array = volume.array.transpose(2, 1, 0).transpose(axes)
+    first = np.zeros(3)
+    signs = np.where(flips, -1.0, 1.0)
+    for new, (old, flip) in enumerate(zip(axes, flips, strict=True)):
+        if flip:
+            array = np.flip(array, new)
+            first[old] = geometry.size[old] - 1
+    origin = geometry.index_to_lps(first[None]).xyz[0]
+    spacing, direction = geometry.spacing[list(axes)], geometry.direction[:, list(axes)] * signs
+    lattice = Geometry(array.shape, spacing, origin, direction)
+    return Volume(np.ascontiguousarray(array.transpose(2, 1, 0)), lattice, volume.name)
+
+
+def centres(geometry: Geometry) -> npt.NDArray[np.float64]:
+    """Return the LPS position of every voxel, (k, j, i, 3)."""
+    i, j, k = geometry.size
+    index = np.stack(np.meshgrid(np.arange(k), np.arange(j), np.arange(i), indexing="ij")[::-1], axis=-1)
+    return geometry.index_to_lps(index.reshape(-1, 3)).xyz.reshape(k, j, i, 3)
+
+
+def body_hu(xyz: npt.NDArray[np.float64], *, couch: bool = False, scale: float = 1.0) -> npt.NDArray[np.float64]:
+    """Return HU at ``xyz`` (..., 3): a trunk and head with lungs and ears; couch and head rest if asked for.
+
+    The trunk is 300 x 180 mm and goes on below z = 0; the head ends at z = 260 mm. The couch (8 mm) touches the
+    back at y = 90 mm, the head rest (two walls of 6 mm) touches the back of the head.
+    """
+    x, y, z = np.moveaxis(xyz / scale, -1, 0)
+    hu = np.full(x.shape, -1000.0)
+    if couch:
+        hu[(y > 90) & (y < 98) & (np.abs(x) < 220)] = 0
+        hu[(np.abs(np.abs(x) - 60) < 3) & (y > 20) & (y < 90) & (z > 170)] = 100
+    trunk = (x / 150) ** 2 + (y / 90) ** 2 + (np.maximum(z - 60, 0) / 80) ** 2 < 1
+    head = (x / 75) ** 2 + (y / 95) ** 2 + ((z - 190) / 70) ** 2 < 1
+    neck = ((x / 55) ** 2 + (y / 60) ** 2 < 1) & (z > 60) & (z < 190)
+    ears = (np.abs(np.abs(x) - 80) < 10) & (np.abs(y) < 15) & (np.abs(z - 180) < 20)
+    hu[trunk | head | neck | ears] = 40
+    spine = (x**2 + (y - 60) ** 2 < 15**2) & (z < 190)
+    hu[spine] = 700
+    lungs = ((np.abs(x) - 70) / 50) ** 2 + (y / 60) ** 2 + (np.maximum(z - 40, 0) / 50) ** 2 < 1
+    hu[lungs] = -850
+    return hu
+
+
+def body_volume(geometry: Geometry, *, couch: bool = False, noise: float = 10.0, scale: float = 1.0) -> Volume:
+    """Return the body on ``geometry``; the noise has a fixed seed, so that it agrees with and without couch."""
+    hu = body_hu(centres(geometry), couch=couch, scale=scale)
+    hu += np.random.default_rng(0).normal(0, noise, hu.shape)
+    return Volume.from_array(hu, geometry.ijk_to_lps, "phantom")
