@@ -38,27 +38,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("demo: interrupted", file=sys.stderr)
         return 130
-    code = rprloc(python, "locate", *what, "--out", str(out), "--picture", *options, *queries(args))
+    writing = ["--out", str(out), "--picture", *(["--overwrite"] if args.overwrite else [])]
+    code = rprloc(python, "locate", *what, *writing, *options, *queries(args))
     if code in (0, 1):
         print(f"\nTable, Slicer markups and pictures: {out.resolve()}", flush=True)
     if code == 0 and not args.queries:
-        code = evaluate_sample(python, out)
+        code = evaluate_sample(python, out, options)
     return code
 
 
 def parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
-    """The demo's own arguments, and the options for ``rprloc locate``."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    """The demo's own arguments, and the options for every call of ``rprloc``."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("queries", nargs="*", metavar="QUERY", help="your CTs: files or DICOM folders")
     parser.add_argument("--reference", help="your annotated CT")
     parser.add_argument("--targets", help="label map or Slicer markups of the reference")
     parser.add_argument("--label-ids", help='JSON file with the names of the labels: {"Mandible": 7, ...}')
     parser.add_argument("--template", help="your own template instead of a reference")
-    parser.add_argument(
-        "--out", help=f"folder for the results (default: ./{DEFAULT_OUT}, or the next free number)"
-    )
+    parser.add_argument("--out", help=f"folder for the results (default: ./{DEFAULT_OUT}, or the next free number)")
     parser.add_argument("--overwrite", action="store_true", help="replace what --out holds")
     parser.add_argument("--model", help="model folder or name")
     parser.add_argument("--device", help="auto, cpu or cuda")
@@ -66,7 +63,7 @@ def parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     args = parser.parse_args(argv)
     if not args.queries and (args.reference or args.template or args.targets):
         parser.error("give the CTs to search after the options; without any, the bundled sample is used")
-    options = ["--overwrite"] if args.overwrite else []
+    options = []
     for name in ("model", "device", "threads"):
         if getattr(args, name) is not None:
             options += [f"--{name}", getattr(args, name)]
@@ -112,7 +109,7 @@ def bundled_template() -> Path:
     return found[0]
 
 
-def evaluate_sample(python: Path, out: Path) -> int:
+def evaluate_sample(python: Path, out: Path, options: list[str]) -> int:
     """Compare with the exact truth of the sample, if it is there."""
     truth = SAMPLE / "query.labels.nii.gz"
     if not truth.is_file():
@@ -120,7 +117,7 @@ def evaluate_sample(python: Path, out: Path) -> int:
     print("\nAgreement with the known truth of the synthetic sample:", flush=True)
     query = f"{SAMPLE / 'query.nii.gz'}={truth}"
     results = ["--json", str(out / "synthetic-evaluation.json"), "--overwrite"]
-    return rprloc(python, "evaluate", *sample_reference(), *results, "--query", query)
+    return rprloc(python, "evaluate", *sample_reference(), *results, *options, "--query", query)
 
 
 def rprloc(python: Path, *arguments: str) -> int:

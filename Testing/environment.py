@@ -86,9 +86,7 @@ def make_venv(folder: Path) -> None:
         return
     try:
         shutil.rmtree(folder, ignore_errors=True)
-        done = subprocess.run(
-            [sys.executable, "-m", "venv", str(folder)], capture_output=True, text=True, check=False
-        )
+        done = subprocess.run([sys.executable, "-m", "venv", str(folder)], capture_output=True, text=True, check=False)
     except OSError as error:
         raise EnvironmentProblem(f"{folder}: cannot be made ({error})") from error
     if done.returncode:
@@ -114,9 +112,7 @@ def install(folder: Path, root: Path, extras: list[str], report: Callable[[str],
 def _logged(command: list[str], stream: TextIO, report: Callable[[str], None]) -> tuple[int, list[str]]:
     """Run a pip command into a log; returns its exit code and its error lines."""
     errors = []
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    )
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
     for line in process.stdout or ():
         stream.write(line)
         if "Downloading" in line and line.rstrip().endswith(LARGE):

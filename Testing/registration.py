@@ -69,7 +69,7 @@ def field_of_view(hu: npt.NDArray[np.float32]) -> tuple[int, int]:
     return int(shown[0]), int(shown[-1])
 
 
-def affine(fixed: Subject, moving: Subject, settings: Settings = Settings()) -> sitk.Transform:
+def affine(fixed: Subject, moving: Subject, settings: Settings = Settings()) -> sitk.AffineTransform:
     """Affine registration: body centres, a search along the patient axis, then three levels of mutual information."""
     start = _search(fixed, moving)
     method = _mutual_information(settings)
@@ -81,12 +81,11 @@ def affine(fixed: Subject, moving: Subject, settings: Settings = Settings()) -> 
         learningRate=4.0, minStep=0.02, numberOfIterations=settings.affine_iterations, relaxationFactor=0.6
     )
     method.SetOptimizerScalesFromPhysicalShift()
-    return method.Execute(fixed.image, moving.image)
+    found = method.Execute(fixed.image, moving.image)
+    return sitk.AffineTransform(found.GetBackTransform() if hasattr(found, "GetBackTransform") else found)
 
 
-def bspline(
-    fixed: Subject, moving: Subject, start: sitk.Transform, settings: Settings = Settings()
-) -> sitk.Transform:
+def bspline(fixed: Subject, moving: Subject, start: sitk.Transform, settings: Settings = Settings()) -> sitk.Transform:
     """Free-form refinement of ``start``: cubic B-splines, control points first 2 x, then 1 x ``control_mm`` apart."""
     size = np.array(fixed.image.GetSize()) * np.array(fixed.image.GetSpacing())
     mesh = np.maximum(1, np.rint(size / (2 * settings.control_mm))).astype(int).tolist()
@@ -124,13 +123,9 @@ def _search(fixed: Subject, moving: Subject) -> sitk.AffineTransform:
     """
     coarse = [_shrunk(subject.image) for subject in (fixed, moving)]
     arrays = [sitk.GetArrayFromImage(image) for image in coarse]
-    best = max(
-        _shifts(arrays[0].shape[0], arrays[1].shape[0]), key=lambda shift: _agreement(arrays, shift)[0]
-    )
+    best = max(_shifts(arrays[0].shape[0], arrays[1].shape[0]), key=lambda shift: _agreement(arrays, shift)[0])
     start = sitk.AffineTransform(3)
-    start.SetCenter(
-        fixed.image.TransformContinuousIndexToPhysicalPoint([n / 2 for n in fixed.image.GetSize()])
-    )
+    start.SetCenter(fixed.image.TransformContinuousIndexToPhysicalPoint([n / 2 for n in fixed.image.GetSize()]))
     in_plane = _agreement(arrays, best)[1]
     step = _SEARCH_MM * np.array([*in_plane, best])
     start.SetTranslation((np.array(coarse[1].GetOrigin()) + step - np.array(coarse[0].GetOrigin())).tolist())
@@ -140,9 +135,7 @@ def _search(fixed: Subject, moving: Subject) -> sitk.AffineTransform:
 def _shrunk(image: sitk.Image) -> sitk.Image:
     """Smooth and resample to _SEARCH_MM."""
     smooth = sitk.SmoothingRecursiveGaussian(image, _SEARCH_MM / 2)
-    size = [
-        max(1, round(n * s / _SEARCH_MM)) for n, s in zip(image.GetSize(), image.GetSpacing(), strict=True)
-    ]
+    size = [max(1, round(n * s / _SEARCH_MM)) for n, s in zip(image.GetSize(), image.GetSpacing(), strict=True)]
     return sitk.Resample(
         smooth,
         size,
@@ -182,9 +175,7 @@ def _middle(array: npt.NDArray[np.float32]) -> tuple[float, float]:
     return (float(x.mean()), float(y.mean())) if len(x) else (0.0, 0.0)
 
 
-def _image(
-    array: npt.NDArray[np.float32] | npt.NDArray[np.uint8], origin: npt.ArrayLike, mm: float
-) -> sitk.Image:
+def _image(array: npt.NDArray[np.float32] | npt.NDArray[np.uint8], origin: npt.ArrayLike, mm: float) -> sitk.Image:
     image = sitk.GetImageFromArray(array)
     image.SetOrigin(np.asarray(origin, dtype=np.float64).tolist())
     image.SetSpacing([mm] * 3)

@@ -33,9 +33,9 @@ class Search:
 class Located:
     """The answer for one query.
 
-    results: one per target of the template, in its order. seconds: wall clock per phase (``PHASES``) and
-    ``total``; empty if the query failed. problem: why it failed, in one line, else empty. volume: the CT,
-    None if the query failed.
+    results: one per target of the template, in its order. seconds: wall clock per phase (``PHASES``),
+    ``after_read`` and ``total``; empty if the query failed. problem: why it failed, in one line, else empty.
+    volume: the CT, None if the query failed.
     """
 
     name: str
@@ -70,7 +70,8 @@ def locate_query(search: Search, path: Path, name: str) -> Located:
     except Exception as error:
         problem = describe(error)
         return Located(name, path, failed_results(search.template, name, problem), {}, problem)
-    seconds = {"read": read - started, **embedding.seconds, "total": total}
+    spent = read - started
+    seconds = {"read": spent, **embedding.seconds, "after_read": total - spent, "total": total}
     return Located(name, path, results, seconds, "", volume)
 
 

@@ -21,10 +21,10 @@ def body_mask(hu: npt.NDArray[np.floating[Any]], spacing_zyx: tuple[float, float
     """Return the body, bool (z, y, x), in ``hu`` (z, y, x) with axes along +S, +P, +L and voxels in mm.
 
     Tissue is what is denser than -350 HU. An opening cuts it loose from sheets and light contacts; the
-    largest piece is the body, with pieces as large as half of it, and large ones in slices that have no body
-    yet (missing slices). From there it grows back up to 20 mm inside the tissue (ears, nose, chest wall), is
-    filled slice by slice (lungs and airways that reach the ends of the scan) and gets a rim of one voxel for
-    the partial volume of the skin. All False if there is no tissue. Made for voxels of 3 to 5 mm.
+    largest piece is the body, with pieces half as large beside it (legs) and those in line with it in slices
+    that have no body yet (missing slices). From there it grows back up to 20 mm inside the tissue (ears,
+    nose, chest wall), is filled slice by slice (lungs and airways that reach the ends of the scan) and gets a
+    rim of one voxel for the partial volume of the skin. All False without tissue. Made for 3 to 5 mm voxels.
     """
     tissue = np.ascontiguousarray(hu > TISSUE_HU)
     if not tissue.any():
@@ -83,9 +83,7 @@ def _main_pieces(mask: BoolArray) -> BoolArray:
     labels = sitk.GetArrayFromImage(sitk.ConnectedComponent(_image(mask))).astype(np.intp)
     depth, count = mask.shape[0], int(labels.max()) + 1
     offsets = np.arange(depth)[:, None, None]
-    per_slice = np.bincount((labels * depth + offsets).reshape(-1), minlength=count * depth).reshape(
-        count, depth
-    )
+    per_slice = np.bincount((labels * depth + offsets).reshape(-1), minlength=count * depth).reshape(count, depth)
     volumes = per_slice.sum(axis=1)
     volumes[0] = 0
     order = np.argsort(-volumes, kind="stable")
@@ -96,21 +94,25 @@ def _main_pieces(mask: BoolArray) -> BoolArray:
         share = volumes[label] / volumes[largest]
         if share < _SLAB:
             break
+        beside, behind = _off_centre(labels == label, sides)
         elsewhere = per_slice[label][covered].sum() < 0.2 * volumes[label]
-        if share >= _TWIN or (elsewhere and _centred_in(labels == label, sides)):
+        if not behind and (share >= _TWIN or (elsewhere and not beside)):
             kept |= labels == label
             covered |= per_slice[label] > 0
     return kept
 
 
 def _in_plane(mask: BoolArray) -> tuple[int, int, int, int]:
+    """Return the first and last row and column that hold a voxel."""
     rows, columns = np.flatnonzero(mask.any(axis=(0, 2))), np.flatnonzero(mask.any(axis=(0, 1)))
     return int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1])
 
 
-def _centred_in(piece: BoolArray, sides: tuple[int, int, int, int]) -> bool:
+def _off_centre(piece: BoolArray, sides: tuple[int, int, int, int]) -> tuple[bool, bool]:
+    """Tell whether the centre of ``piece`` lies beside ``sides``, and whether in front of or behind them."""
     _, rows, columns = np.nonzero(piece)
-    return bool(sides[0] <= rows.mean() <= sides[1] and sides[2] <= columns.mean() <= sides[3])
+    beside = not sides[2] <= columns.mean() <= sides[3]
+    return beside, not sides[0] <= rows.mean() <= sides[1]
 
 
 def _regrown(core: BoolArray, tissue: BoolArray, steps: int) -> BoolArray:

@@ -121,9 +121,7 @@ def read_card(folder: Path) -> ModelCard:
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         raise ModelError(f"{path}: this is not the card of an RPRLoc model")
     if data.get("schema_version") != SCHEMA_VERSION:
-        raise ModelError(
-            f"{path}: card version {data.get('schema_version')} is not supported (needs {SCHEMA_VERSION})"
-        )
+        raise ModelError(f"{path}: card version {data.get('schema_version')} is not supported (needs {SCHEMA_VERSION})")
     try:
         fine = data["stages"].get("fine")
         return ModelCard(

@@ -83,9 +83,7 @@ def build_parser() -> Parser:
     _add_template(commands)
     _add_evaluate(commands)
     _add_train(commands)
-    models = commands.add_parser(
-        "models", help="list installed models and verify their checksums", epilog=EPILOG
-    )
+    models = commands.add_parser("models", help="list installed models and verify their checksums", epilog=EPILOG)
     models.set_defaults(command=_models)
     return parser
 
@@ -94,22 +92,14 @@ Commands = argparse._SubParsersAction  # its public name is not exported by argp
 
 
 def _add_locate(commands: Commands[Parser]) -> None:
-    parser = commands.add_parser(
-        "locate", help="find the targets of a reference or template in CTs", epilog=EPILOG
-    )
+    parser = commands.add_parser("locate", help="find the targets of a reference or template in CTs", epilog=EPILOG)
     _add_targets(parser, or_template=True)
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="folder for results.csv and markups"
-    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for results.csv and markups")
     _add_overwrite(parser)
     _add_model(parser)
     _add_search(parser)
-    parser.add_argument(
-        "--picture", action="store_true", help="also write DIR/<query>/picture.png (needs matplotlib)"
-    )
-    parser.add_argument(
-        "--synthetic", action="store_true", help="mark all results as made from synthetic CTs"
-    )
+    parser.add_argument("--picture", action="store_true", help="also write DIR/<query>/picture.png (needs matplotlib)")
+    parser.add_argument("--synthetic", action="store_true", help="mark all results as made from synthetic CTs")
     parser.add_argument(
         "queries",
         type=Path,
@@ -141,9 +131,7 @@ def _add_template(commands: Commands[Parser]) -> None:
 
 
 def _add_evaluate(commands: Commands[Parser]) -> None:
-    parser = commands.add_parser(
-        "evaluate", help="measure the agreement with labelled queries", epilog=EPILOG
-    )
+    parser = commands.add_parser("evaluate", help="measure the agreement with labelled queries", epilog=EPILOG)
     _add_targets(parser, or_template=True)
     parser.add_argument("--json", type=Path, required=True, metavar="OUT.json", help="all figures")
     parser.add_argument("--csv", type=Path, metavar="OUT.csv", help="one row per query and target")
@@ -167,15 +155,11 @@ def _add_train(commands: Commands[Parser]) -> None:
         description="Train a model from unannotated CTs. Ctrl-C ends the training early and still exports; "
         "a second Ctrl-C aborts.", epilog=EPILOG,
     )  # fmt: skip
-    parser.add_argument(
-        "--images", type=Path, required=True, metavar="FOLDER", help="CTs; label maps are left out"
-    )
+    parser.add_argument("--images", type=Path, required=True, metavar="FOLDER", help="CTs; label maps are left out")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="model folder to write")
     parser.add_argument("--stage", choices=("coarse", "fine", "both"), default="both")
     length = parser.add_mutually_exclusive_group()
-    length.add_argument(
-        "--minutes", type=_positive_float, metavar="M", help="wall clock, shared by the stages"
-    )
+    length.add_argument("--minutes", type=_positive_float, metavar="M", help="wall clock, shared by the stages")
     length.add_argument("--steps", type=_positive_int, metavar="N", help="training steps per stage")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in DIR")
     parser.add_argument("--name", help="name of the model for its card (default: name of DIR)")
@@ -194,16 +178,12 @@ def _add_targets(parser: Parser, or_template: bool) -> None:
     required = {} if or_template else {"required": True}
     one.add_argument("--reference", type=Path, metavar="REF", help="the annotated CT", **required)  # type: ignore[arg-type]
     if or_template:
-        one.add_argument(
-            "--template", type=Path, metavar="T.json", help="use a template instead of a reference"
-        )
+        one.add_argument("--template", type=Path, metavar="T.json", help="use a template instead of a reference")
     parser.add_argument(
         "--targets", type=Path, metavar="TARGETS", required=not or_template,
         help="label map (.nii.gz, .nrrd, .seg.nrrd) or Slicer markups (.mrk.json) of the reference",
     )  # fmt: skip
-    parser.add_argument(
-        "--label-ids", type=Path, metavar="IDS.json", help='names of the labels: {"Mandible": 7, ...}'
-    )
+    parser.add_argument("--label-ids", type=Path, metavar="IDS.json", help='names of the labels: {"Mandible": 7, ...}')
 
 
 def _add_overwrite(parser: Parser) -> None:
@@ -211,16 +191,12 @@ def _add_overwrite(parser: Parser) -> None:
 
 
 def _add_model(parser: Parser) -> None:
-    parser.add_argument(
-        "--model", metavar="DIR", help="model folder, or name of an installed one (default: han-ct)"
-    )
+    parser.add_argument("--model", metavar="DIR", help="model folder, or name of an installed one (default: han-ct)")
     _add_device(parser)
 
 
 def _add_device(parser: Parser) -> None:
-    parser.add_argument(
-        "--device", default="auto", metavar="auto|cpu|cuda", help="default: a GPU if there is one"
-    )
+    parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda", help="default: a GPU if there is one")
     parser.add_argument("--threads", type=_positive_int, metavar="N", help="CPU threads (default: all)")
 
 

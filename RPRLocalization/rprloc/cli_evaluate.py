@@ -82,9 +82,7 @@ def _cases(args: argparse.Namespace) -> list[Case]:
     return cases
 
 
-def _evaluate_case(
-    search: Search, case: Case, ids: dict[str, int] | None, names: list[str], tally: Tally
-) -> None:
+def _evaluate_case(search: Search, case: Case, ids: dict[str, int] | None, names: list[str], tally: Tally) -> None:
     """Locate and score one query; what goes wrong is noted in ``tally.failed``, and the query is left out."""
     found = locate_query(search, case.image, case.name)
     if found.volume is None:
@@ -126,9 +124,7 @@ def report(summary: dict[str, Any]) -> str:
     head = ("target", "n", "IoU %", "AWD mm", "error mm", "< 10 mm %", "statuses", "absent", "incomplete")
     rows: list[tuple[str, ...]] = [head]
     for name, organ in summary["organs"].items():
-        absent = (
-            f"{organ['absent']['n']} ({_counts(organ['absent']['statuses'])})" if organ["absent"]["n"] else ""
-        )
+        absent = f"{organ['absent']['n']} ({_counts(organ['absent']['statuses'])})" if organ["absent"]["n"] else ""
         cut = str(organ["incomplete"]["n"] or "")
         rows.append((name, str(organ["n"]), *_figures(organ), _counts(organ["statuses"]), absent, cut))
     mean = summary["mean"]
@@ -150,8 +146,8 @@ def _counts(statuses: dict[str, int]) -> str:
 
 def _times(seconds: dict[str, Any]) -> str:
     parts = [
-        f"{phase} {seconds[phase]['mean']:.3f} / {seconds[phase]['median']:.3f}"
-        for phase in (*PHASES, "total")
+        f"{phase.replace('_', ' ')} {seconds[phase]['mean']:.3f} / {seconds[phase]['median']:.3f}"
+        for phase in (*PHASES, "after_read", "total")
         if phase in seconds
     ]
     return f"seconds per query, mean / median of {seconds['queries']}: {', '.join(parts) or 'none'}"

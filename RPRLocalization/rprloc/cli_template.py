@@ -41,9 +41,7 @@ def _existing(args: argparse.Namespace) -> Template | None:
             prepare_output_file(args.out, args.overwrite)
         return None
     if not args.out.exists():
-        raise TemplateError(
-            f"{args.out}: there is no template to add to: make one with `rprloc template make`"
-        )
+        raise TemplateError(f"{args.out}: there is no template to add to: make one with `rprloc template make`")
     return Template.read(args.out)
 
 

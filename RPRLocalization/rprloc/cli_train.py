@@ -26,9 +26,7 @@ def run_train(args: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         if error.name not in ("rprtrain", "rprtrain.api"):
             raise
-        raise InputError(
-            "training is not installed: the package rprtrain (folder RPRTraining) is missing"
-        ) from error
+        raise InputError("training is not installed: the package rprtrain (folder RPRTraining) is missing") from error
     set_threads(args.threads)
     request = _request(args)
     with early_stop(_report) as stop:

@@ -24,9 +24,7 @@ def resolve_device(name: str) -> torch.device:
         if not torch.cuda.is_available():
             raise DeviceError("no CUDA device was found: use --device cpu, or auto")
         if device.index is not None and device.index >= torch.cuda.device_count():
-            raise DeviceError(
-                f"there is no {name}: this machine has {torch.cuda.device_count()} CUDA device(s)"
-            )
+            raise DeviceError(f"there is no {name}: this machine has {torch.cuda.device_count()} CUDA device(s)")
     return device
 
 

@@ -52,9 +52,7 @@ def _check_slices(reader: sitk.ImageSeriesReader, count: int, folder: Path) -> N
         return
     positions, normals = slices
     if np.abs(normals - normals[0]).max() > 1e-2:
-        raise InputError(
-            f"{folder}: the slices of the DICOM series are not parallel (a scout or several scans?)"
-        )
+        raise InputError(f"{folder}: the slices of the DICOM series are not parallel (a scout or several scans?)")
     steps = np.diff(positions, axis=0)
     along = steps @ normals[0]
     usual = float(np.median(along))

@@ -64,13 +64,13 @@ def stack_rows(target: TemplateTarget, device: torch.device, with_context: bool 
     return Rows(keys, slices, gather("offsets"), gather("coarse"), gather("fine") if has_fine else None)
 
 
-def coarse_estimates(field: LatentField, rows: list[Rows], range_mm: float, nearness: tuple[float, ...]) -> list[Consensus]:
+def coarse_estimates(
+    field: LatentField, rows: list[Rows], range_mm: float, nearness: tuple[float, ...]
+) -> list[Consensus]:
     """One consensus per target, of all its rows, from one batch of votes."""
     found = dense_consensus(field, torch.cat([r.coarse for r in rows]), range_mm, nearness)
     counts = [len(r.coarse) for r in rows]
-    return [
-        Consensus(p, s) for p, s in zip(found.position.split(counts), found.spread.split(counts), strict=True)
-    ]
+    return [Consensus(p, s) for p, s in zip(found.position.split(counts), found.spread.split(counts), strict=True)]
 
 
 def plain_estimate(rows: Rows, coarse: Consensus) -> Estimate:
@@ -79,7 +79,9 @@ def plain_estimate(rows: Rows, coarse: Consensus) -> Estimate:
     return Estimate(points, points, float(rows.key_rows(coarse.spread).mean()), None)
 
 
-def fine_estimate(field: LatentField, rows: Rows, coarse: Consensus, settings: MatchSettings, own_weight: float) -> Estimate:
+def fine_estimate(
+    field: LatentField, rows: Rows, coarse: Consensus, settings: MatchSettings, own_weight: float
+) -> Estimate:
     """Match the descriptors around the coarse positions, then let all points of the target agree on its place.
 
     The key points of all examples are matched together; every example's context points are matched on their own, and

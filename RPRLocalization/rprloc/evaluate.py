@@ -88,14 +88,10 @@ def read_complete(path: Path) -> dict[str, list[str]]:
         lists = {k: v for k, v in found.items() if isinstance(v, list) and all(isinstance(n, str) for n in v)}
         if lists and len(lists) == len(found):
             return lists
-    raise InputError(
-        f'{path}: expected the organs to score of each query, such as {{"case_1": ["Mandible"]}}'
-    )
+    raise InputError(f'{path}: expected the organs to score of each query, such as {{"case_1": ["Mandible"]}}')
 
 
-def read_truths(
-    path: Path, ids: Mapping[str, int] | None, names: Collection[str], image: Geometry
-) -> dict[str, Truth]:
+def read_truths(path: Path, ids: Mapping[str, int] | None, names: Collection[str], image: Geometry) -> dict[str, Truth]:
     """The true targets among ``names`` in a label map or markups file of a query with the lattice ``image``.
 
     Raises InputError if the file cannot be used, or if none of its targets lies in the CT.
@@ -149,9 +145,7 @@ def _score(result: Result, truth: Truth | None, complete: Collection[str] | None
     if truth is None:
         scored = "absent"
     elif truth.target.kind != result.kind:
-        raise InputError(
-            f"target {result.target!r} is a {result.kind}, but a {truth.target.kind} in the labels"
-        )
+        raise InputError(f"target {result.target!r} is a {result.kind}, but a {truth.target.kind} in the labels")
     elif truth.cut if complete is None else result.target not in complete:
         scored = "incomplete"
     measures: dict[str, float | None] = {}
@@ -190,9 +184,7 @@ def summarize(
     organs = {name: _organ([score for score in scores if score.target == name]) for name in targets}
     used = [organ for organ in organs.values() if organ["n"]]
     mean: dict[str, Any] = {"n": sum(organ["n"] for organ in used), "organs": len(used)}
-    mean |= {
-        key: _mean([organ[key] for organ in used]) for key in ("iou", "awd_mm", "error_mm", "success_10mm")
-    }
+    mean |= {key: _mean([organ[key] for organ in used]) for key in ("iou", "awd_mm", "error_mm", "success_10mm")}
     phases = list(dict.fromkeys(phase for one in seconds.values() for phase in one))
     times: dict[str, Any] = {"queries": len(seconds)}
     for phase in phases:

@@ -168,9 +168,7 @@ class Geometry:
             raise InputError(f"voxel spacing must be above 0 mm, but is {_listed(self.spacing)}")
         gram = self.direction.T @ self.direction
         if np.abs(gram - np.eye(3)).max() > ORTHONORMAL_TOLERANCE:
-            raise InputError(
-                "the volume's axes are sheared or not of unit length: resample it to a straight lattice"
-            )
+            raise InputError("the volume's axes are sheared or not of unit length: resample it to a straight lattice")
 
     @staticmethod
     def from_matrix(ijk_to_lps: npt.ArrayLike, size: tuple[int, int, int]) -> Geometry:
@@ -202,8 +200,7 @@ class Geometry:
     def lps_to_index(self, points: Points) -> FloatArray:
         """Map points of any frame to fractional voxel indices (n, 3), i, j, k."""
         offset = points.to(Frame.LPS).xyz - self.origin
-        index: FloatArray = np.linalg.solve(self.direction * self.spacing, offset.T).T
-        return index
+        return np.asarray(np.linalg.solve(self.direction * self.spacing, offset.T).T, dtype=np.float64)
 
     def bounds(self) -> Box:
         """Return the LPS box around all eight outer corners (voxel edges) of a possibly oblique volume."""

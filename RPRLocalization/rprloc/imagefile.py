@@ -80,9 +80,7 @@ def geometry_of(image: Any, name: str) -> Geometry:
         text = " x ".join(map(str, size))
         raise InputError(f"{name}: expected one 3D volume, but this is {len(size)}D ({text})")
     if min(size) < 2:
-        raise InputError(
-            f"{name}: expected a 3D volume, but this is a single slice (for DICOM give the folder)"
-        )
+        raise InputError(f"{name}: expected a 3D volume, but this is a single slice (for DICOM give the folder)")
     try:
         direction = np.array(image.GetDirection()).reshape(3, 3)
         geometry = Geometry((size[0], size[1], size[2]), image.GetSpacing(), image.GetOrigin(), direction)

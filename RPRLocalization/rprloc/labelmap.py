@@ -65,9 +65,7 @@ def read_label_map(path: str | Path) -> LabelMap:
     elif named:
         layers = tuple(np.ascontiguousarray(array[..., n]) for n in range(array.shape[3]))
     else:
-        raise InputError(
-            f"{path}: expected one label per voxel, but this image has {array.shape[3]} numbers per voxel"
-        )
+        raise InputError(f"{path}: expected one label per voxel, but this image has {array.shape[3]} numbers per voxel")
     count = max(1, len(layers))
     if any(layer >= count for layer, _ in named.values()):
         raise InputError(f"{path}: names a segment in a layer that the file does not have")
@@ -98,9 +96,7 @@ def _segments(raw: RawImage, name: str) -> dict[str, tuple[int, int]]:
             layer = int(raw.fields.get(prefix + "Layer", first))
             value = int(raw.fields.get(prefix + "LabelValue", 1))
         except ValueError as error:
-            raise InputError(
-                f"{name}: the layer or label value of segment {title!r} is not a number"
-            ) from error
+            raise InputError(f"{name}: the layer or label value of segment {title!r} is not a number") from error
         unique, copy = title, 2
         while unique in found:
             unique, copy = f"{title}_{copy}", copy + 1

@@ -174,7 +174,7 @@ class Locator:
 
 
 def box_walls(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper corner (3,) of the box whose walls go through the extreme points (6, 3): Xmin, Ymin, Zmin, Xmax, ..."""
+    """Lower and upper corner (3,) of the box through the extreme points (6, 3): Xmin, Ymin, Zmin, Xmax, Ymax, Zmax."""
     first, second = np.diag(points[:3]), np.diag(points[3:])
     return np.minimum(first, second), np.maximum(first, second)
 

@@ -196,9 +196,7 @@ def write_roi(path: str | Path, name: str, box: Box, description: str = "") -> N
     _write(path, "ROI", name, body)
 
 
-def _control_points(
-    labels: Sequence[str], xyz: NDArray[np.float64], description: str
-) -> list[dict[str, Any]]:
+def _control_points(labels: Sequence[str], xyz: NDArray[np.float64], description: str) -> list[dict[str, Any]]:
     return [
         {
             "id": str(number),

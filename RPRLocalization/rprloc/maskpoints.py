@@ -27,12 +27,13 @@ def walls_and_extremes(mask: Mask, geometry: Geometry) -> tuple[Box, Points]:
 
     The box holds the voxels as physical boxes: along a patient axis a voxel reaches half its extent
     ``sum_k |direction[axis, k]| * spacing[k] / 2`` beyond its centre. An extreme point lies on its wall; its
-    other two coordinates are the median of the voxels whose centres are within that half extent of the
-    outermost one.
+    other two coordinates are those of the voxel nearest to the median of the voxels whose centres are within
+    that half extent of the outermost one: where two parts touch a wall (both condyles of a mandible), the
+    median itself would lie off the organ.
     """
     half = 0.5 * np.abs(geometry.direction) @ geometry.spacing
     lower, upper = np.empty(3), np.empty(3)
-    medians = np.empty((6, 3))
+    extremes = np.empty((6, 3))
     for axis in range(3):
         along = _coordinate(mask.shape, geometry, axis)
         inside = along[mask]
@@ -42,11 +43,19 @@ def walls_and_extremes(mask: Mask, geometry: Geometry) -> tuple[Box, Points]:
             (axis + 3, along >= upper[axis] - half[axis]),
         ):
             ijk = np.argwhere(mask & touching)[:, ::-1]
-            medians[row] = np.median(geometry.index_to_lps(ijk).xyz, axis=0)
+            extremes[row] = _middle_one(geometry.index_to_lps(ijk).xyz)
     box = Box(lower - half, upper + half, Frame.LPS)
     for axis in range(3):
-        medians[axis, axis], medians[axis + 3, axis] = box.lower[axis], box.upper[axis]
-    return box, Points(medians, Frame.LPS)
+        extremes[axis, axis], extremes[axis + 3, axis] = box.lower[axis], box.upper[axis]
+    return box, Points(extremes, Frame.LPS)
+
+
+def _middle_one(xyz: Float) -> Float:
+    """The point of (n, 3) nearest to their median; the first in a fixed spatial order if several are."""
+    ordered = xyz[np.lexsort(np.round(xyz + 0.000317, 3).T)]
+    distance = np.square(ordered - np.median(ordered, axis=0)).sum(axis=1)
+    nearest: Float = ordered[int(np.argmin(np.round(distance, 3)))]
+    return nearest
 
 
 def _coordinate(shape: tuple[int, ...], geometry: Geometry, axis: int) -> Float:

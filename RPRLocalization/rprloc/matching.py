@@ -40,8 +40,8 @@ def match_descriptors(
     """Soft-argmax of descriptor similarity and distance prior over the cells around each estimate.
 
     Args:
-        field: of the fine network. support: (L, E, D) descriptors of the examples, not normalized; their similarities are
-            averaged. estimate: (L, 3) LPS mm.
+        field: of the fine network. estimate: (L, 3) LPS mm.
+        support: (L, E, D) descriptors of the examples, not normalized; their similarities are averaged.
     """
     described = F.normalize(field.values[0, 3:], dim=0).permute(1, 2, 3, 0).contiguous()
     wanted = F.normalize(support, dim=-1).mean(1)

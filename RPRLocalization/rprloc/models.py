@@ -86,13 +86,9 @@ def verify_files(folder: Path, card: ModelCard) -> None:
         try:
             found = file_sha256(path)
         except OSError as error:
-            raise ModelError(
-                f"{path}: the network file cannot be read ({error.strerror or error})"
-            ) from error
+            raise ModelError(f"{path}: the network file cannot be read ({error.strerror or error})") from error
         if found != stage.sha256:
-            raise ModelError(
-                f"{path}: wrong checksum, the file is damaged or was exchanged; install the model again"
-            )
+            raise ModelError(f"{path}: wrong checksum, the file is damaged or was exchanged; install the model again")
 
 
 def _load_stage(folder: Path, card: StageCard, device: torch.device) -> StageModel:

@@ -48,9 +48,7 @@ def read_voxels(path: Path) -> npt.NDArray[Any]:
     header, dtype = _header(data, path)
     shape = [int(n) for n in header["dim"][1 : int(header["dim"][0]) + 1]]
     if min(shape, default=0) < 1 or len(shape) < 3 or max([1, *shape[3:]]) > 1:
-        raise InputError(
-            f"{path}: expected one 3D volume, but this is {len(shape)}D ({' x '.join(map(str, shape))})"
-        )
+        raise InputError(f"{path}: expected one 3D volume, but this is {len(shape)}D ({' x '.join(map(str, shape))})")
     count, offset = int(np.prod(shape)), int(header["vox_offset"])
     if len(data) < offset + count * dtype.itemsize:
         raise InputError(
@@ -82,9 +80,7 @@ def _header(data: bytes, path: Path) -> tuple[dict[str, Any], np.dtype[Any]]:
                 _check_spacing(header, path)
                 kind = _TYPES.get(int(header["datatype"]))
                 if kind is None:
-                    raise InputError(
-                        f"{path}: expected one number per voxel, but this is a colour or complex image"
-                    )
+                    raise InputError(f"{path}: expected one number per voxel, but this is a colour or complex image")
                 return header, np.dtype(order + kind)
     raise InputError(f"{path}: is not a NIfTI file, or is truncated")
 
@@ -104,10 +100,6 @@ def _parsed(data: bytes, order: str, wide: bool) -> dict[str, Any]:
 def _check_spacing(header: dict[str, Any], path: Path) -> None:
     spacing = np.abs(header["pixdim"][1:4].astype(np.float64))
     if header["sform_code"] > 0:
-        spacing = np.minimum(
-            spacing, np.linalg.norm(header["srow"].astype(np.float64).reshape(3, 4)[:, :3], axis=0)
-        )
+        spacing = np.minimum(spacing, np.linalg.norm(header["srow"].astype(np.float64).reshape(3, 4)[:, :3], axis=0))
     if not np.isfinite(spacing).all() or (spacing <= 0).any():
-        raise InputError(
-            f"{path}: voxel spacing must be above 0 mm, but is {' x '.join(f'{s:g}' for s in spacing)}"
-        )
+        raise InputError(f"{path}: voxel spacing must be above 0 mm, but is {' x '.join(f'{s:g}' for s in spacing)}")

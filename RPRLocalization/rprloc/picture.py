@@ -83,9 +83,7 @@ def save_picture(
     scene = _scene(volume, results)
     across, deep, high = (float(n) for n in scene.upper - scene.lower)
     scale = _SIDE_INCHES / max(across + deep, deep + high)
-    figure = Figure(
-        figsize=((across + deep) * scale, (deep + high) * scale + _HEADING_INCHES), facecolor="black"
-    )
+    figure = Figure(figsize=((across + deep) * scale, (deep + high) * scale + _HEADING_INCHES), facecolor="black")
     FigureCanvasAgg(figure)
     left, below = _draw_slices(figure, volume, scene)
     _heading(figure, title, synthetic)
@@ -240,9 +238,7 @@ def _label_shapes(axes: Axes, plane: Plane, shapes: Sequence[_Shape]) -> None:
     """Write each name beside its box, where it hides neither another name nor, if possible, a box."""
     scale = _mm_per_point(axes)
     used = [_rectangle(plane, shape) for shape in shapes]
-    view = np.array(
-        [[min(axes.get_xlim()), min(axes.get_ylim())], [max(axes.get_xlim()), max(axes.get_ylim())]]
-    )
+    view = np.array([[min(axes.get_xlim()), min(axes.get_ylim())], [max(axes.get_xlim()), max(axes.get_ylim())]])
     texts: list[Float] = []
     for shape in sorted(shapes, key=lambda shape: float(np.prod(shape.upper - shape.lower))):
         name = shape.name if shape.sure else f"{shape.name} (low confidence)"
@@ -278,9 +274,7 @@ def _free_spot(
     for choice in spots:
         spot = np.clip(np.array(choice), view[0] + gap, np.maximum(view[1] - size - gap, view[0] + gap))
         text = np.array([spot, spot + size])
-        cost = 20.0 * sum(_overlap(text, other) for other in texts) + sum(
-            _overlap(text, other) for other in boxes
-        )
+        cost = 20.0 * sum(_overlap(text, other) for other in texts) + sum(_overlap(text, other) for other in boxes)
         cost += float(np.abs(spot - np.array(choice)).sum()) * 0.1 * size[1]
         if cost < least - 1e-9:
             best, least = spot, cost
@@ -317,19 +311,13 @@ def _annotate(axes: Axes, plane: Plane, middle: Sequence[float], extent: Sequenc
     if plane is AXIAL and width > 80.0:
         x, y = extent[0] + 0.03 * width, extent[2] + 0.04 * height
         axes.plot([x, x + 50.0], [y, y], color="white", linewidth=2.0, solid_capstyle="butt")
-        _put(
-            axes, x + 25.0, y + 0.008 * height, "50 mm", color="white", fontsize=8.5, ha="center", va="bottom"
-        )
+        _put(axes, x + 25.0, y + 0.008 * height, "50 mm", color="white", fontsize=8.5, ha="center", va="bottom")
 
 
 def _legend(figure: Figure, scene: _Scene, results: Sequence[Result], x: float, bottom: float) -> None:
     """One line per target in its colour, with its status unless ``ok``; then what the line styles mean."""
     notes = ["solid: cut by this slice", "dotted: before or behind it", "dashed: low confidence"]
-    notes = (
-        [*notes, f"window {WINDOW_HU[0]:.0f} to {WINDOW_HU[1]:.0f} HU"]
-        if scene.shapes
-        else ["no target was found"]
-    )
+    notes = [*notes, f"window {WINDOW_HU[0]:.0f} to {WINDOW_HU[1]:.0f} HU"] if scene.shapes else ["no target was found"]
     top, line = _top(figure) - 0.02, 0.24 / float(figure.get_figheight())
     rows = max(1, int((top - bottom) / line) - len(notes) - 1)
     columns = min(_MOST_COLUMNS, -(-len(results) // rows))

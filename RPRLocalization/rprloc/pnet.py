@@ -4,9 +4,9 @@ The paper cuts patches and projects each to a 3D latent ``p`` (Sec. 2, Fig. 1). 
 1x1x1 convolutions, so a whole volume is projected at once. Two things make a dense cell equal to its patch:
 
 * BatchNorm, folded at export: no statistics of the input enter.
-* Every layer maps air to zero: ``relu(bn(u)) - relu(bn(0))``. Features farther from the volume than the layers so far can
-  reach are then exactly zero, so each resolution is padded by zeros over just that reach, and the result is EXACTLY that of
-  a volume in infinite air: no cell sees a border that is not there, and every receptive field lies inside.
+* Every layer maps air to zero: ``relu(bn(u)) - relu(bn(0))``. Features farther from the volume than the layers so far
+  can reach are then exactly zero, so each resolution is padded by zeros over just that reach, and the result is EXACTLY
+  that of a volume in infinite air: no cell sees a border that is not there, and every receptive field lies inside.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class PnetConfig:
 
     Attributes:
         stem: channels of the first convolution (stride 2).
-        stages: per resolution, from stride 2 downwards, ``(channels, residual blocks)``; a max-pool of 2 between stages.
+        stages: per resolution, from stride 2 on, ``(channels, residual blocks)``; a max-pool of 2 between stages.
         decoder: channels of the upward steps; each doubles the resolution again and adds the encoder's features.
         head: hidden channels of the projection head.
         descriptor: channels of the second head (local descriptors); 0 for none.
@@ -71,7 +71,7 @@ class PnetConfig:
 
     @property
     def margins(self) -> tuple[int, ...]:
-        """Per stage, the cells beyond the volume that its features can reach, rounded up to even (poolable in pairs)."""
+        """Per stage, the cells beyond the volume that its features can reach, rounded up to even (pooled in pairs)."""
         margins: list[int] = []
         reach = 1
         for _, blocks in self.stages:
@@ -132,21 +132,10 @@ class FoldedConv(nn.Module):
     def __init__(self, source: AirConv) -> None:
         super().__init__()
         norm = source.norm
-        assert (
-            isinstance(norm, nn.BatchNorm3d)
-            and norm.running_var is not None
-            and norm.running_mean is not None
-        )
+        assert isinstance(norm, nn.BatchNorm3d) and norm.running_var is not None and norm.running_mean is not None
         scale = norm.weight.detach() * torch.rsqrt(norm.running_var + norm.eps)
         old = source.conv
-        self.conv = nn.Conv3d(
-            old.in_channels,
-            old.out_channels,
-            old.kernel_size,
-            old.stride,
-            padding=1,
-            bias=True,  # type: ignore[arg-type]
-        )
+        self.conv = nn.Conv3d(old.in_channels, old.out_channels, 3, old.stride[0], padding=1, bias=True)
         self.conv.weight.data = old.weight.detach() * scale.view(-1, 1, 1, 1, 1)
         self.conv.bias.data = norm.bias.detach() - norm.running_mean * scale  # type: ignore[union-attr]
 
@@ -207,23 +196,21 @@ def _crop(x: Tensor, cells: int) -> Tensor:
 
 
 def window(hu: Tensor) -> Tensor:
-    """HU (B, 1, D, H, W) -> (B, 2, D, H, W): the whole range, and the soft-tissue window; air (-1000 HU and below) is 0."""
-    return torch.cat(
-        [((hu + 1000.0) / 1000.0).clamp(0.0, 2.5), ((hu + 200.0) / 400.0).clamp(0.0, 1.0)], dim=1
-    )
+    """HU (B, 1, D, H, W) -> (B, 2, D, H, W): whole range and soft-tissue window; air (-1000 HU and below) is 0."""
+    return torch.cat([((hu + 1000.0) / 1000.0).clamp(0.0, 2.5), ((hu + 200.0) / 400.0).clamp(0.0, 1.0)], dim=1)
 
 
 class Pnet(nn.Module):
     """Dense projection network: HU (B, 1, D, H, W) -> latents and descriptors of the cells.
 
-    The last three dimensions must be multiples of ``config.alignment``; pad with air (<= -1000 HU). Cell ``i`` of an axis is
-    centred on voxel ``config.stride * i + config.first_cell``. Output: (B, 3 + descriptor, D/s, H/s, W/s); the first three
-    channels are the latent ``p`` of Eq. 2, components in the order x, y, z (LPS), the others the raw descriptors.
+    The last three dimensions must be multiples of ``config.alignment``; pad with air (<= -1000 HU). Cell ``i`` of an
+    axis is centred on voxel ``config.stride * i + config.first_cell``. Output: (B, 3 + descriptor, D/s, H/s, W/s); the
+    first three channels are the latent ``p`` of Eq. 2 (x, y, z, LPS), the others the raw descriptors.
     """
 
     def __init__(self, config: PnetConfig) -> None:
         super().__init__()
-        self.margins: list[int] = list(config.margins)
+        self.margins = list(config.margins)
         self.stem: nn.Module = AirConv(2, config.stem, stride=2)
         self.stages = nn.ModuleList()
         width = config.stem

@@ -55,9 +55,7 @@ def to_grid(volume: Volume, spacing: float, *, body_only: bool = True) -> Grid:
 def to_grids(volume: Volume, spacings: Sequence[float], *, body_only: bool = True) -> tuple[Grid, ...]:
     """Resample to several spacings (mm): the grids of ``to_grid``, but the body is sought only once."""
     if any(not np.isfinite(s) or s <= 0 for s in spacings):
-        raise InputError(
-            f"grid spacing must be above 0 mm, but is {' and '.join(f'{s:g}' for s in spacings)}"
-        )
+        raise InputError(f"grid spacing must be above 0 mm, but is {' and '.join(f'{s:g}' for s in spacings)}")
     image = _as_image(volume)
     wanted = (*spacings, _MASK_SPACING) if body_only else tuple(spacings)
     whole = {s: _resampled(image, volume.geometry, s) for s in dict.fromkeys(wanted)}
@@ -79,10 +77,10 @@ def _as_image(volume: Volume) -> sitk.Image:
 
 
 def _shrunk(image: sitk.Image, geometry: Geometry, spacing: float) -> sitk.Image:
-    """Average over floor(spacing / voxel) voxels per axis, and repeat the outermost voxels once on every side.
+    """Average over floor(spacing / voxel) voxels per axis, and repeat the outermost voxels once on all sides.
 
-    The bins begin at the end of each axis that lies towards right, front or feet, so that they do not depend on
-    the stored sign; voxels too few for a bin are left off at the other end.
+    The bins begin at the end of each axis that lies towards right, front or feet, so that they do not
+    depend on the stored sign; voxels too few for a bin are left off at the other end.
     """
     factor = np.clip(np.floor(spacing / geometry.spacing + _SLACK).astype(int), 1, geometry.size)
     if factor.max() > 1:
@@ -147,8 +145,6 @@ def _carried_over(body: npt.NDArray[np.bool_], coarse: Grid, grid: Grid) -> npt.
         return body
     index = [
         np.clip(np.rint((np.arange(n) * grid.spacing + start - first) / coarse.spacing).astype(int), 0, m - 1)
-        for n, m, start, first in zip(
-            grid.hu.shape, body.shape, grid.origin[::-1], coarse.origin[::-1], strict=True
-        )
+        for n, m, start, first in zip(grid.hu.shape, body.shape, grid.origin[::-1], coarse.origin[::-1], strict=True)
     ]
     return body[np.ix_(*index)]

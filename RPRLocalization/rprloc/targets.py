@@ -49,9 +49,7 @@ class Target:
     def __post_init__(self) -> None:
         expected = 1 if self.kind == "landmark" else 6
         if len(self.points) != expected:
-            raise InputError(
-                f"target {self.name!r} ({self.kind}) needs {expected} points, got {len(self.points)}"
-            )
+            raise InputError(f"target {self.name!r} ({self.kind}) needs {expected} points, got {len(self.points)}")
         if (self.box is not None) != (self.kind == "box"):
             raise InputError(f"target {self.name!r}: a box target has a box, a landmark has none")
         object.__setattr__(self, "points", self.points.to(Frame.LPS))
@@ -150,9 +148,7 @@ def _target_from_mark(mark: PointMark | BoxMark) -> Target:
     return target_from_box(mark.name, mark.box)
 
 
-def load_targets(
-    path: str | Path, label_ids: str | Path | None = None, *, skip_absent: bool = False
-) -> list[Target]:
+def load_targets(path: str | Path, label_ids: str | Path | None = None, *, skip_absent: bool = False) -> list[Target]:
     """Targets of a file: markups for ``.json``, else a label map (``label_ids``: JSON file of its ids).
 
     Raises InputError if the file or the ids cannot be used.

@@ -1,7 +1,7 @@
 """Templates: targets as data. A landmark or an organ is a few latents and descriptors, not an image.
 
-A template records the model it was made with and refuses any other; it can pool several references (few-shot), and it holds
-no voxel of any patient.
+A template records the model it was made with and refuses any other; it can pool several references (few-shot), and it
+holds no voxel of any patient.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Example:
     Attributes:
         reference: name of the reference (never a path).
         size_mm: (3,) extent of the box along x, y, z; None for a landmark.
-        offsets: (P, 3) x, y, z mm (LPS axes) of the points from the target's centre; the key points first, then context.
+        offsets: (P, 3) x, y, z mm (LPS) of the points from the target's centre; the key points first, then context.
         coarse: (P, 3) latents of the coarse network (Eq. 2).
         fine: (P, 3 + D) latents and descriptors of the fine network; None if the model has none.
     """
@@ -75,7 +75,9 @@ class Example:
         count = len(offsets)
         if count < key_points(kind) or len(coarse) != count or (fine is not None and len(fine) != count):
             raise ValueError("the numbers of points do not agree")
-        if (size is None) != (kind == "landmark") or (size is not None and (size.shape != (3,) or not (size > 0).all())):
+        if (size is None) != (kind == "landmark") or (
+            size is not None and (size.shape != (3,) or not (size > 0).all())
+        ):
             raise ValueError("size_mm is missing or not three lengths")
         return cls(str(data["reference"]), size, offsets, coarse, fine)
 
@@ -134,7 +136,7 @@ class Template:
         }
 
     def write(self, path: str | Path, overwrite: bool = False) -> None:
-        """Write the template file atomically; raises OutputError if it exists (without ``overwrite``) or cannot be written."""
+        """Write the file atomically; raises OutputError if it exists (without ``overwrite``) or cannot be written."""
         file = prepare_output_file(path, overwrite)
         atomic_write_text(file, json.dumps(self.to_json(), separators=(",", ":")) + "\n")
 
@@ -204,5 +206,3 @@ def _parse(data: dict[str, Any], where: str) -> Template:
         return Template(model, str(data["body_region"]), tuple(targets))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise TemplateError(f"{where}: the template is damaged ({error})") from error
-
-

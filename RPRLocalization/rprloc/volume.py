@@ -33,9 +33,7 @@ class Volume:
 
     def __post_init__(self) -> None:
         if self.array.shape != self.geometry.size[::-1]:
-            raise InputError(
-                f"{self.name}: the array {self.array.shape} does not fit the size {self.geometry.size}"
-            )
+            raise InputError(f"{self.name}: the array {self.array.shape} does not fit the size {self.geometry.size}")
 
     @staticmethod
     def from_sitk(image: sitk.Image, name: str) -> Volume:
@@ -86,37 +84,34 @@ def check_ct(array: npt.NDArray[Any]) -> None:
     sample = array.reshape(-1)[:: max(1, array.size // _SAMPLES)].astype(np.float32)
     if sample.min() == sample.max() and array.min() == array.max():
         raise InputError(f"the volume is empty: every voxel is {sample[0]:g}")
-    sample = sample[sample >= _PADDING_HU]
-    if sample.size == 0:
+    scanned = sample[sample >= _PADDING_HU]
+    if scanned.size == 0:
         raise InputError("the volume holds nothing above -1100: not a CT in Hounsfield units")
-    _check_range(sample)
+    _check_range(scanned, padded=scanned.size < 0.99 * sample.size)
 
 
-def _check_range(sample: npt.NDArray[np.float32]) -> None:
+def _check_range(sample: npt.NDArray[np.float32], padded: bool) -> None:
     low, high = np.percentile(sample, [0.5, 99.9])
     if high - low < 100:
+        raise InputError(f"values from {low:g} to {high:g} are not Hounsfield units (normalised, or a label map?)")
+    if low > -50 and _is_offset(sample):
         raise InputError(
-            f"values from {low:g} to {high:g} are not Hounsfield units (normalised, or a label map?)"
+            f"values from {low:g} to {high:g} look like a CT stored with an offset of about +1024, not in"
+            " Hounsfield units; subtract 1024 (apply the rescale intercept) first"
         )
-    if low > -50:
-        raise InputError(_why_no_air(sample, low, high))
+    if low > -50 and not padded:
+        raise InputError(f"values from {low:g} to {high:g}, no air or fat: not a CT in Hounsfield units (an MR image?)")
     if np.mean((sample > -200) & (sample < 300)) < 0.005:
-        raise InputError(
-            "no soft tissue (-200 to 300) in the volume: not a CT of a patient in Hounsfield units"
-        )
+        raise InputError("no soft tissue (-200 to 300) in the volume: not a CT of a patient in Hounsfield units")
     bottom = sample.min()
     if bottom > -400 and np.mean(sample == bottom) > 0.1:
         raise InputError(f"the values are cut off at {bottom:g} (a display window?): give the CT in full HU")
 
 
-def _why_no_air(sample: npt.NDArray[np.float32], low: float, high: float) -> str:
+def _is_offset(sample: npt.NDArray[np.float32]) -> bool:
+    """Tell whether what is bright is mostly soft tissue, 0 +- 150 HU, moved up by 1024."""
     bright = sample[sample > 200]
-    if bright.size and np.mean((bright > 874) & (bright < 1274)) > 0.4:
-        return (
-            f"values from {low:g} to {high:g} look like a CT stored with an offset of about +1024, not in"
-            " Hounsfield units; subtract 1024 (apply the rescale intercept) first"
-        )
-    return f"values from {low:g} to {high:g}, no air or fat: not a CT in Hounsfield units (an MR image?)"
+    return bool(bright.size) and bool(np.mean((bright > 874) & (bright < 1274)) > 0.4)
 
 
 def _hounsfield(array: npt.NDArray[Any], name: str) -> npt.NDArray[np.int16]:

@@ -35,8 +35,8 @@ def dense_consensus(
 ) -> Consensus:
     """Every body cell votes; cells near the last estimate count more in each round.
 
-    The error of a vote grows with its distance, so a round weighs cell ``c`` by ``exp(-|c - estimate|^2 / 2 n^2)`` with the
-    round's nearness ``n``. The start is the componentwise median of all votes, which strays cells cannot move.
+    The error of a vote grows with its distance, so a round weighs cell ``c`` by ``exp(-|c - estimate|^2 / 2 n^2)`` with
+    the round's nearness ``n``. The start is the componentwise median of all votes, which stray cells cannot move.
 
     Args:
         support: (L, 3) latents. range_mm: ``r`` of Eq. 2. chunk: support latents handled at once (memory).

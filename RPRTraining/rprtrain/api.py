@@ -63,7 +63,7 @@ def train_model(
     ``stop`` is asked before every step; True ends the stage early and still exports. Raises InputError for a folder
     without usable CTs or a checkpoint of other settings, OutputError if the model cannot be written.
     """
-    names = ["coarse", "fine"] if request.stage == "both" else [request.stage]
+    names: list[str] = ["coarse", "fine"] if request.stage == "both" else [request.stage]
     _prepare(request, names)
     result = request.out
     for name in names:
@@ -101,9 +101,7 @@ def _train_stage(
     report(f"{stage.name}: reading {request.images} at {stage.spacing:g} mm")
     training, held_out = split_held_out(load_volumes(find_images(request.images), stage.spacing, report))
     report(f"{stage.name}: {len(training)} CTs to train on, {len(held_out)} held out, on {request.device}")
-    plan = Plan(
-        steps=request.steps or stage.steps, minutes=minutes, seed=request.seed, stop=stop, report=report
-    )
+    plan = Plan(steps=request.steps or stage.steps, minutes=minutes, seed=request.seed, stop=stop, report=report)
     checkpoint = request.out / f"{stage.name}.ckpt"
     trainer = Trainer(stage, plan, training, held_out, request.device, checkpoint)
     if request.resume and checkpoint.exists():
@@ -139,7 +137,7 @@ def _thinned(curve: list[dict[str, Any]], points: int = 40) -> list[dict[str, An
 
 
 def _update_card(request: TrainingRequest, name: str, stage: StageCard, checkpoint: Path) -> Path:
-    """Note the stage's card, and write ``model.json`` once a coarse network is there; stages may be trained in any order."""
+    """Note the stage's card, and write ``model.json`` once a coarse network is there; the order does not matter."""
     write_json(request.out / f"{name}{STAGE_SUFFIX}", stage.to_json())
     coarse, fine = _noted_stage(request.out, "coarse"), _noted_stage(request.out, "fine")
     if coarse is None:

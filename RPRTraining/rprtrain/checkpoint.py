@@ -12,7 +12,7 @@ from rprloc.errors import InputError, OutputError
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write ``state`` (tensors, numbers, strings, lists, dicts) to ``path``; a kill at any time leaves the old or the new file.
+    """Write ``state`` (tensors, numbers, strings, lists, dicts); a kill at any time leaves the old or the new file.
 
     Raises OutputError if the disk is full or the folder cannot be written.
     """

@@ -47,7 +47,7 @@ class TrainingVolume:
 
 
 def find_images(folder: Path) -> list[Path]:
-    """CT files under ``folder`` and DICOM series folders (folders that hold .dcm files), sorted; label maps are left out."""
+    """CT files and DICOM series folders (that hold .dcm files) under ``folder``, sorted; label maps are left out."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
     files = [
@@ -88,7 +88,7 @@ def load_volumes(
 def split_held_out(
     volumes: list[TrainingVolume], fraction: float = 0.05
 ) -> tuple[list[TrainingVolume], list[TrainingVolume]]:
-    """(training, held out) by a hash of the name, so that the same CT is always on the same side; at least 1 is held out."""
+    """(training, held out) by a hash of the name: the same CT is always on the same side; at least 1 is held out."""
     ranked = sorted(volumes, key=lambda v: hashlib.sha256(v.name.encode()).hexdigest())
     count = min(len(volumes) - 1, max(1, round(fraction * len(volumes))))
     held = {id(v) for v in ranked[:count]}

@@ -11,8 +11,11 @@ from torch.nn import functional as F
 from .config import StageConfig
 from .dataset import TrainingVolume
 from .dice import Dice
-from .losses import contrast_loss, pair_loss
+from .losses import PairErrors, contrast_loss, pair_loss
 from .views import BODY_HU, View, make_view, sample_field
+
+LEAST_POINTS = 16
+WITHIN_WEIGHT = 0.5
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def pair_of_views(volume: TrainingVolume, stage: StageConfig, dice: Dice) -> tup
 
 
 def cross_offsets(points: Tensor, query: View, cells: Tensor, spacing: float) -> Tensor:
-    """Eq. 1 across views: offsets (Q, S, 3) in mm (x, y, z) from query cells to the source points, in the query's frame."""
+    """Eq. 1 across views: offsets (Q, S, 3) mm (x, y, z) from query cells to source points, in the query's frame."""
     target = query.from_source(points)
     return ((target[None] - cells[:, None]) * spacing).flip(-1)
 
@@ -88,10 +91,10 @@ def run_step(net: nn.Module, volume: TrainingVolume, stage: StageConfig, dice: D
     inside = [view.contains(u) for view, u in zip((first, second), places, strict=True)]
     cells = [field.body_cells() for field in fields]
     cells = [c[dice.choose(len(c), stage.queries).to(c.device)] for c in cells]
-    if min(int(i.sum()) for i in inside) < 16 or min(len(c) for c in cells) < 16:
+    if min(int(i.sum()) for i in inside) < LEAST_POINTS or min(len(c) for c in cells) < LEAST_POINTS:
         return None
     loss = torch.zeros((), device=points.device)
-    near, mean = [], []
+    across = []
     for s in (0, 1):
         keep = torch.nonzero(inside[s])[:, 0]
         keep = keep[dice.choose(len(keep), stage.supports).to(keep.device)]
@@ -99,25 +102,29 @@ def run_step(net: nn.Module, volume: TrainingVolume, stage: StageConfig, dice: D
         for q in (0, 1):
             if q == s and fields[s].view.cut:
                 continue
-            offsets = cross_offsets(points[keep], fields[q].view, cells[q], stage.spacing)
-            latents = fields[q].at(cells[q])[:, :3]
-            errors = pair_loss(
-                support,
-                latents,
-                offsets,
-                stage.range_mm,
-                stage.loss_floor_mm,
-                stage.loss_slope,
-                stage.reach_mm,
-            )
-            loss = loss + (errors.loss if q != s else 0.5 * errors.loss)
+            errors = _pairs(support, points[keep], fields[q], cells[q])
+            loss = loss + (errors.loss if q != s else WITHIN_WEIGHT * errors.loss)
             if q != s:
-                near.append(errors.near_mm)
-                mean.append(errors.mean_mm)
+                across.append(errors)
     if stage.net.descriptor:
-        both = inside[0] & inside[1]
-        if int(both.sum()) >= 16:
-            values = [f.at(u[both])[:, 3:] for f, u in zip(fields, places, strict=True)]
-            contrast = contrast_loss(values[0], values[1], points[both] * stage.spacing, stage.temperature)
-            loss = loss + stage.descriptor_weight * contrast
-    return StepResult(loss, sum(near) / 2, sum(mean) / 2)
+        loss = loss + stage.descriptor_weight * _contrast(fields, places, inside, points)
+    return StepResult(loss, sum(e.near_mm for e in across) / 2, sum(e.mean_mm for e in across) / 2)
+
+
+def _pairs(support: Tensor, points: Tensor, query: Embedded, cells: Tensor) -> PairErrors:
+    """Loss of all pairs of support latents (S, 3) at source points (S, 3) and query cells (Q, 3)."""
+    stage = query.stage
+    offsets = cross_offsets(points, query.view, cells, stage.spacing)
+    latents = query.at(cells)[:, :3]
+    weights = (stage.loss_floor_mm, stage.loss_slope, stage.reach_mm)
+    return pair_loss(support, latents, offsets, stage.range_mm, *weights)
+
+
+def _contrast(fields: list[Embedded], places: list[Tensor], inside: list[Tensor], points: Tensor) -> Tensor:
+    """Contrastive loss of the points that both views show; zero where there are too few."""
+    both = inside[0] & inside[1]
+    if int(both.sum()) < LEAST_POINTS:
+        return torch.zeros((), device=points.device)
+    values = [f.at(u[both])[:, 3:] for f, u in zip(fields, places, strict=True)]
+    stage = fields[0].stage
+    return contrast_loss(values[0], values[1], points[both] * stage.spacing, stage.temperature)

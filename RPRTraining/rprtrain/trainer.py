@@ -82,6 +82,8 @@ class Trainer:
         self.average = AverageModel(self.net)
         self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=stage.learning_rate, weight_decay=1e-3)
         self.history = History()
+        self._reported = 0.0
+        self._validated: tuple[int, Validation] | None = None
         sizes = torch.tensor([float(v.hu.numel()) for v in training])
         self.chances = torch.cumsum(sizes.sqrt() / sizes.sqrt().sum(), 0)
 
@@ -89,13 +91,12 @@ class Trainer:
         """Continue from the checkpoint; raises InputError if there is none or it belongs to other settings."""
         state = load_checkpoint(self.path, self.device)
         if state["stage"] != json.dumps(self.stage.to_json()) or state["seed"] != self.plan.seed:
-            raise InputError(
-                f"{self.path}: the checkpoint was made with other settings; train without --resume"
-            )
+            raise InputError(f"{self.path}: the checkpoint was made with other settings; train without --resume")
         self.net.load_state_dict(state["net"])
         self.average.net.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.history = History(**json.loads(state["history"]))
+        self._reported = self.history.seconds
 
     def save(self) -> None:
         """Write the checkpoint atomically."""
@@ -140,9 +141,11 @@ class Trainer:
             if time.monotonic() - saved > self.plan.save_every_s:
                 self.save()
                 saved = time.monotonic()
-        result = self._validate()
+        if self._validated is None or self._validated[0] != self.history.steps:
+            self._validate()
+        assert self._validated is not None
         self.save()
-        return result
+        return self._validated[1]
 
     def _set_rate(self, done: float) -> None:
         warm = min(1.0, (self.history.steps + 1) / WARM_UP_STEPS)
@@ -169,7 +172,7 @@ class Trainer:
         if result is None:
             return None
         self.optimizer.zero_grad()
-        result.loss.backward()  # type: ignore[no-untyped-call]
+        result.loss.backward()
         nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimizer.step()
         self.average.update(self.net, self.history.steps)
@@ -177,8 +180,7 @@ class Trainer:
 
     def _report(self, recent: list[tuple[float, float, float]]) -> None:
         loss, near, mean = (sum(c) / len(recent) for c in zip(*recent, strict=True))
-        done = max(1e-6, self.progress())
-        left = self.history.seconds / done * (1 - done)
+        done = self.progress()
         entry = {
             "step": self.history.steps,
             "loss": round(loss, 4),
@@ -186,18 +188,22 @@ class Trainer:
             "near_mm": round(near, 2),
         }
         self.history.curve.append(entry)
-        rate = self.history.steps / max(1e-9, self.history.seconds)
+        rate = len(recent) / max(1e-9, self.history.seconds - self._reported)
+        self._reported = self.history.seconds
+        left = (self.plan.steps - self.history.steps) / rate
+        if self.plan.minutes is not None:
+            left = self.plan.minutes * 60 - self.history.seconds
         self.plan.report(
-            f"{self.stage.name} step {self.history.steps} ({100 * done:.0f} %): loss {loss:.3f}, mean pair error {mean:.1f} mm"
-            f" (near {near:.1f}), {rate:.2f} steps/s, {left / 60:.0f} min left"
+            f"{self.stage.name} step {self.history.steps} ({100 * done:.0f} %): loss {loss:.3f}, mean pair error"
+            f" {mean:.1f} mm (near {near:.1f}), {rate:.2f} steps/s, {left / 60:.0f} min left"
         )
 
-    def _validate(self) -> Validation:
+    def _validate(self) -> None:
         result = validate(self.average.net, self.held_out, self.stage)
         self.history.curve.append({"step": self.history.steps, "validation": result.to_json()})
         match = "" if result.match_mm is None else f", descriptor match {result.match_mm:.1f} mm"
         self.plan.report(
-            f"{self.stage.name} step {self.history.steps}: held-out pair error {result.pair_mm:.1f} mm (near {result.near_mm:.1f};"
-            f" mean offset would be {result.mean_offset_mm:.1f}){match}"
+            f"{self.stage.name} step {self.history.steps}: held-out pair error {result.pair_mm:.1f} mm"
+            f" (near {result.near_mm:.1f}; mean offset would be {result.mean_offset_mm:.1f}){match}"
         )
-        return result
+        self._validated = (self.history.steps, result)

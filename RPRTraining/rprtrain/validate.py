@@ -37,9 +37,7 @@ class Validation:
 
 
 @torch.no_grad()
-def validate(
-    net: nn.Module, volumes: list[TrainingVolume], stage: StageConfig, pairs: int = 16
-) -> Validation:
+def validate(net: nn.Module, volumes: list[TrainingVolume], stage: StageConfig, pairs: int = 16) -> Validation:
     """Mean errors over ``pairs`` view pairs of held-out volumes, the same pairs at every call."""
     rows: list[list[float]] = []
     matches: list[float] = []
@@ -69,9 +67,9 @@ def _one_pair(
     if len(points) < 16 or len(cells) < 16:
         return None
     offsets = cross_offsets(points, second, cells, stage.spacing)
-    error = (
-        predicted_offsets(support.at(places)[:, :3], query.at(cells)[:, :3], stage.range_mm) - offsets
-    ).norm(dim=-1)
+    error = (predicted_offsets(support.at(places)[:, :3], query.at(cells)[:, :3], stage.range_mm) - offsets).norm(
+        dim=-1
+    )
     distance = offsets.norm(dim=-1)
     counts = distance < stage.reach_mm
     near = error[distance < 40.0]

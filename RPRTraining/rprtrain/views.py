@@ -24,9 +24,7 @@ def sample_field(field: Tensor, coordinates: Tensor, padding: str = "border") ->
     size = torch.tensor(field.shape[2:], dtype=coordinates.dtype, device=coordinates.device)
     normal = 2.0 * coordinates / (size - 1.0).clamp_min(1.0) - 1.0
     grid = normal.flip(-1).view(1, 1, 1, -1, 3)
-    values = F.grid_sample(
-        field, grid.to(field.dtype), mode="bilinear", padding_mode=padding, align_corners=True
-    )
+    values = F.grid_sample(field, grid.to(field.dtype), mode="bilinear", padding_mode=padding, align_corners=True)
     return values[0, :, 0, 0].T
 
 
@@ -62,13 +60,14 @@ class View:
 
     def to_source(self, u: Tensor) -> Tensor:
         """(n, 3) view voxels -> (n, 3) source voxels."""
-        return (u - (self.size - 1.0) / 2.0) @ self.matrix.T + self.centre + self.displacement(u)
+        straight: Tensor = (u - (self.size - 1.0) / 2.0) @ self.matrix.T + self.centre
+        return straight + self.displacement(u)
 
     def from_source(self, source: Tensor, iterations: int = 6) -> Tensor:
-        """(n, 3) source voxels -> (n, 3) view voxels, by fixed-point iteration (the displacement is small and smooth)."""
+        """(n, 3) source voxels -> (n, 3) view voxels, by fixed-point iteration (the displacement is smooth)."""
         inverse = torch.linalg.inv(self.matrix).T
         middle = (self.size - 1.0) / 2.0
-        u = (source - self.centre) @ inverse + middle
+        u: Tensor = (source - self.centre) @ inverse + middle
         for _ in range(iterations):
             u = (source - self.centre - self.displacement(u)) @ inverse + middle
         return u
@@ -85,12 +84,11 @@ def _random_matrix(dice: Dice, stage: StageConfig) -> Tensor:
     skew[0, 1], skew[0, 2], skew[1, 2] = angles[0], angles[1], angles[2]
     rotation = torch.linalg.matrix_exp(skew - skew.T)
     scale = torch.exp(dice.normal(1) * stage.scaling + dice.normal(3) * stage.scaling / 2)
-    return rotation @ (torch.diag(scale) + dice.normal(3, 3) * stage.shear * (1 - torch.eye(3)))
+    matrix: Tensor = rotation @ (torch.diag(scale) + dice.normal(3, 3) * stage.shear * (1 - torch.eye(3)))
+    return matrix
 
 
-def _random_extent(
-    dice: Dice, full: float, limit: int, smallest: float, probability: float
-) -> tuple[int, bool]:
+def _random_extent(dice: Dice, full: float, limit: int, smallest: float, probability: float) -> tuple[int, bool]:
     """Edge of the view along one axis in voxels, and whether it is a virtual cut."""
     edge = min(full, float(limit))
     if dice.chance(probability) and full > smallest:
@@ -116,16 +114,12 @@ def make_view(source: Tensor, focus: Tensor, stage: StageConfig, dice: Dice) -> 
     edges, cuts = [], []
     for axis, probability in enumerate((0.6, 0.25, 0.3)):
         full = float(extent[axis]) / float(matrix[axis].norm())
-        edge, cut = _random_extent(
-            dice, full, stage.crop[axis], smallest * (1.0 if axis == 0 else 1.4), probability
-        )
+        edge, cut = _random_extent(dice, full, stage.crop[axis], smallest * (1.0 if axis == 0 else 1.4), probability)
         edges.append(edge)
         cuts.append(cut)
     middle = (extent - 1) / 2
     room = torch.tensor([_shift_range(float(extent[a]), edges[a]) for a in range(3)])
-    jitter = torch.tensor(
-        [dice.uniform(-0.25, 0.25) * edges[a] if cuts[a] else dice.uniform(-2, 2) for a in range(3)]
-    )
+    jitter = torch.tensor([dice.uniform(-0.25, 0.25) * edges[a] if cuts[a] else dice.uniform(-2, 2) for a in range(3)])
     centre = middle + (focus - middle + jitter).clamp(-room - 2, room + 2)
     align = stage.net.alignment
     size = [-(-e // align) * align for e in edges]

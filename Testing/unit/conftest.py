@@ -36,9 +36,7 @@ class Sample:
     markups: Path
 
 
-def export_random_stage(
-    folder: Path, name: str, net: PnetConfig, spacing: float, range_mm: float
-) -> StageCard:
+def export_random_stage(folder: Path, name: str, net: PnetConfig, spacing: float, range_mm: float) -> StageCard:
     """Write a TorchScript network with random weights (fixed seed) and return its card."""
     torch.manual_seed(7)
     folded = fold_batch_norm(Pnet(net).eval())

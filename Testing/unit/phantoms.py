@@ -1,4 +1,4 @@
-"""Synthetic volumes for the tests: a body with lungs, couch and head rest, and the 48 ways to store a volume."""
+"""Synthetic volumes for the tests: a body with lungs, couch and head rest, and the 48 storage orders."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from itertools import permutations, product
 import numpy as np
 import numpy.typing as npt
 
-from rprloc.geometry import Geometry
+from rprloc.geometry import FloatArray, Geometry
 from rprloc.volume import Volume
 
 ORDERS = tuple(product(permutations(range(3)), product((False, True), repeat=3)))
 
 
-def rotation(turns: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def rotation(turns: npt.ArrayLike) -> FloatArray:
     """Return the rotation about the vector ``turns`` by its length in radians."""
     vector = np.asarray(turns, dtype=np.float64)
     angle = float(np.linalg.norm(vector))
@@ -40,18 +40,18 @@ def stored(volume: Volume, axes: tuple[int, ...], flips: tuple[bool, ...]) -> Vo
     return Volume(np.ascontiguousarray(array.transpose(2, 1, 0)), lattice, volume.name)
 
 
-def centres(geometry: Geometry) -> npt.NDArray[np.float64]:
+def centres(geometry: Geometry) -> FloatArray:
     """Return the LPS position of every voxel, (k, j, i, 3)."""
     i, j, k = geometry.size
     index = np.stack(np.meshgrid(np.arange(k), np.arange(j), np.arange(i), indexing="ij")[::-1], axis=-1)
     return geometry.index_to_lps(index.reshape(-1, 3)).xyz.reshape(k, j, i, 3)
 
 
-def body_hu(xyz: npt.NDArray[np.float64], *, couch: bool = False, scale: float = 1.0) -> npt.NDArray[np.float64]:
+def body_hu(xyz: FloatArray, *, couch: bool = False, scale: float = 1.0) -> FloatArray:
     """Return HU at ``xyz`` (..., 3): a trunk and head with lungs and ears; couch and head rest if asked for.
 
-    The trunk is 300 x 180 mm and goes on below z = 0; the head ends at z = 260 mm. The couch (8 mm) touches the
-    back at y = 90 mm, the head rest (two walls of 6 mm) touches the back of the head.
+    The trunk is 300 x 180 mm and goes on below z = 0; the head ends at z = 260 mm. The couch (8 mm) touches
+    the back at y = 90 mm, the head rest (two walls of 6 mm) the back of the head.
     """
     x, y, z = np.moveaxis(xyz / scale, -1, 0)
     hu = np.full(x.shape, -1000.0)
@@ -70,8 +70,15 @@ def body_hu(xyz: npt.NDArray[np.float64], *, couch: bool = False, scale: float =
     return hu
 
 
-def body_volume(geometry: Geometry, *, couch: bool = False, noise: float = 10.0, scale: float = 1.0) -> Volume:
-    """Return the body on ``geometry``; the noise has a fixed seed, so that it agrees with and without couch."""
-    hu = body_hu(centres(geometry), couch=couch, scale=scale)
+def body_volume(
+    geometry: Geometry,
+    *,
+    at: npt.ArrayLike = (0, 0, 0),
+    couch: bool = False,
+    noise: float = 10.0,
+    scale: float = 1.0,
+) -> Volume:
+    """Return the body, its own origin at LPS ``at``, on ``geometry``; the noise has a fixed seed."""
+    hu = body_hu(centres(geometry) - np.asarray(at, dtype=np.float64), couch=couch, scale=scale)
     hu += np.random.default_rng(0).normal(0, noise, hu.shape)
     return Volume.from_array(hu, geometry.ijk_to_lps, "phantom")

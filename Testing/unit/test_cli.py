@@ -89,9 +89,7 @@ def write_query(folder: Path, name: str = "good.nii.gz") -> Path:
 def test_help_is_fast_and_does_not_load_torch() -> None:
     code = "import sys; from rprloc.cli import build_parser; build_parser(); print('torch' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "RPRLocalization")}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.strip() == "False"
     helped = [sys.executable, "-m", "rprloc", "locate", "--help"]
     done = subprocess.run(helped, capture_output=True, text=True, env=environment, check=True)
@@ -140,9 +138,7 @@ def test_locate_writes_table_markups_and_seconds(
             markup = json.loads(file.read_text(encoding="utf-8"))["markups"][0]
             assert markup["type"] == "ROI"
             assert markup["coordinateSystem"] == "LPS"
-            np.testing.assert_allclose(
-                markup["center"], [float(row[c]) for c in ("cx", "cy", "cz")], atol=0.006
-            )
+            np.testing.assert_allclose(markup["center"], [float(row[c]) for c in ("cx", "cy", "cz")], atol=0.006)
     assert "Head" in text
     assert "read" in text
     assert "locate" in text
@@ -173,15 +169,11 @@ def test_every_number_of_runs_and_steps(
     assert (out / "results.csv").read_bytes() == first
 
 
-def test_bad_queries_cost_their_own_rows_only(
-    run: Run, sample: Sample, template: Path, tmp_path: Path
-) -> None:
+def test_bad_queries_cost_their_own_rows_only(run: Run, sample: Sample, template: Path, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.nii.gz"
     damaged.write_bytes(sample.query.read_bytes()[:2000])
     out = tmp_path / "out"
-    code, _, err = run(
-        "locate", "--template", template, "--out", out, tmp_path / "gone.mha", damaged, sample.query
-    )
+    code, _, err = run("locate", "--template", template, "--out", out, tmp_path / "gone.mha", damaged, sample.query)
     assert code == 1
     assert err.count("\n") == 1
     assert "2 of 3" in err
@@ -238,23 +230,17 @@ def test_bad_targets_are_refused_before_anything_is_written(run: Run, sample: Sa
     out = tmp_path / "out"
     ids, outside, broken = tmp_path / "ids.json", tmp_path / "outside.mrk.json", tmp_path / "broken.json"
     ids.write_text('{"Head": 1, "Liver": 9}', encoding="utf-8")
-    outside.write_text(
-        sample.markups.read_text(encoding="utf-8").replace("250.0", "2500.0"), encoding="utf-8"
-    )
+    outside.write_text(sample.markups.read_text(encoding="utf-8").replace("250.0", "2500.0"), encoding="utf-8")
     broken.write_text("{", encoding="utf-8")
     start = ["--reference", sample.reference, "--out", out]
     labels = ["--targets", sample.reference_labels]
     assert_refused(run("locate", *start, *labels, "--label-ids", ids, sample.query), "Liver", "9")
     assert_refused(run("locate", *start, *labels, "--label-ids", broken, sample.query), "broken.json")
-    assert_refused(
-        run("locate", *start, *labels, "--label-ids", tmp_path / "no.json", sample.query), "no.json"
-    )
+    assert_refused(run("locate", *start, *labels, "--label-ids", tmp_path / "no.json", sample.query), "no.json")
     assert_refused(run("locate", *start, "--targets", outside, sample.query), "Vertex", "outside")
     assert_refused(run("locate", *start, "--targets", tmp_path / "no.nrrd", sample.query), "no.nrrd")
     assert_refused(run("locate", *start, sample.query), "--targets")
-    assert_refused(
-        run("locate", "--reference", tmp_path / "no.mha", "--out", out, *labels, sample.query), "no.mha"
-    )
+    assert_refused(run("locate", "--reference", tmp_path / "no.mha", "--out", out, *labels, sample.query), "no.mha")
     assert not out.exists()
 
 
@@ -291,18 +277,12 @@ def test_cuda_is_refused_where_there_is_none(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     out = tmp_path / "out"
-    assert_refused(
-        run("locate", "--template", template, "--out", out, "--device", "cuda", sample.query), "CUDA"
-    )
-    assert_refused(
-        run("locate", "--template", template, "--out", out, "--device", "tpu", sample.query), "tpu"
-    )
+    assert_refused(run("locate", "--template", template, "--out", out, "--device", "cuda", sample.query), "CUDA")
+    assert_refused(run("locate", "--template", template, "--out", out, "--device", "tpu", sample.query), "tpu")
     assert not out.exists()
 
 
-def test_existing_output_is_refused_without_overwrite(
-    run: Run, sample: Sample, template: Path, tmp_path: Path
-) -> None:
+def test_existing_output_is_refused_without_overwrite(run: Run, sample: Sample, template: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     (out / "results.csv").write_text("precious", encoding="utf-8")
@@ -385,9 +365,7 @@ def test_a_crash_in_one_query_spares_the_others(
     assert reason in rows[0]["reason"]
 
 
-def test_queries_of_the_same_name_do_not_overwrite_each_other(
-    run: Run, template: Path, tmp_path: Path
-) -> None:
+def test_queries_of_the_same_name_do_not_overwrite_each_other(run: Run, template: Path, tmp_path: Path) -> None:
     paths = [write_query(tmp_path / name, "ct.nii.gz") for name in ("ann", "bob")]
     out = tmp_path / "out"
     assert run("locate", "--template", template, "--out", out, *paths, paths[0])[0] == 0
@@ -406,9 +384,7 @@ def test_query_names_are_files_of_their_own() -> None:
 def test_pictures_and_synthetic_marks(run: Run, sample: Sample, template: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     out = tmp_path / "out"
-    code, text, _ = run(
-        "locate", "--template", template, "--out", out, "--picture", "--synthetic", sample.query
-    )
+    code, text, _ = run("locate", "--template", template, "--out", out, "--picture", "--synthetic", sample.query)
     assert code == 0
     assert "NOT A PATIENT" in text
     assert {row["query"] for row in rows_of(out)} == {"synthetic-query"}
@@ -420,9 +396,7 @@ def test_picture_without_matplotlib_is_refused(
 ) -> None:
     monkeypatch.setattr(cli_locate.importlib.util, "find_spec", lambda name: None)
     out = tmp_path / "out"
-    assert_refused(
-        run("locate", "--template", template, "--out", out, "--picture", sample.query), "matplotlib"
-    )
+    assert_refused(run("locate", "--template", template, "--out", out, "--picture", sample.query), "matplotlib")
     assert not out.exists()
 
 
@@ -461,9 +435,7 @@ def test_template_errors_change_nothing(
     assert template.read_bytes() == before
 
 
-def test_evaluate_writes_the_agreed_json(
-    run: Run, sample: Sample, reference: list[object], tmp_path: Path
-) -> None:
+def test_evaluate_writes_the_agreed_json(run: Run, sample: Sample, reference: list[object], tmp_path: Path) -> None:
     out, table = tmp_path / "figures" / "out.json", tmp_path / "out.csv"
     pairs = [f"{sample.query}={sample.query_labels}", f"{sample.reference}={sample.reference_labels}"]
     code, text, err = run(
@@ -478,7 +450,7 @@ def test_evaluate_writes_the_agreed_json(
     assert head["iou"] == pytest.approx(np.mean(list(head["iou_per_case"].values())))
     assert sum(head["statuses"].values()) == 2
     assert data["mean"]["iou"] == pytest.approx(np.mean([o["iou"] for o in data["organs"].values()]))
-    for phase in ("read", "resample", "embed", "locate", "total"):
+    for phase in ("read", "resample", "embed", "locate", "after_read", "total"):
         assert data["seconds"][phase]["median"] >= 0
     with open(table, newline="", encoding="utf-8") as stream:
         assert len(list(csv.DictReader(stream))) == 4
@@ -490,9 +462,7 @@ def test_evaluate_complete_organs_failures_and_overwrite(
     run: Run, sample: Sample, template: Path, tmp_path: Path
 ) -> None:
     out, complete = tmp_path / "out.json", tmp_path / "cases.json"
-    complete.write_text(
-        '{"cases": {"query": {"complete_organs": ["Spine"]}, "gone": {"complete_organs": []}}}'
-    )
+    complete.write_text('{"cases": {"query": {"complete_organs": ["Spine"]}, "gone": {"complete_organs": []}}}')
     pairs = [f"{sample.query}={sample.query_labels}", f"{tmp_path}/gone.mha={sample.query_labels}"]
     command = ["--template", template, "--label-ids", sample.label_ids, "--json", out, "--complete", complete]
     code, _, err = run("evaluate", *command, "--query", *pairs)
@@ -535,9 +505,7 @@ def test_ctrl_c_in_evaluate_keeps_the_finished_queries(
     assert json.loads(out.read_text(encoding="utf-8"))["seconds"]["queries"] == 1
 
 
-def test_models_lists_and_verifies(
-    run: Run, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_models_lists_and_verifies(run: Run, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(tiny_model, tmp_path / "models" / "mine")
     monkeypatch.setenv("RPRLOC_MODELS", str(tmp_path / "models"))
     code, text, err = run("models", model=None)

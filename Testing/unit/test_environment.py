@@ -110,9 +110,7 @@ def test_a_broken_environment_is_made_anew(checkout: Path, pip: FakePip) -> None
     assert sum("venv" in command for command in pip.commands) == 2
 
 
-def test_missing_venv_module_is_explained(
-    checkout: Path, pip: FakePip, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_venv_module_is_explained(checkout: Path, pip: FakePip, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(command, 1, "", "long\ntext\nensurepip is not available\n")
 
@@ -205,18 +203,11 @@ def test_demo_shows_the_sample_as_synthetic(
     assert "NOT A PATIENT" in capsys.readouterr().out
 
 
-def test_demo_takes_the_users_files(
-    called: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_demo_takes_the_users_files(called: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(demo, "TEMPLATES", tmp_path)
     (tmp_path / "organs.json").touch()
     assert demo.main(["my.nii.gz", "--out", "o"]) == 0
-    assert (
-        demo.main(
-            ["--reference", "r", "--targets", "t", "--label-ids", "i", "a.nrrd", "b.nrrd", "--out", "o"]
-        )
-        == 0
-    )
+    assert demo.main(["--reference", "r", "--targets", "t", "--label-ids", "i", "a.nrrd", "b.nrrd", "--out", "o"]) == 0
     assert called[0][1:3] == ["--template", str(tmp_path / "organs.json")]
     assert called[0][-1] == "my.nii.gz"
     assert called[1][1:7] == ["--reference", "r", "--targets", "t", "--label-ids", "i"]

@@ -32,9 +32,7 @@ def test_a_perfect_and_a_shifted_box(sample: Sample) -> None:
     assert (same.scored, same.success) == ("yes", True)
     assert same.iou == pytest.approx(100.0)
     assert same.awd_mm == pytest.approx(0.0)
-    shifted = score_results(
-        [box_result("Head", box.center + np.array([30.0, 0, 0]), box.size)], truths, None
-    )[0]
+    shifted = score_results([box_result("Head", box.center + np.array([30.0, 0, 0]), box.size)], truths, None)[0]
     assert shifted.awd_mm == pytest.approx(10.0)
     assert not shifted.success
     assert shifted.iou == pytest.approx(100.0 * (box.size[0] - 30.0) / (box.size[0] + 30.0))
@@ -110,9 +108,7 @@ def test_query_pairs(tmp_path: Path) -> None:
             split_query(text)
 
 
-@pytest.mark.parametrize(
-    "text", ['{"a": ["Head"]}', '{"cases": {"a": {"complete_organs": ["Head"], "present": []}}}']
-)
+@pytest.mark.parametrize("text", ['{"a": ["Head"]}', '{"cases": {"a": {"complete_organs": ["Head"], "present": []}}}'])
 def test_lists_of_complete_organs(tmp_path: Path, text: str) -> None:
     path = tmp_path / "cases.json"
     path.write_text(text, encoding="utf-8")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from phantoms import rotation
 
 from rprloc.errors import InputError
 from rprloc.geometry import Box, Frame, Geometry, Points
@@ -14,17 +15,6 @@ from rprloc.geometry import Box, Frame, Geometry, Points
 COORDINATES = st.floats(-500, 500)
 TRIPLES = st.tuples(COORDINATES, COORDINATES, COORDINATES)
 SPACINGS = st.tuples(*[st.floats(0.2, 6.0)] * 3)
-
-
-def rotation(turns: tuple[float, float, float]) -> npt.NDArray[np.float64]:
-    """Return the rotation about the vector ``turns`` by its length in radians."""
-    vector = np.array(turns)
-    angle = float(np.linalg.norm(vector))
-    if angle < 1e-9:
-        return np.eye(3)
-    x, y, z = vector / angle
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.asarray(np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross)
 
 
 @st.composite
@@ -36,6 +26,7 @@ def geometries(draw: st.DrawFn) -> Geometry:
     return Geometry(size, np.array(draw(SPACINGS)), np.array(draw(TRIPLES)), direction)
 
 
+@settings(deadline=None)
 @given(st.lists(TRIPLES, max_size=5), st.sampled_from(Frame))
 def test_points_change_frame_and_back(xyz: list[tuple[float, float, float]], frame: Frame) -> None:
     points = Points(np.array(xyz).reshape(-1, 3), frame)
@@ -70,6 +61,7 @@ def test_points_refuse_other_shapes_and_numbers(bad: npt.ArrayLike) -> None:
         Points(np.array(bad))
 
 
+@settings(deadline=None)
 @given(st.lists(TRIPLES, min_size=1, max_size=6), st.sampled_from(Frame))
 def test_box_changes_frame_and_stays_ordered(xyz: list[tuple[float, float, float]], frame: Frame) -> None:
     points = Points(np.array(xyz), frame)
@@ -84,6 +76,7 @@ def test_box_changes_frame_and_stays_ordered(xyz: list[tuple[float, float, float
         assert moved.to(frame) == box
 
 
+@settings(deadline=None)
 @given(TRIPLES, st.tuples(*[st.floats(0, 100)] * 3))
 def test_box_from_center_and_size(center: tuple[float, ...], size: tuple[float, ...]) -> None:
     box = Box.from_center_size(center, size, Frame.RAS)
@@ -103,10 +96,9 @@ def test_box_refuses_crossed_walls_and_nothing() -> None:
         Box.from_center_size((0, 0, 0), (1, -1, 1))
 
 
+@settings(deadline=None)
 @given(geometries(), st.lists(TRIPLES, min_size=1, max_size=4), st.sampled_from(Frame))
-def test_index_and_lps_are_inverse(
-    geometry: Geometry, xyz: list[tuple[float, float, float]], frame: Frame
-) -> None:
+def test_index_and_lps_are_inverse(geometry: Geometry, xyz: list[tuple[float, float, float]], frame: Frame) -> None:
     points = Points(np.array(xyz), frame)
     index = geometry.lps_to_index(points)
     assert np.allclose(geometry.index_to_lps(index).to(frame).xyz, points.xyz, atol=1e-6)
@@ -117,6 +109,7 @@ def test_index_and_lps_are_inverse(
     assert np.allclose(again.spacing, geometry.spacing)
 
 
+@settings(deadline=None)
 @given(geometries())
 def test_bounds_hold_all_voxels_whole(geometry: Geometry) -> None:
     last = np.array(geometry.size) - 1
@@ -130,6 +123,7 @@ def test_bounds_hold_all_voxels_whole(geometry: Geometry) -> None:
     assert geometry.contains(geometry.index_to_lps(ends * last).to(Frame.RAS)).all()
 
 
+@settings(deadline=None)
 @given(geometries(), st.integers(0, 2), st.booleans())
 def test_contains_ends_at_the_wall(geometry: Geometry, axis: int, upper: bool) -> None:
     index = (np.array(geometry.size) - 1) / 2

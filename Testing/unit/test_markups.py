@@ -50,9 +50,7 @@ def test_every_point_is_named_by_its_label(tmp_path: Path) -> None:
 def test_points_that_are_not_placed_are_left_out(tmp_path: Path, status: str) -> None:
     hidden = {"label": "A", "positionStatus": status, "position": [0, 0, 0]}
     no_position = {"label": "B", "positionStatus": status}
-    path = save(
-        tmp_path / "F.mrk.json", fiducials(hidden, no_position, {"label": "C", "position": [1, 1, 1]})
-    )
+    path = save(tmp_path / "F.mrk.json", fiducials(hidden, no_position, {"label": "C", "position": [1, 1, 1]}))
     assert list(positions(path)) == ["C"]
 
 
@@ -61,9 +59,7 @@ def test_points_that_are_not_placed_are_left_out(tmp_path: Path, status: str) ->
     [("LPS", [1, 2, 3]), ("RAS", [-1, -2, 3]), ("1", [1, 2, 3]), ("0", [-1, -2, 3]), (0, [-1, -2, 3])],
 )
 def test_coordinate_systems(tmp_path: Path, system: Any, expected: list[float]) -> None:
-    path = save(
-        tmp_path / "F.mrk.json", fiducials({"label": "A", "position": [1, 2, 3]}, coordinateSystem=system)
-    )
+    path = save(tmp_path / "F.mrk.json", fiducials({"label": "A", "position": [1, 2, 3]}, coordinateSystem=system))
     assert positions(path) == {"A": expected}
 
 

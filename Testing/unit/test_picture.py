@@ -60,9 +60,7 @@ def test_picture_without_a_found_target_shows_the_whole_ct(tmp_path: Path, resul
 
 def test_many_targets(tmp_path: Path) -> None:
     places = np.random.default_rng(0).uniform(-40, 40, (80, 3))
-    results = [
-        Result("q", f"a rather long name {n}", "landmark", "ok", "", xyz) for n, xyz in enumerate(places)
-    ]
+    results = [Result("q", f"a rather long name {n}", "landmark", "ok", "", xyz) for n, xyz in enumerate(places)]
     save_picture(tmp_path / "p.png", head(), results, "many")
     assert (tmp_path / "p.png").exists()
 
@@ -106,9 +104,7 @@ def test_slice_is_where_most_targets_are_cut() -> None:
         for name, x in [("a", 0.0), ("b", 8.0), ("c", 60.0)]
     ]
     shapes = picture._shapes(results)
-    assert picture._slice_position(shapes, 0, np.full(3, -80.0), np.full(3, 80.0)) == pytest.approx(
-        4.0, abs=5.0
-    )
+    assert picture._slice_position(shapes, 0, np.full(3, -80.0), np.full(3, 80.0)) == pytest.approx(4.0, abs=5.0)
 
 
 def test_without_matplotlib_there_is_a_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

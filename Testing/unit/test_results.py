@@ -62,9 +62,7 @@ def test_markups_of_every_found_target(tmp_path: Path) -> None:
     unsure = box("Heart", status="low-confidence", reason="votes scatter", cycle_mm=9.0)
     written = write_markups(tmp_path, [box(), landmark(), lost(), unsure, box(query="ct2")])
     names = ["ct1/Liver", "ct1/Dens", "ct1/Heart", "ct2/Liver"]
-    assert [path.relative_to(tmp_path).as_posix() for path in written] == [
-        f"{name}.mrk.json" for name in names
-    ]
+    assert [path.relative_to(tmp_path).as_posix() for path in written] == [f"{name}.mrk.json" for name in names]
     assert sorted(tmp_path.rglob("*.mrk.json")) == sorted(written)
     (liver,), (dens,) = read_markups(written[0]), read_markups(written[1])
     assert isinstance(liver, BoxMark)

@@ -26,9 +26,7 @@ from rprloc.targets import (
     targets_from_markups,
 )
 
-ORDERS = [
-    (p, f) for p in itertools.permutations(range(3)) for f in itertools.product((False, True), repeat=3)
-]
+ORDERS = [(p, f) for p in itertools.permutations(range(3)) for f in itertools.product((False, True), repeat=3)]
 
 
 def geometry(
@@ -36,9 +34,7 @@ def geometry(
     spacing: tuple[float, ...] = (1.0, 1.0, 1.0),
     direction: np.ndarray | None = None,
 ) -> Geometry:
-    return Geometry(
-        size, np.array(spacing), np.array([-7.0, 11.0, 5.0]), np.eye(3) if direction is None else direction
-    )
+    return Geometry(size, np.array(spacing), np.array([-7.0, 11.0, 5.0]), np.eye(3) if direction is None else direction)
 
 
 def turned(degrees: tuple[float, float, float]) -> np.ndarray:
@@ -167,9 +163,7 @@ def test_inside_points_are_many_different_and_spread() -> None:
     assert np.linalg.norm(voxels[:, None] - xyz[None], axis=2).min(axis=1).max() <= 3.5
 
 
-@pytest.mark.parametrize(
-    ("order", "flips"), [((2, 0, 1), (True, False, True)), ((1, 0, 2), (True, True, True))]
-)
+@pytest.mark.parametrize(("order", "flips"), [((2, 0, 1), (True, False, True)), ((1, 0, 2), (True, True, True))])
 def test_large_masks_are_thinned_the_same_way_in_any_storage_order(
     order: tuple[int, ...], flips: tuple[bool, ...]
 ) -> None:

@@ -1,0 +1,181 @@
+"""Locating with a model of random weights: contracts, statuses and the parts whose answer is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import Sample
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from rprloc.confidence import Limits, cycle_error, judge
+from rprloc.embedding import cropped
+from rprloc.errors import InputError, TemplateError
+from rprloc.estimate import Rows, robust_mean, stack_rows
+from rprloc.field import LatentField
+from rprloc.geometry import Points
+from rprloc.locate import Locator, Options, box_walls
+from rprloc.models import ModelPair, load_model
+from rprloc.resample import Grid
+from rprloc.targets import load_targets, target_from_point
+from rprloc.volume import read_volume
+
+CPU = torch.device("cpu")
+BOUNDS = (torch.tensor([-100.0, -100.0, -100.0]), torch.tensor([100.0, 100.0, 100.0]))
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model: Path) -> ModelPair:
+    return load_model(tiny_model, CPU)
+
+
+def test_results_follow_the_template(model: ModelPair, sample: Sample) -> None:
+    locator = Locator(model)
+    reference = locator.embed(read_volume(sample.reference))
+    organs = load_targets(sample.reference_labels, sample.label_ids)
+    landmarks = load_targets(sample.markups)
+    template = locator.make_template(reference, [*organs, *landmarks])
+    results = locator.locate(locator.embed(read_volume(sample.query)), template)
+    assert [r.target for r in results] == ["Head", "Spine", "Vertex"]
+    assert [r.kind for r in results] == ["box", "box", "landmark"]
+    for result in results:
+        assert result.spread_mm is not None and result.cycle_mm is not None
+        assert result.status in ("ok", "low-confidence", "outside")
+        assert (result.reason == "") == (result.status == "ok")
+
+
+def test_the_same_seed_gives_the_same_paper_run(model: ModelPair, sample: Sample) -> None:
+    organs = load_targets(sample.reference_labels, sample.label_ids)
+
+    def centres(seed: int) -> list[list[float]]:
+        locator = Locator(model, Options(runs=5, seed=seed))
+        embedding = locator.embed(read_volume(sample.reference))
+        return [r.center.tolist() for r in locator.locate(embedding, locator.make_template(embedding, organs))]  # type: ignore[union-attr]
+
+    assert centres(1) == centres(1)
+    assert centres(1) != centres(2)
+
+
+def test_another_models_template_is_refused(model: ModelPair, sample: Sample) -> None:
+    locator = Locator(model)
+    embedding = locator.embed(read_volume(sample.reference))
+    template = locator.make_template(embedding, load_targets(sample.markups))
+    foreign = replace(template, model={**template.model, "coarse_sha256": "0" * 64})
+    with pytest.raises(TemplateError, match="belongs to model"):
+        locator.locate(embedding, foreign)
+
+
+def test_a_target_outside_the_reference_is_refused(model: ModelPair, sample: Sample) -> None:
+    locator = Locator(model)
+    embedding = locator.embed(read_volume(sample.reference))
+    far = target_from_point("far", Points(np.array([[0.0, 0.0, 9000.0]])))
+    with pytest.raises(InputError, match="far"):
+        locator.make_template(embedding, [far])
+
+
+def test_options_are_checked(model: ModelPair) -> None:
+    with pytest.raises(InputError, match="runs"):
+        Options(runs=0)
+    with pytest.raises(InputError, match="no fine network"):
+        Locator(replace(model, fine=None))
+    assert Locator(replace(model, fine=None), Options(steps="coarse")).options.steps == "coarse"
+
+
+def test_pooling_two_references_uses_both(model: ModelPair, sample: Sample) -> None:
+    locator = Locator(model)
+    organs = load_targets(sample.reference_labels, sample.label_ids)
+    first = locator.make_template(locator.embed(read_volume(sample.reference)), organs)
+    second = locator.make_template(
+        locator.embed(read_volume(sample.query)), load_targets(sample.query_labels, sample.label_ids)
+    )
+    both = first.merged(second)
+    assert all(len(t.examples) == 2 for t in both.targets)
+    query = locator.embed(read_volume(sample.query))
+    assert len(locator.locate(query, both)) == 2
+
+
+def points_at(*rows: tuple[float, float, float]) -> Tensor:
+    return torch.tensor(rows, dtype=torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("points", "cycle", "spread", "similarity", "status"),
+    [
+        (points_at((0, 0, 0), (10, 0, 0)), 1.0, 1.0, 0.9, "ok"),
+        (points_at((0, 0, 130), (0, 0, 150)), 1.0, 1.0, 0.9, "outside"),
+        (points_at((0, 0, 95), (0, 0, 112), (0, 0, 60), (0, 0, 60)), 1.0, 1.0, 0.9, "low-confidence"),
+        (points_at((0, 0, 0)), 999.0, 1.0, 0.9, "low-confidence"),
+        (points_at((0, 0, 0)), 1.0, 999.0, 0.9, "low-confidence"),
+        (points_at((0, 0, 0)), 1.0, 1.0, -0.5, "low-confidence"),
+        (points_at((0, 0, 0)), 1.0, 1.0, None, "ok"),
+    ],
+)
+def test_statuses(points: Tensor, cycle: float, spread: float, similarity: float | None, status: str) -> None:
+    verdict = judge(points, BOUNDS, cycle, spread, similarity, Limits())
+    assert verdict.status == status
+    assert (verdict.reason == "") == (status == "ok")
+
+
+def linear_field(range_mm: float, shift: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> LatentField:
+    """Latents proportional to the position, moved by ``shift`` mm as an error would."""
+    index = torch.stack(torch.meshgrid(*[torch.arange(9).float()] * 3, indexing="ij"), -1)
+    position = index.flip(-1) * 20.0 - 80.0
+    values = ((position + torch.tensor(shift)) / range_mm).permute(3, 0, 1, 2)[None]
+    return LatentField(values, torch.tensor([-80.0] * 3), 20.0, torch.ones(9, 9, 9, dtype=torch.bool))
+
+
+def test_the_cycle_error_is_what_the_point_is_off() -> None:
+    offsets = torch.tensor([[0.0, 0, 0], [10, 0, 0], [0, 12, 0], [0, 0, -9], [-8, 3, 4]])
+    rows = Rows(1, [slice(0, 5)], offsets, offsets / 500.0, None)
+    located = torch.zeros(1, 3)
+    assert cycle_error(linear_field(500.0), located, rows, 500.0) == pytest.approx(0.0, abs=0.1)
+    assert cycle_error(linear_field(500.0, (0.0, 12.0, 5.0)), located, rows, 500.0) == pytest.approx(13.0, abs=0.3)
+
+
+def test_an_outlier_does_not_move_the_robust_mean() -> None:
+    values = torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
+    spoiled = torch.cat([values, torch.full((6, 3), 80.0)])
+    assert float((robust_mean(spoiled) - values.mean(0)).norm()) < 0.5
+    assert torch.allclose(robust_mean(torch.ones(3, 3)), torch.ones(3))
+
+
+def test_box_walls_go_through_the_extreme_points() -> None:
+    points = np.array([[0.0, 5, 5], [5, 1, 5], [5, 5, 2], [10, 5, 5], [5, 11, 5], [5, 5, 12]])
+    lower, upper = box_walls(points)
+    assert lower.tolist() == [0.0, 1.0, 2.0]
+    assert upper.tolist() == [10.0, 11.0, 12.0]
+
+
+@given(
+    st.tuples(*[st.integers(9, 40)] * 3),
+    st.tuples(*[st.floats(-60, 180)] * 3),
+    st.floats(0, 50),
+)
+def test_a_crop_stays_on_the_lattice_and_in_step(
+    size: tuple[int, int, int], point: tuple[float, float, float], margin: float
+) -> None:
+    hu = np.arange(np.prod(size), dtype=np.float32).reshape(size)
+    grid = Grid(hu, np.array([-10.0, 5.0, 20.0]), 3.0)
+    part = cropped(grid, np.array([point]), margin, 8)
+    start = grid.lps_to_zyx(part.origin[None])[0]
+    assert np.allclose(start, np.round(start))
+    assert np.all(np.round(start).astype(int) % 8 == 0)
+    assert min(part.hu.shape) >= 1
+    first = tuple(np.round(start).astype(int))
+    assert part.hu[0, 0, 0] == grid.hu[first]
+
+
+def test_many_examples_bring_fewer_context_points_each(model: ModelPair, sample: Sample) -> None:
+    locator = Locator(model)
+    embedding = locator.embed(read_volume(sample.reference))
+    target = locator.make_template(embedding, load_targets(sample.reference_labels, sample.label_ids)).targets[0]
+    many = replace(target, examples=target.examples * 12)
+    one, twelve = stack_rows(target, CPU), stack_rows(many, CPU)
+    assert len(one.offsets) == 6 + 24
+    assert len(twelve.offsets) == 12 * (6 + 4)
+    assert one.key_rows(one.offsets).shape == (1, 6, 3)
