@@ -7,14 +7,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .affine import carry
 from .field import LatentField
 from .matching import MatchSettings, match_descriptors
 from .template import TemplateTarget, key_points
 from .votes import Consensus, dense_consensus
 
-CONTEXT_BUDGET = 48
-OWN_WEIGHT = 0.5
-LANDMARK_OWN_WEIGHT = 0.75
+# Chosen on the validation patients (han-ct); accuracy changes by less than 0.5 IoU points when halved or doubled.
+CONTEXT_BUDGET = 240
+OWN_WEIGHT = 0.1
+LANDMARK_OWN_WEIGHT = 0.3
+RIDGE = 0.1
+NEIGHBOURHOOD_MM = 30.0
+MATCH_NOISE_MM = 4.0
+LEAST_EXTENT_MM = 5.0
 
 
 @dataclass(frozen=True)
@@ -84,33 +90,24 @@ def fine_estimate(
 ) -> Estimate:
     """Match the descriptors around the coarse positions, then let all points of the target agree on its place.
 
-    The key points of all examples are matched together; every example's context points are matched on their own, and
-    their robust mean displacement carries that example's key points along. ``own_weight`` is the share of the key
-    points' own match in the result: an extreme point alone errs more than the organ as a whole.
+    The key points of all examples are matched together; every example's points are matched on their own too, and a
+    robust affine map of them carries that example's key points along. ``own_weight`` is the share of the key points'
+    own match in the result: an extreme point alone errs more than the organ and its surroundings as a whole.
     """
     plain = plain_estimate(rows, coarse)
     if rows.fine is None:
         return plain
     support = rows.key_rows(rows.fine[:, 3:]).transpose(0, 1)
     keys = match_descriptors(field, support, plain.points, settings)
-    context = match_descriptors(field, rows.fine[:, None, 3:], coarse.position, settings)
-    carried = torch.stack([_carried(rows.offsets[s], context.position[s], rows.keys) for s in rows.slices]).mean(0)
-    points = own_weight * keys.position + (1.0 - own_weight) * carried
+    each = match_descriptors(field, rows.fine[:, None, 3:], coarse.position, settings)
+    carried = torch.stack([_carried(rows.offsets[s], each.position[s], each.spread[s], rows.keys) for s in rows.slices])
+    points = own_weight * keys.position + (1.0 - own_weight) * carried.mean(0)
     return Estimate(points, plain.points, plain.spread_mm, float(keys.similarity.mean()))
 
 
-def _carried(offsets: Tensor, located: Tensor, keys: int) -> Tensor:
-    """Key points (keys, 3) moved by the robust mean displacement of all points (n, 3) of one example."""
-    return offsets[:keys] + robust_mean(located - offsets)
-
-
-def robust_mean(values: Tensor, rounds: int = 5) -> Tensor:
-    """Tukey-weighted mean (3,) of (n, 3) vectors; outliers do not count."""
-    weight = torch.ones(len(values), device=values.device)
-    mean = values.median(dim=0).values
-    for _ in range(rounds):
-        error = (values - mean).norm(dim=1)
-        limit = 4.685 * error.median().clamp_min(1.0)
-        weight = (1.0 - (error / limit).clamp(max=1.0) ** 2) ** 2
-        mean = (weight[:, None] * values).sum(0) / weight.sum()
-    return mean
+def _carried(offsets: Tensor, located: Tensor, spread: Tensor, keys: int) -> Tensor:
+    """Key points (keys, 3) of one example moved by all its points (n, 3); sharp matches and near points count more."""
+    extent = offsets[:keys].abs().amax(0).clamp_min(LEAST_EXTENT_MM)
+    beyond = (offsets.abs() - extent).clamp_min(0.0).norm(dim=1)
+    weight = torch.exp(-0.5 * (beyond / NEIGHBOURHOOD_MM) ** 2) / (spread.square() + MATCH_NOISE_MM**2)
+    return carry(offsets[:keys], offsets, located, weight, extent, RIDGE)

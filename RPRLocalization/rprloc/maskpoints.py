@@ -77,7 +77,7 @@ def spread_over(mask: Mask, geometry: Geometry, count: int) -> Points:
         kept = [np.arange(size) for size in mask.shape]
     found = np.nonzero(mask[np.ix_(*kept)])
     ijk = np.stack([index[places] for index, places in zip(kept, found, strict=True)], axis=1)[:, ::-1]
-    return Points(_farthest(geometry.index_to_lps(ijk).xyz, count), Frame.LPS)
+    return Points(farthest_points(geometry.index_to_lps(ijk).xyz, count), Frame.LPS)
 
 
 def _every(size: int, step: float) -> NDArray[np.intp]:
@@ -86,7 +86,7 @@ def _every(size: int, step: float) -> NDArray[np.intp]:
     return np.flatnonzero(from_middle % max(1, int(np.ceil(step))) == 0)
 
 
-def _farthest(xyz: Float, count: int) -> Float:
+def farthest_points(xyz: Float, count: int) -> Float:
     """``count`` of the points (n, 3): the middle one, then always the one farthest from those chosen."""
     ordered = xyz[np.lexsort(np.round(xyz + 0.000317, 3).T)]
     if len(ordered) <= count:

@@ -28,9 +28,16 @@ class MatchSettings:
 
 @dataclass(frozen=True)
 class Match:
-    """Positions (L, 3) LPS mm where the descriptors fit best, and the cosine similarity (L,) found there."""
+    """Where descriptors fit best.
+
+    Attributes:
+        position: (L, 3) LPS mm, the mean of the match's distribution over the cells.
+        spread: (L,) mm, its standard deviation: small where the match is unambiguous.
+        similarity: (L,) its mean cosine similarity.
+    """
 
     position: Tensor
+    spread: Tensor
     similarity: Tensor
 
 
@@ -50,7 +57,11 @@ def match_descriptors(
         _match(field, described, w, e, window, settings)
         for w, e in zip(wanted.split(chunk), estimate.split(chunk), strict=True)
     ]
-    return Match(torch.cat([p.position for p in parts]), torch.cat([p.similarity for p in parts]))
+    return Match(
+        torch.cat([p.position for p in parts]),
+        torch.cat([p.spread for p in parts]),
+        torch.cat([p.similarity for p in parts]),
+    )
 
 
 def _window(radius_mm: float, cell_mm: float, device: torch.device) -> Tensor:
@@ -78,7 +89,9 @@ def _match(
     nowhere = ~inside.any(1)
     weight = torch.softmax(score.masked_fill(nowhere[:, None], 0.0), dim=1)
     best = (weight[..., None] * position).sum(1)
+    spread = (weight * (position - best[:, None]).square().sum(-1)).sum(1).sqrt()
     return Match(
         torch.where(nowhere[:, None], estimate, best),
-        torch.where(nowhere, torch.zeros_like(similarity[:, 0]), (weight * similarity).sum(1)),
+        spread.masked_fill(nowhere, settings.radius_mm),
+        (weight * similarity).sum(1).masked_fill(nowhere, 0.0),
     )

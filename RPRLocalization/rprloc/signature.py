@@ -7,19 +7,31 @@ import torch
 
 from .embedding import Embedding
 from .field import LatentField
+from .geometry import FloatArray
+from .maskpoints import farthest_points
+from .resample import Grid
 from .targets import Target
 from .template import Example, Floats
 
-CONTEXT_POINTS = 24
+INSIDE_POINTS = 24
+AROUND_POINTS = 48
+AROUND_MM = 40.0
 RING_MM = 15.0
+TISSUE_HU = -300.0
+CANDIDATES = 4000
 
 
 def make_example(target: Target, embedding: Embedding, fine: LatentField | None) -> Example:
-    """Read the latents of a target's points (key points, then context) in the reference's fields."""
+    """Read the latents of a target's points (key points, then context) in the reference's fields.
+
+    Context is what tells where the key points are when they have no contrast of their own: points of the target, and
+    tissue up to 40 mm around it, mixed so that any first part of them holds both.
+    """
     keys = target.points.xyz
     centre = keys[0] if target.box is None else target.box.center
-    context = _ring(keys[0]) if target.inside is None else target.inside.xyz[:CONTEXT_POINTS]
-    points = np.concatenate([keys, context])
+    inside = _ring(keys[0]) if target.inside is None else target.inside.xyz[:INSIDE_POINTS]
+    around = surroundings(embedding.grids[-1], keys, AROUND_POINTS)
+    points = np.concatenate([keys, _mixed(inside, around)])
     at = torch.as_tensor(points, dtype=torch.float32, device=embedding.coarse.values.device)
     return Example(
         reference=embedding.name,
@@ -30,11 +42,32 @@ def make_example(target: Target, embedding: Embedding, fine: LatentField | None)
     )
 
 
-def _ring(point: np.ndarray) -> np.ndarray:
-    """Context of a landmark: the 6 face and 8 corner directions around it, (14, 3) LPS mm."""
+def surroundings(grid: Grid, keys: FloatArray, count: int) -> FloatArray:
+    """At most ``count`` tissue voxels (n, 3) LPS mm, far apart, in the box of ``keys`` (k, 3) grown by 40 mm."""
+    zyx = grid.lps_to_zyx(np.stack([keys.min(0) - AROUND_MM, keys.max(0) + AROUND_MM]))
+    lower = np.clip(np.floor(zyx[0]).astype(int), 0, np.array(grid.hu.shape) - 1)
+    upper = np.clip(np.ceil(zyx[1]).astype(int) + 1, lower + 1, grid.hu.shape)
+    part = grid.hu[lower[0] : upper[0], lower[1] : upper[1], lower[2] : upper[2]]
+    voxels = np.argwhere(part > TISSUE_HU)
+    if len(voxels) == 0:
+        return np.empty((0, 3))
+    chosen = np.random.default_rng(len(voxels)).permutation(len(voxels))[:CANDIDATES]
+    points: FloatArray = farthest_points(grid.zyx_to_lps((voxels[chosen] + lower).astype(np.float64)), count)
+    return points
+
+
+def _mixed(inside: FloatArray, around: FloatArray) -> FloatArray:
+    """Both sets in one order in which they are spread evenly."""
+    rank = np.concatenate([(np.arange(len(p)) + 0.5) / max(1, len(p)) for p in (inside, around)])
+    mixed: FloatArray = np.concatenate([inside, around])[np.argsort(rank, kind="stable")]
+    return mixed
+
+
+def _ring(point: FloatArray) -> FloatArray:
+    """Points close to a landmark: the 6 face and 8 corner directions around it, (14, 3) LPS mm."""
     axes = np.concatenate([np.eye(3), -np.eye(3)])
     signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=float) / np.sqrt(3.0)
-    ring: np.ndarray = point + RING_MM * np.concatenate([axes, signs])
+    ring: FloatArray = point + RING_MM * np.concatenate([axes, signs])
     return ring
 
 

@@ -33,7 +33,8 @@ from rprloc.volume import read_volume
 
 MINIMUM_PATIENTS = 30
 SPACING_MM = 3.0
-LEAST_CORRELATION = (0.70, 0.85)
+TISSUE_HU = -350
+LEAST_CORRELATION = (0.65, 0.82)
 
 Report = Callable[[str], None]
 FloatArray = npt.NDArray[np.float32]
@@ -154,8 +155,12 @@ def _finer(lattice: sitk.Image) -> sitk.Image:
 
 
 def covered_slab(count: npt.NDArray[np.intp], image: sitk.Image, least: int) -> tuple[float, float]:
-    """z (mm) of the first and last slice of the longest run of slices with ``count`` >= ``least`` in every voxel."""
-    full = (count >= least).all(axis=(1, 2))
+    """z (mm) of the first and last slice of the longest run of slices with ``count`` >= ``least`` in every voxel.
+
+    Only the columns (x, y) that hold tissue somewhere count: beside the patient there is nothing to average.
+    """
+    columns = (sitk.GetArrayViewFromImage(image) > TISSUE_HU).any(axis=0)
+    full = (count >= least)[:, columns].all(axis=1)
     runs = np.split(np.arange(len(full)), np.flatnonzero(np.diff(full)) + 1)
     best = max((run for run in runs if full[run[0]]), key=len, default=None)
     if best is None:

@@ -245,7 +245,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("splits", type=Path, help="splits.json: label ids, complete organs of every case")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--work", type=Path, help="folder that keeps the average; used instead of computing it again")
-    parser.add_argument("--count", type=int, default=40, help="CTs to average, longest fields of view first (40)")
+    parser.add_argument("--count", type=int, default=56, help="CTs to average, longest fields of view first (56)")
     parser.add_argument("--least", type=int, default=MINIMUM_PATIENTS, help="patients per voxel (30; less for trials)")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--threads", type=int, default=1)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from itertools import permutations, product
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import SimpleITK as sitk
 
 from rprloc.geometry import FloatArray, Geometry
 from rprloc.volume import Volume
@@ -82,3 +85,21 @@ def body_volume(
     hu = body_hu(centres(geometry) - np.asarray(at, dtype=np.float64), couch=couch, scale=scale)
     hu += np.random.default_rng(0).normal(0, noise, hu.shape)
     return Volume.from_array(hu, geometry.ijk_to_lps, "phantom")
+
+
+OBLIQUE = Geometry((36, 24, 20), np.array([2.5, 3.0, 4.5]), np.array([-40.0, 25.0, -310.0]), rotation((0.2, -0.4, 0.7)))
+
+
+def image_of(array: npt.NDArray[Any], geometry: Geometry = OBLIQUE) -> sitk.Image:
+    """Return ``array`` (k, j, i) on ``geometry`` as a SimpleITK image."""
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing(geometry.spacing.tolist())
+    image.SetOrigin(geometry.origin.tolist())
+    image.SetDirection(geometry.direction.reshape(-1).tolist())
+    return image
+
+
+def written(path: Path, array: npt.NDArray[Any], geometry: Geometry = OBLIQUE) -> Path:
+    """Write ``array`` (k, j, i), compressed where the format can, and return ``path``."""
+    sitk.WriteImage(image_of(array, geometry), str(path), True)
+    return path

@@ -13,15 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from rprloc.affine import carry
 from rprloc.confidence import Limits, cycle_error, judge
 from rprloc.embedding import cropped
 from rprloc.errors import InputError, TemplateError
-from rprloc.estimate import Rows, robust_mean, stack_rows
+from rprloc.estimate import Rows, stack_rows
 from rprloc.field import LatentField
 from rprloc.geometry import Points
 from rprloc.locate import Locator, Options, box_walls
 from rprloc.models import ModelPair, load_model
 from rprloc.resample import Grid
+from rprloc.signature import surroundings
 from rprloc.targets import load_targets, target_from_point
 from rprloc.volume import read_volume
 
@@ -137,11 +139,38 @@ def test_the_cycle_error_is_what_the_point_is_off() -> None:
     assert cycle_error(linear_field(500.0, (0.0, 12.0, 5.0)), located, rows, 500.0) == pytest.approx(13.0, abs=0.3)
 
 
-def test_an_outlier_does_not_move_the_robust_mean() -> None:
-    values = torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
-    spoiled = torch.cat([values, torch.full((6, 3), 80.0)])
-    assert float((robust_mean(spoiled) - values.mean(0)).norm()) < 0.5
-    assert torch.allclose(robust_mean(torch.ones(3, 3)), torch.ones(3))
+def test_carry_follows_an_affine_map_and_ignores_outliers() -> None:
+    generator = torch.Generator().manual_seed(0)
+    source = torch.randn(60, 3, generator=generator) * 30.0
+    matrix, shift = torch.diag(torch.tensor([1.1, 0.9, 1.05])), torch.tensor([100.0, -50.0, 20.0])
+    target = source @ matrix + shift
+    target[:10] += 200.0
+    keys, weight = source[20:26] * 1.2, torch.ones(60)
+    moved = carry(keys, source, target, weight, torch.full((3,), 30.0), 1e-4)
+    assert torch.allclose(moved, keys @ matrix + shift, atol=0.5)
+
+
+def test_a_strong_ridge_leaves_a_displacement() -> None:
+    source = torch.randn(30, 3, generator=torch.Generator().manual_seed(1)) * 20.0
+    target = source * 1.3 + torch.tensor([5.0, 6.0, 7.0])
+    keys = source[:3]
+    moved = carry(keys, source, target, torch.ones(30), torch.full((3,), 20.0), 1e4)
+    steps = moved - keys
+    assert torch.allclose(steps, steps[:1].expand_as(steps), atol=0.05)
+
+
+def test_surroundings_are_tissue_near_the_target_and_repeatable() -> None:
+    hu = np.full((40, 40, 40), -1000.0, dtype=np.float32)
+    hu[5:35, 5:35, 5:35] = 40.0
+    grid = Grid(hu, np.zeros(3), 3.0)
+    keys = np.array([[60.0, 60.0, 60.0]])
+    points = surroundings(grid, keys, 30)
+    assert points.shape == (30, 3)
+    assert np.array_equal(points, surroundings(grid, keys, 30))
+    zyx = np.round(grid.lps_to_zyx(points)).astype(int)
+    assert (hu[tuple(zyx.T)] == 40.0).all()
+    assert (np.abs(points - keys).max(axis=1) <= 40.0 + 3.0).all()
+    assert len(surroundings(Grid(hu * 0 - 1000, np.zeros(3), 3.0), keys, 30)) == 0
 
 
 def test_box_walls_go_through_the_extreme_points() -> None:
@@ -176,6 +205,6 @@ def test_many_examples_bring_fewer_context_points_each(model: ModelPair, sample:
     target = locator.make_template(embedding, load_targets(sample.reference_labels, sample.label_ids)).targets[0]
     many = replace(target, examples=target.examples * 12)
     one, twelve = stack_rows(target, CPU), stack_rows(many, CPU)
-    assert len(one.offsets) == 6 + 24
-    assert len(twelve.offsets) == 12 * (6 + 4)
+    assert len(one.offsets) == 6 + 24 + 48
+    assert len(twelve.offsets) == 12 * (6 + 20)
     assert one.key_rows(one.offsets).shape == (1, 6, 3)

@@ -1,4 +1,4 @@
-"""Reading CTs and label maps: geometry, HU, and a clear line for everything that cannot be used."""
+"""Reading CTs: geometry, HU, and a clear line for everything that cannot be used."""
 
 from __future__ import annotations
 
@@ -6,37 +6,20 @@ import gzip
 import struct
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import SimpleITK as sitk
-from phantoms import body_volume, rotation
+from phantoms import OBLIQUE, body_volume, image_of, written
 
 from rprloc.errors import InputError
 from rprloc.geometry import Geometry
-from rprloc.volume import LabelMap, Volume, check_ct, read_label_map, read_volume, stem_of
-
-OBLIQUE = Geometry((36, 24, 20), np.array([2.5, 3.0, 4.5]), np.array([-40.0, 25.0, -310.0]), rotation((0.2, -0.4, 0.7)))
-
-
-def image_of(array: npt.NDArray[Any], geometry: Geometry = OBLIQUE) -> sitk.Image:
-    image = sitk.GetImageFromArray(array)
-    image.SetSpacing(geometry.spacing.tolist())
-    image.SetOrigin(geometry.origin.tolist())
-    image.SetDirection(geometry.direction.reshape(-1).tolist())
-    return image
+from rprloc.volume import Volume, check_ct, read_volume, stem_of
 
 
 @pytest.fixture(scope="module")
 def ct() -> Volume:
     return body_volume(OBLIQUE, at=OBLIQUE.bounds().center - [0, 0, 40], scale=0.25)
-
-
-def written(path: Path, array: npt.NDArray[Any], geometry: Geometry = OBLIQUE) -> Path:
-    sitk.WriteImage(image_of(array, geometry), str(path), True)
-    return path
 
 
 def message(path: Path) -> str:
@@ -341,104 +324,3 @@ def test_a_damaged_dicom_slice(tmp_path: Path, ct: Volume) -> None:
     victim = sorted(folder.iterdir())[4]
     victim.write_bytes(victim.read_bytes()[:-800])
     message(folder)
-
-
-@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.float32])
-@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])
-def test_a_label_map(tmp_path: Path, kind: type, suffix: str) -> None:
-    array = np.zeros(OBLIQUE.size[::-1], kind)
-    array[2:5, 3:9, 4:8] = 7
-    labels = read_label_map(written(tmp_path / f"l{suffix}", array))
-    assert labels.array.dtype.kind in "iu"
-    assert labels.names == {}
-    assert np.array_equal(labels.mask(7), array == 7)
-    assert not labels.mask(3).any()
-    assert np.allclose(labels.geometry.ijk_to_lps, OBLIQUE.ijk_to_lps, atol=1e-3)
-    with pytest.raises(InputError, match="no segment named"):
-        labels.mask("Mandible")
-
-
-def test_label_maps_that_cannot_be_used(tmp_path: Path, ct: Volume) -> None:
-    halves = np.zeros(OBLIQUE.size[::-1], np.float32)
-    halves[0, 0, 0] = 0.5
-    with pytest.raises(InputError, match="whole numbers"):
-        read_label_map(written(tmp_path / "h.nii.gz", halves))
-    with pytest.raises(InputError, match="no such file"):
-        read_label_map(tmp_path / "none.nrrd")
-    with pytest.raises(InputError, match="is a folder"):
-        read_label_map(tmp_path)
-    image = image_of(ct.array)
-    sitk.WriteImage(sitk.Compose(image, image), str(tmp_path / "v.nrrd"))
-    with pytest.raises(InputError, match="2 numbers per voxel"):
-        read_label_map(tmp_path / "v.nrrd")
-
-
-def segmentation(path: Path, image: sitk.Image, fields: dict[str, str]) -> LabelMap:
-    for key, value in fields.items():
-        image.SetMetaData(key, value)
-    sitk.WriteImage(image, str(path), True)
-    return read_label_map(path)
-
-
-def test_segment_names_of_one_layer(tmp_path: Path) -> None:
-    array = np.zeros(OBLIQUE.size[::-1], np.uint8)
-    array[2:5], array[6:9] = 3, 12
-    fields = {
-        "Segment0_Name": "Left Parotid",
-        "Segment0_LabelValue": "3",
-        "Segment0_Layer": "0",
-        "Segment10_Name": "Mandible",
-        "Segment10_LabelValue": "12",
-        "Segment10_Layer": "0",
-    }
-    labels = segmentation(tmp_path / "s.seg.nrrd", image_of(array), fields)
-    assert labels.names == {"Left Parotid": 3, "Mandible": 12}
-    assert np.array_equal(labels.mask("Mandible"), array == 12)
-    assert labels.name == "s"
-
-
-def test_overlapping_segments_keep_their_layers(tmp_path: Path) -> None:
-    first, second = (np.zeros(OBLIQUE.size[::-1], np.uint8) for _ in range(2))
-    first[2:8], first[10:12], second[4:11] = 1, 2, 1
-    fields = {
-        "Segment0_Name": "Brain",
-        "Segment0_LabelValue": "1",
-        "Segment0_Layer": "0",
-        "Segment1_Name": "Chin",
-        "Segment1_LabelValue": "2",
-        "Segment1_Layer": "0",
-        "Segment2_Name": "Brain",
-        "Segment2_LabelValue": "1",
-        "Segment2_Layer": "1",
-    }
-    image = sitk.Compose(image_of(first), image_of(second))
-    labels = segmentation(tmp_path / "s.seg.nrrd", image, fields)
-    assert labels.names == {"Brain": 1, "Chin": 2, "Brain_2": 1}
-    assert np.array_equal(labels.mask("Brain"), first == 1)
-    assert np.array_equal(labels.mask("Chin"), first == 2)
-    assert np.array_equal(labels.mask("Brain_2"), second == 1)
-    assert np.array_equal(labels.mask(2), first == 2)
-    with pytest.raises(InputError, match="share the label 1"):
-        labels.mask(1)
-    assert labels.array.shape == OBLIQUE.size[::-1]
-    assert np.allclose(labels.geometry.ijk_to_lps, OBLIQUE.ijk_to_lps, atol=1e-3)
-
-
-def test_old_segmentations_have_one_layer_for_each_segment(tmp_path: Path) -> None:
-    first, second = (np.zeros(OBLIQUE.size[::-1], np.uint8) for _ in range(2))
-    first[2:8], second[4:11] = 1, 1
-    image = sitk.Compose(image_of(first), image_of(second))
-    labels = segmentation(tmp_path / "s.seg.nrrd", image, {"Segment0_Name": "A", "Segment1_ID": "B"})
-    assert np.array_equal(labels.mask("A"), first == 1)
-    assert np.array_equal(labels.mask("B"), second == 1)
-
-
-def test_segment_fields_that_cannot_be_used(tmp_path: Path) -> None:
-    array = np.zeros(OBLIQUE.size[::-1], np.uint8)
-    array[3] = 1
-    for fields, words in (
-        ({"Segment0_Name": "A", "Segment0_LabelValue": "x"}, "not a number"),
-        ({"Segment0_Name": "A", "Segment0_Layer": "4"}, "layer"),
-    ):
-        with pytest.raises(InputError, match=words):
-            segmentation(tmp_path / "s.seg.nrrd", image_of(array), fields)
