@@ -17,10 +17,14 @@ OUTSIDE_MM = 5.0
 
 @dataclass(frozen=True)
 class Limits:
-    """Beyond which an answer is of low confidence; calibrated on the validation patients (see the model card)."""
+    """Beyond which an answer is of low confidence.
+
+    Calibrated on complete organs of the validation patients of han-ct: 99 % of their cycle errors are below 17 mm, and
+    all their spreads are below 14 mm.
+    """
 
     cycle_mm: float = 20.0
-    spread_mm: float = 60.0
+    spread_mm: float = 20.0
     similarity: float = 0.3
 
 

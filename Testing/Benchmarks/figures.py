@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from rprloc.body import body_mask
 from rprloc.devices import resolve_device
 from rprloc.embedding import Embedding
 from rprloc.geometry import Box, Geometry
@@ -206,6 +207,37 @@ def couch_shift(study: Study, template: Template) -> dict[str, Any]:
     return {"n": len(shifts), "median_mm": median(shifts), "p95_mm": float(np.percentile(shifts, 95))}
 
 
+def masked_away(volume: Volume) -> Volume:
+    """The volume with everything that is not body set to air."""
+    body = body_mask(volume.array.astype(np.float32), tuple(volume.geometry.spacing[::-1]))
+    return Volume(np.where(body, volume.array, np.int16(-1000)), volume.geometry, f"{volume.name}-masked")
+
+
+def raw_scans(study: Study, template: Template, folder: Path) -> dict[str, Any]:
+    """Raw CTs of the trunk: is a target of the head ever reported ``ok``, and do couch and cushions move any answer?"""
+    statuses: dict[str, list[str]] = {}
+    shifts: list[float] = []
+    for path in sorted(folder.glob("*.nii.gz")):
+        if path.name.endswith((".lungs.nii.gz", ".labels.nii.gz")):
+            continue
+        volume = read_volume(path)
+        raw = study.locator.locate(study.locator.embed(volume), template)
+        masked = study.locator.locate(study.locator.embed(masked_away(volume)), template)
+        statuses[path.name] = [r.status for r in raw if r.target in FOUR_ORGANS]
+        shifts += [float(np.linalg.norm(a.center - b.center)) for a, b in zip(raw, masked, strict=True)]  # type: ignore[operator]
+    headless = [s for name, found in statuses.items() if "acrin_flt_001_t1" not in name for s in found]
+    chest = [s for name, found in statuses.items() if name.startswith(("lidc", "cmbcrc")) for s in found]
+    return {
+        "volumes": len(statuses),
+        "reported_ok_chest": chest.count("ok") / max(1, len(chest)),
+        "chest_n": len(chest),
+        "reported_ok_all_without_head": headless.count("ok") / max(1, len(headless)),
+        "n": len(headless),
+        "shift_when_masked_median_mm": median(shifts),
+        "shift_when_masked_p95_mm": float(np.percentile(shifts, 95)),
+    }
+
+
 def timing(locator: Locator, patients: Sequence[Patient], template: Template) -> dict[str, float]:
     """Median seconds per patient for all targets of the template, after reading, by phase."""
     phases: list[dict[str, float]] = []
@@ -264,6 +296,8 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     first = templates[references[0].name]
     result["absent_organs"] = absent_organs(study, list(templates.values())[:5])
     result["couch"] = couch_shift(study, first)
+    if args.trunk:
+        result["raw_scans"] = raw_scans(study, first, args.trunk)
     result["seconds"] = timing(locator, queries, first)
     return result
 
@@ -272,6 +306,7 @@ def main() -> None:
     """Parse the command line, measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="the han folder (val/, test/, splits.json)")
+    parser.add_argument("--trunk", type=Path, help="folder of raw trunk CTs: absent organs and surroundings")
     parser.add_argument("--split", choices=("val", "test"), default="val")
     parser.add_argument("--references", type=int, default=5)
     parser.add_argument("--model", default="han-ct")

@@ -2,14 +2,16 @@
 
 ``python Testing/Benchmarks/registration_baseline.py --data HAN_FOLDER --split test --out registration.json``
 
-SimpleITK at 4 mm, body only: a search along the patient axis, an affine transform, then (``bspline``) cubic B-splines
-with control points 70 mm apart, both by Mattes mutual information (see Testing/registration.py). The organ's mask goes
-through the transform to the voxels of the query (linear, cut at 0.5); the box of what arrives is scored against the box
-of the query's own mask. Same cases as figures.py: references are the first patients of ``val`` that have all four organs
-complete, queries all of ``--split`` without the reference, complete organs only.
+SimpleITK at 4 mm, body only: a search along the patient axis, an affine transform, then (``bspline``) cubic
+B-splines with control points 70 mm apart, both by Mattes mutual information (see Testing/registration.py). The
+organ's mask goes through the transform to the voxels of the query (linear, cut at 0.5); the box of what arrives is
+scored against the box of the query's own mask. Same cases as figures.py: references are the first patients of
+``val`` that have all four organs complete, queries all of ``--split`` without the reference; only organs that are
+complete in both are scored.
 
-Every finished pair is a line of OUT.jsonl; a rerun with the same settings goes on after the last one. Seconds are wall time
-per patient after reading: ``resample`` of the query, ``affine``, ``bspline`` and ``carry``, and their ``total``.
+Every finished pair is a line of OUT.jsonl; a rerun with the same settings goes on after the last one. Seconds are
+wall time per patient after reading (median): ``resample`` of the query, ``affine``, ``bspline`` and ``carry``, and
+their ``total``.
 """
 
 from __future__ import annotations
@@ -79,7 +81,7 @@ def image_of(array: npt.NDArray[Any], geometry: Geometry) -> sitk.Image:
 
 
 def carried(mask: Mask, geometry: Geometry, transform: sitk.Transform, onto: Geometry) -> Mask:
-    """``mask`` of the reference on the voxels of the query: linear, 0.5 and above; ``transform``: query -> reference."""
+    """``mask`` of the reference on the voxels of the query (linear, 0.5 and above); transform: query -> reference."""
     lattice = sitk.Image([int(n) for n in onto.size], sitk.sitkUInt8)
     lattice.CopyInformation(image_of(np.zeros(onto.size[::-1], dtype=np.uint8), onto))
     arrived = sitk.Resample(image_of(mask.astype(np.float32), geometry), lattice, transform, sitk.sitkLinear, 0.0)
@@ -102,6 +104,12 @@ class Bench:
         self.spacing = spacing
         self.settings = settings
         self._references: dict[str, Subject] = {}
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """What a result depends on, as JSON gives it back."""
+        key: dict[str, Any] = json.loads(json.dumps({"spacing": self.spacing, **asdict(self.settings)}))
+        return key
 
     def rows(self, reference: Patient, query: Patient, methods: Sequence[str]) -> list[Row]:
         """One row per method; B-spline rows count the affine seconds too, since they begin with it."""
@@ -139,7 +147,7 @@ class Bench:
             "reference": reference.name,
             "query": query.name,
             "method": method,
-            "settings": {"spacing": self.spacing, **asdict(self.settings)},
+            "settings": self.key,
             "seconds": {**seconds, "total": sum(seconds.values())},
             "organs": organs,
         }
@@ -237,36 +245,51 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def main() -> int:
-    """Register all pairs that are not done yet, write the figures."""
-    options = arguments()
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(options.threads)
-    methods = METHODS if options.method == "both" else (options.method,)
-    splits = json.loads((options.data / "splits.json").read_text(encoding="utf-8"))
-    bench = Bench(options.spacing, Settings())
-    lines = options.out.with_suffix(".jsonl")
-    rows = read_rows(lines, {"spacing": options.spacing, **asdict(bench.settings)})
-    names = first_references(splits, options.references)
-    pairs = [(r, q) for q in splits["splits"][options.split][: options.queries] for r in names if r != q]
-    rows = [row for row in rows if (row["reference"], row["query"]) in set(pairs)]
+def run_pairs(
+    bench: Bench, options: argparse.Namespace, splits: dict[str, Any], pairs: Sequence[tuple[str, str]], rows: list[Row]
+) -> None:
+    """Register every pair (reference, query) with the methods that ``rows`` lacks; add to ``rows`` and the .jsonl."""
     done = {(row["reference"], row["query"], row["method"]) for row in rows}
-    references = {name: read_patient(options.data, "val", name, splits) for name in names}
+    read: dict[str, Patient] = {}
     query: Patient | None = None
     for number, (name, case) in enumerate(pairs):
-        missing = [method for method in methods if (name, case, method) not in done]
+        missing = [method for method in methods_of(options) if (name, case, method) not in done]
         if not missing:
             continue
         if query is None or query.name != case:
             query = read_patient(options.data, options.split, case, splits)
-        new = bench.rows(references[name], query, missing)
-        append_rows(lines, new)
+        if name not in read:
+            read[name] = read_patient(options.data, "val", name, splits)
+        new = bench.rows(read[name], query, missing)
+        append_rows(options.out.with_suffix(".jsonl"), new)
         rows += new
         for row in new:
             four = summary([row], FOUR_ORGANS)
             text = f"{row['method']} IoU {four['iou'] or 0:.1f} %, {row['seconds']['total']:.1f} s"
             print(f"{number + 1}/{len(pairs)} {name} -> {case}: {text}", flush=True)
-    result = {"split": options.split, "threads": options.threads, "settings": asdict(bench.settings)}
-    options.out.write_text(json.dumps({**result, **report(rows, methods)}, indent=1) + "\n", encoding="utf-8")
+
+
+def methods_of(options: argparse.Namespace) -> tuple[str, ...]:
+    """The methods asked for."""
+    return METHODS if options.method == "both" else (options.method,)
+
+
+def main() -> int:
+    """Register all pairs that are not done yet, write the figures."""
+    options = arguments()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(options.threads)
+    splits = json.loads((options.data / "splits.json").read_text(encoding="utf-8"))
+    bench = Bench(options.spacing, Settings())
+    names = first_references(splits, options.references)
+    cases = splits["splits"][options.split][: options.queries]
+    pairs = [(reference, query) for query in cases for reference in names if reference != query]
+    found = read_rows(options.out.with_suffix(".jsonl"), bench.key)
+    rows = [row for row in found if (row["reference"], row["query"]) in set(pairs)]
+    run_pairs(bench, options, splits, pairs, rows)
+    facts = {"split": options.split, "queries": len(cases), "threads": options.threads, "settings": bench.key}
+    figures = {**facts, **report(rows, methods_of(options))}
+    options.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(figures, indent=1))
     return 0
 
 

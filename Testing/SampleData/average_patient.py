@@ -44,8 +44,9 @@ FloatArray = npt.NDArray[np.float32]
 class Average:
     """The average patient on a 3 mm lattice, LPS.
 
-    hu: int16. organs: float32 per organ, mean map over its cut level (1 and above is inside). slab: z in mm of the first
-    and last slice in which every voxel is a median of at least 30 patients. patients: how many; contours: per organ.
+    hu: int16. organs: float32 per organ, mean map over its cut level (1 and above is inside). slab: z in mm of
+    the first and last slice in which every voxel is a median of at least 30 patients. patients: how many were
+    averaged; contours: how many, per organ.
     """
 
     hu: sitk.Image
@@ -160,7 +161,7 @@ def covered_slab(count: npt.NDArray[np.intp], image: sitk.Image, least: int) -> 
     Only the columns (x, y) that hold tissue somewhere count: beside the patient there is nothing to average.
     """
     columns = (sitk.GetArrayViewFromImage(image) > TISSUE_HU).any(axis=0)
-    full = (count >= least)[:, columns].all(axis=1)
+    full = np.asarray((count >= least)[:, columns].all(axis=1))
     runs = np.split(np.arange(len(full)), np.flatnonzero(np.diff(full)) + 1)
     best = max((run for run in runs if full[run[0]]), key=len, default=None)
     if best is None:

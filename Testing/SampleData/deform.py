@@ -14,8 +14,8 @@ _LATTICE_MM = 8.0
 
 @dataclass(frozen=True)
 class Spread:
-    """Amplitudes: scale (fraction, per axis), rotation (degrees, per axis), bending (mm, RMS length of the random field)
-    and how far it stays similar (mm)."""
+    """Amplitudes: scale (fraction, per axis), rotation (degrees, per axis), bending (mm, RMS length of the random
+    field) and how far it stays similar (mm)."""
 
     scale: float = 0.06
     rotation_deg: float = 3.0
@@ -51,7 +51,7 @@ def random_field(rng: np.random.Generator, lower: npt.ArrayLike, upper: npt.Arra
 
 
 def _smoothed(noise: npt.NDArray[np.float64], sigma: float) -> npt.NDArray[np.float64]:
-    return sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(sitk.GetImageFromArray(noise), sigma))
+    return np.asarray(sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(sitk.GetImageFromArray(noise), sigma)))
 
 
 def _flow(velocity: npt.NDArray[np.float64], origin: npt.NDArray[np.float64]) -> sitk.Image:

@@ -173,7 +173,10 @@ def placed(image: sitk.Image, placement: Placement, lattice: sitk.Image) -> IntA
 
 
 def median(stack: IntArray, least: int) -> tuple[IntArray, npt.NDArray[np.intp]]:
-    """Median over the patients (n, z, y, x) whose scan reaches a voxel, and their number; air where fewer than ``least``."""
+    """Median over the patients (n, z, y, x) whose scan reaches a voxel, and their number.
+
+    Air where they are fewer than ``least``.
+    """
     count = (stack > AIR_HU - 1000).sum(axis=0)
     ordered = np.sort(stack, axis=0)
     first = len(stack) - count

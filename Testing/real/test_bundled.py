@@ -14,7 +14,7 @@ import torch
 from rprloc.geometry import Box, Geometry
 from rprloc.locate import Locator, Options
 from rprloc.metrics import box_iou, wall_distance
-from rprloc.models import BUNDLED, find_model, load_model
+from rprloc.models import find_model, load_model
 from rprloc.pnet import PnetConfig
 from rprloc.results import Result
 from rprloc.targets import Target, load_targets, target_from_point
@@ -24,7 +24,7 @@ from rprloc.volume import Volume, read_volume
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "RPRLocalization" / "Resources" / "SampleData"
 HAN = ROOT.parent / "shared" / "data" / "han"
-LIBRARY = BUNDLED / "han-ct" / "templates" / "head-and-neck-organs.json"
+LIBRARY = ROOT / "RPRLocalization" / "Resources" / "Templates" / "han-ct-organs.json"
 SEVEN = {"Brainstem", "SpinalCord", "RightParotid", "LeftParotid", "Esophagus", "Larynx", "Mandible"}
 FOUR = ("Brainstem", "RightParotid", "LeftParotid", "Mandible")
 

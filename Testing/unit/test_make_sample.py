@@ -12,15 +12,14 @@ from rprloc.labelmap import read_label_map
 from rprloc.targets import check_inside, load_targets
 from rprloc.volume import read_volume
 
-TESTING = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(TESTING / "SampleData"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "SampleData"))
 
 import average_patient as ap
 import deform
 import groupwise as gw
 import make_sample as ms
 
-SAMPLE = TESTING.parent / "RPRLocalization" / "Resources" / "SampleData"
+SAMPLE = Path(__file__).resolve().parents[2] / "RPRLocalization" / "Resources" / "SampleData"
 SPREAD = deform.Spread(scale=0.05, rotation_deg=2.0, bend_mm=5.0, reach_mm=30.0)
 
 
