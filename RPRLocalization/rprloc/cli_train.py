@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .cli import EXIT_OK
@@ -51,8 +52,15 @@ def _request(args: argparse.Namespace) -> TrainingRequest:
         version=args.model_version,
         body_region=args.body_region,
         data={"source": args.data_source, "licence": args.data_licence},
-        command=f"rprloc {shlex.join(sys.argv[1:])}",
+        command=_public_command(args, sys.argv[1:]),
     )
+
+
+def _public_command(args: argparse.Namespace, words: list[str]) -> str:
+    """The command line for the card, which travels with the model: folders by their last name only."""
+    folders = {str(args.images), str(args.out)}
+    shown = [Path(word).name if str(Path(word)) in folders else word for word in words]
+    return f"rprloc {shlex.join(shown)}"
 
 
 @contextmanager

@@ -40,6 +40,7 @@ def cycle_error(query: LatentField, located: Tensor, rows: Rows, range_mm: float
     """Distance in mm from where a located point maps back to on the reference, to where it was marked.
 
     The way back needs no image: the points of the template's examples vote (Eq. 2) for the latent found in the query.
+    Of several examples the median counts, so that one odd reference does not spoil the others.
 
     Args:
         query: coarse field of the query. located: (K, 3) LPS mm.
@@ -54,7 +55,7 @@ def cycle_error(query: LatentField, located: Tensor, rows: Rows, range_mm: float
         weight = torch.softmax(-0.5 * distance / CYCLE_NEARNESS_MM**2, dim=1)
         back = (weight[..., None] * votes).sum(1)
         errors.append((back - marked).norm(dim=1).mean())
-    return float(torch.stack(errors).mean())
+    return float(torch.stack(errors).median())
 
 
 def overshoot(points: Tensor, lower: Tensor, upper: Tensor) -> Tensor:

@@ -65,6 +65,8 @@ def test_a_mask_is_carried_in_physical_space() -> None:
         GEOMETRY.size, GEOMETRY.spacing, GEOMETRY.index_to_lps([[19, 17, 0]]).xyz[0], np.diag([-1.0, -1.0, 1.0])
     )
     assert np.array_equal(bench.carried(mask, GEOMETRY, shift, flipped), here[:, ::-1, ::-1])
+    per_voxel = bench.on_lattice(shift, flipped)
+    assert np.array_equal(bench.carried(mask, GEOMETRY, per_voxel, flipped), here[:, ::-1, ::-1])
 
 
 def test_finished_pairs_survive_a_cut_line(tmp_path: Path) -> None:
