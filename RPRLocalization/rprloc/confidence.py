@@ -36,18 +36,18 @@ class Verdict:
     reason: str = ""
 
 
-def cycle_error(query: LatentField, located: Tensor, rows: Rows, range_mm: float) -> float:
-    """Distance in mm from where a located point maps back to on the reference, to where it was marked.
+def cycle_error(query: LatentField, each: Tensor, rows: Rows, range_mm: float) -> float:
+    """Distance in mm from where a point located with an example maps back to on its reference, to where it was marked.
 
     The way back needs no image: the points of the template's examples vote (Eq. 2) for the latent found in the query.
     Of several examples the median counts, so that one odd reference does not spoil the others.
 
     Args:
-        query: coarse field of the query. located: (K, 3) LPS mm.
+        query: coarse field of the query. each: (E, K, 3) LPS mm, the located key points of every example.
     """
-    latents = query.at(located)[:, :3]
     errors = []
-    for part in rows.slices:
+    for part, located in zip(rows.slices, each, strict=True):
+        latents = query.at(located)[:, :3]
         offsets, support = rows.offsets[part], rows.coarse[part]
         votes = offsets[None] + range_mm * torch.tanh(latents[:, None] - support[None])
         marked = offsets[: rows.keys]

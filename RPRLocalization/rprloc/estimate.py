@@ -44,10 +44,17 @@ class Rows:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Located key points (K, 3) LPS mm, spread in mm, and the similarity of the descriptors (None without them)."""
+    """Where a target lies.
+
+    Attributes:
+        points: (K, 3) LPS mm, the located key points. coarse_points: the same before the fine step.
+        each: (E, K, 3) LPS mm, the key points as each example on its own would have them.
+        spread_mm: of the votes. similarity: of the matched descriptors, None without them.
+    """
 
     points: Tensor
     coarse_points: Tensor
+    each: Tensor
     spread_mm: float
     similarity: float | None
 
@@ -81,8 +88,9 @@ def coarse_estimates(
 
 def plain_estimate(rows: Rows, coarse: Consensus) -> Estimate:
     """The mean over the examples of the coarse positions of the key points."""
-    points = rows.key_rows(coarse.position).mean(0)
-    return Estimate(points, points, float(rows.key_rows(coarse.spread).mean()), None)
+    each = rows.key_rows(coarse.position)
+    points = each.mean(0)
+    return Estimate(points, points, each, float(rows.key_rows(coarse.spread).mean()), None)
 
 
 def fine_estimate(
@@ -102,7 +110,7 @@ def fine_estimate(
     each = match_descriptors(field, rows.fine[:, None, 3:], coarse.position, settings)
     carried = torch.stack([_carried(rows.offsets[s], each.position[s], each.spread[s], rows.keys) for s in rows.slices])
     points = own_weight * keys.position + (1.0 - own_weight) * carried.mean(0)
-    return Estimate(points, plain.points, plain.spread_mm, float(keys.similarity.mean()))
+    return Estimate(points, plain.points, carried, plain.spread_mm, float(keys.similarity.mean()))
 
 
 def _carried(offsets: Tensor, located: Tensor, spread: Tensor, keys: int) -> Tensor:

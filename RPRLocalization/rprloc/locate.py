@@ -148,7 +148,7 @@ class Locator:
         return [Consensus(p, s) for p, s in zip(found.position.split(counts), found.spread.split(counts), strict=True)]
 
     def _result(self, embedding: Embedding, target: TemplateTarget, rows: Rows, estimate: Estimate) -> Result:
-        cycle = cycle_error(embedding.coarse, estimate.points, rows, self.model.coarse.card.range_mm)
+        cycle = cycle_error(embedding.coarse, estimate.each, rows, self.model.coarse.card.range_mm)
         verdict = judge(
             estimate.coarse_points,
             embedding.body_bounds(),

@@ -134,7 +134,7 @@ def linear_field(range_mm: float, shift: tuple[float, float, float] = (0.0, 0.0,
 def test_the_cycle_error_is_what_the_point_is_off() -> None:
     offsets = torch.tensor([[0.0, 0, 0], [10, 0, 0], [0, 12, 0], [0, 0, -9], [-8, 3, 4]])
     rows = Rows(1, [slice(0, 5)], offsets, offsets / 500.0, None)
-    located = torch.zeros(1, 3)
+    located = torch.zeros(1, 1, 3)
     assert cycle_error(linear_field(500.0), located, rows, 500.0) == pytest.approx(0.0, abs=0.1)
     assert cycle_error(linear_field(500.0, (0.0, 12.0, 5.0)), located, rows, 500.0) == pytest.approx(13.0, abs=0.3)
 
