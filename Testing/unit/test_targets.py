@@ -96,14 +96,27 @@ def test_one_voxel() -> None:
     assert target.source == "mask"
 
 
-def test_extreme_points_are_medians_of_what_touches_the_wall() -> None:
+def test_an_extreme_point_lies_on_the_organ_where_two_parts_touch_a_wall() -> None:
+    """Both condyles of a mandible reach the same slice: the median of their voxels would lie between them."""
+    mask = np.zeros((6, 8, 20), dtype=bool)
+    mask[0, 2:5, 2:18] = True
+    mask[0:6, 2:5, 2:4] = True
+    mask[0:6, 2:5, 16:18] = True
+    target = target_from_mask("jaw", mask, Geometry((20, 8, 6), np.ones(3), np.zeros(3), np.eye(3)))
+    x = target.points.xyz[5, 0]
+    assert x in (2.0, 3.0, 16.0, 17.0)
+
+
+def test_extreme_points_are_the_middle_voxels_of_what_touches_the_wall() -> None:
     mask = np.zeros((5, 7, 9), dtype=bool)
     mask[2, 3, 1:8] = True
     mask[2, 2:6, 7] = True
     mask[1:5, 5, 7] = True
     target = target_from_mask("L", mask, Geometry((9, 7, 5), np.ones(3), np.zeros(3), np.eye(3)))
     expected = [[0.5, 3, 2], [7, 1.5, 2], [7, 5, 0.5], [7.5, 5, 2], [7, 5.5, 2.5], [7, 5, 4.5]]
-    np.testing.assert_allclose(target.points.xyz, expected)
+    np.testing.assert_allclose(target.points.xyz, expected, atol=0.5)  # the median, or the voxel beside it
+    walls = [target.points.xyz[n, n % 3] for n in range(6)]
+    np.testing.assert_allclose(walls, [expected[n][n % 3] for n in range(6)])
 
 
 def test_a_stray_tip_does_not_move_the_middle_of_a_wall() -> None:
