@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from .errors import InputError
-from .field import LatentField
+from .field import AIR_HU, LatentField
 from .geometry import Geometry
 from .models import ModelPair
 from .resample import Grid, to_grids
@@ -83,6 +84,19 @@ def cropped(grid: Grid, lps: np.ndarray, margin_mm: float, alignment: int) -> Gr
     upper = np.clip(upper, np.minimum(lower + alignment, size), size)
     part = grid.hu[lower[0] : upper[0], lower[1] : upper[1], lower[2] : upper[2]]
     return Grid(part, grid.zyx_to_lps(lower[None].astype(float))[0], grid.spacing)
+
+
+def rescaled(grid: Grid, factor: float) -> Grid:
+    """The same volume with a spacing of ``spacing / factor``: to the network it is ``factor`` times as large."""
+    spacing = grid.spacing / factor
+    size = [max(1, round(n * factor)) for n in grid.hu.shape]
+    axes = [torch.arange(n, dtype=torch.float32) / factor for n in size]
+    index = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
+    last = torch.tensor(grid.hu.shape, dtype=torch.float32) - 1.0
+    place = (2.0 * index / last.clamp_min(1.0) - 1.0).flip(-1)[None]
+    lifted = torch.from_numpy(np.ascontiguousarray(grid.hu))[None, None] - AIR_HU
+    hu = F.grid_sample(lifted, place, mode="bilinear", padding_mode="zeros", align_corners=True)[0, 0] + AIR_HU
+    return Grid(hu.numpy(), grid.origin, spacing)
 
 
 def synchronize(device: torch.device) -> None:

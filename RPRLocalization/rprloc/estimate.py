@@ -21,6 +21,7 @@ RIDGE = 0.1
 NEIGHBOURHOOD_MM = 30.0
 MATCH_NOISE_MM = 4.0
 LEAST_EXTENT_MM = 5.0
+CLOSER = (MatchSettings(radius_mm=20.0, prior_mm=8.0), MatchSettings(radius_mm=15.0, prior_mm=6.0))
 
 
 @dataclass(frozen=True)
@@ -98,24 +99,28 @@ def fine_estimate(
 ) -> Estimate:
     """Match the descriptors around the coarse positions, then let all points of the target agree on its place.
 
-    The key points of all examples are matched together; every example's points are matched on their own too, and a
-    robust affine map of them carries that example's key points along. ``own_weight`` is the share of the key points'
-    own match in the result: an extreme point alone errs more than the organ and its surroundings as a whole.
+    Every example's points are matched on their own, and a robust affine map of them says where they should have been
+    found; the next round searches closer around these places. At the end the map carries the example's key points, and
+    the mean over the examples is taken. ``own_weight`` is the share of the key points' own match in the result: an
+    extreme point alone errs more than the organ and its surroundings as a whole.
     """
     plain = plain_estimate(rows, coarse)
     if rows.fine is None:
         return plain
-    support = rows.key_rows(rows.fine[:, 3:]).transpose(0, 1)
-    keys = match_descriptors(field, support, plain.points, settings)
-    each = match_descriptors(field, rows.fine[:, None, 3:], coarse.position, settings)
-    carried = torch.stack([_carried(rows.offsets[s], each.position[s], each.spread[s], rows.keys) for s in rows.slices])
-    points = own_weight * keys.position + (1.0 - own_weight) * carried.mean(0)
-    return Estimate(points, plain.points, carried, plain.spread_mm, float(keys.similarity.mean()))
+    support, position = rows.fine[:, 3:], coarse.position
+    for search in (settings, *CLOSER):
+        found = match_descriptors(field, support[:, None], position, search)
+        parts = [_carried(rows.offsets[s], found.position[s], found.spread[s], rows.keys) for s in rows.slices]
+        position = torch.cat(parts)
+    each = rows.key_rows(position)
+    keys = match_descriptors(field, rows.key_rows(support).transpose(0, 1), each.mean(0), CLOSER[-1])
+    points = own_weight * keys.position + (1.0 - own_weight) * each.mean(0)
+    return Estimate(points, plain.points, each, plain.spread_mm, float(keys.similarity.mean()))
 
 
 def _carried(offsets: Tensor, located: Tensor, spread: Tensor, keys: int) -> Tensor:
-    """Key points (keys, 3) of one example moved by all its points (n, 3); sharp matches and near points count more."""
+    """All points (n, 3) of one example moved by their agreed map; sharp matches and near points count more."""
     extent = offsets[:keys].abs().amax(0).clamp_min(LEAST_EXTENT_MM)
     beyond = (offsets.abs() - extent).clamp_min(0.0).norm(dim=1)
     weight = torch.exp(-0.5 * (beyond / NEIGHBOURHOOD_MM) ** 2) / (spread.square() + MATCH_NOISE_MM**2)
-    return carry(offsets[:keys], offsets, located, weight, extent, RIDGE)
+    return carry(offsets, offsets, located, weight, extent, RIDGE)

@@ -29,7 +29,7 @@ from .geometry import Frame, Points
 from .matching import MatchSettings
 from .models import ModelPair
 from .results import Result
-from .signature import make_example
+from .signature import ReferenceFields, make_example
 from .targets import Target, check_inside
 from .template import Template, TemplateTarget
 from .volume import Volume
@@ -86,8 +86,9 @@ class Locator:
     def make_template(self, embedding: Embedding, targets: Sequence[Target]) -> Template:
         """Template of targets marked on the embedded reference; raises InputError if one lies outside of it."""
         check_inside(targets, embedding.geometry)
-        fine = embedding.fine() if self.model.fine is not None else None
-        entries = tuple(TemplateTarget(t.name, t.kind, (make_example(t, embedding, fine),)) for t in targets)
+        with torch.inference_mode():
+            fields = ReferenceFields.of(embedding)
+            entries = tuple(TemplateTarget(t.name, t.kind, (make_example(t, embedding, fields),)) for t in targets)
         return Template(self.model.card.identity, self.model.card.body_region, entries)
 
     def locate(self, embedding: Embedding, template: Template) -> list[Result]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn import functional as F
 
-from .embedding import Embedding
+from .embedding import Embedding, rescaled
 from .field import LatentField
 from .geometry import FloatArray
 from .maskpoints import farthest_points
@@ -13,6 +17,7 @@ from .resample import Grid
 from .targets import Target
 from .template import Example, Floats
 
+SIZES = (1.0, 0.94, 1.06)
 INSIDE_POINTS = 24
 AROUND_POINTS = 48
 AROUND_MM = 40.0
@@ -21,7 +26,41 @@ TISSUE_HU = -300.0
 CANDIDATES = 4000
 
 
-def make_example(target: Target, embedding: Embedding, fine: LatentField | None) -> Example:
+@dataclass(frozen=True)
+class ReferenceFields:
+    """Fields of one reference at several sizes; their mean says more of the anatomy, less of this patient's scale.
+
+    Attributes:
+        coarse, fine: one field per size; ``fine`` is empty if the model has no fine network.
+    """
+
+    coarse: list[LatentField]
+    fine: list[LatentField]
+
+    @classmethod
+    def of(cls, embedding: Embedding) -> ReferenceFields:
+        """Embed the reference at the sizes ``SIZES``."""
+        model, coarse, fine = embedding.model, [embedding.coarse], []
+        others = [s for s in SIZES if s != 1.0]
+        coarse += [model.coarse.field(rescaled(embedding.grids[0], size)) for size in others]
+        if model.fine is not None:
+            fine.append(embedding.fine())
+            fine += [model.fine.field(rescaled(embedding.grids[1], size)) for size in others]
+        return cls(coarse, fine)
+
+    def coarse_at(self, lps: Tensor) -> Tensor:
+        """Mean latents (n, 3) at LPS points (n, 3)."""
+        return torch.stack([f.at(lps)[:, :3] for f in self.coarse]).mean(0)
+
+    def fine_at(self, lps: Tensor) -> Tensor:
+        """Mean latents and mean normalized descriptors (n, 3 + D) at LPS points (n, 3)."""
+        values = [f.at(lps) for f in self.fine]
+        latents = torch.stack([v[:, :3] for v in values]).mean(0)
+        descriptors = torch.stack([F.normalize(v[:, 3:], dim=1) for v in values]).mean(0)
+        return torch.cat([latents, descriptors], dim=1)
+
+
+def make_example(target: Target, embedding: Embedding, fields: ReferenceFields) -> Example:
     """Read the latents of a target's points (key points, then context) in the reference's fields.
 
     Context is what tells where the key points are when they have no contrast of their own: points of the target, and
@@ -37,8 +76,8 @@ def make_example(target: Target, embedding: Embedding, fine: LatentField | None)
         reference=embedding.name,
         size_mm=None if target.box is None else np.asarray(target.box.size, dtype=np.float32),
         offsets=(points - centre).astype(np.float32),
-        coarse=_numpy(embedding.coarse.at(at)[:, :3]),
-        fine=None if fine is None else _numpy(fine.at(at)),
+        coarse=_numpy(fields.coarse_at(at)),
+        fine=_numpy(fields.fine_at(at)) if fields.fine else None,
     )
 
 
