@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .errors import InputError
-from .field import AIR_HU, LatentField
+from .field import LatentField
 from .geometry import Geometry
 from .models import ModelPair
-from .resample import Grid, to_grids
+from .resample import AIR_HU, Grid, to_grids
 from .volume import Volume
 
 LEAST_BODY_CELLS = 20

@@ -60,10 +60,10 @@ class Estimate:
     similarity: float | None
 
 
-def stack_rows(target: TemplateTarget, device: torch.device, with_context: bool = True) -> Rows:
+def stack_rows(target: TemplateTarget, device: torch.device) -> Rows:
     """Put a target's examples on the device; many examples bring fewer context points each."""
     keys = key_points(target.kind)
-    context = max(3, CONTEXT_BUDGET // len(target.examples)) if with_context else 0
+    context = max(3, CONTEXT_BUDGET // len(target.examples))
     parts, slices, start = [], [], 0
     for example in target.examples:
         stop = min(len(example.offsets), keys + context)

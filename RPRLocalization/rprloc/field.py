@@ -12,11 +12,10 @@ from torch.nn import functional as F
 
 from .devices import fast_dtype
 from .pnet import PnetConfig
-from .resample import Grid
+from .resample import AIR_HU, Grid
 
 TISSUE_HU = -400.0
 TISSUE_FRACTION = 0.2
-AIR_HU = -1024.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -111,14 +111,13 @@ class Locator:
         return results
 
     def _estimates(self, embedding: Embedding, template: Template) -> list[tuple[Rows, Estimate]]:
-        with_context = self.options.runs is None and self.options.steps == "fine"
         rows = [stack_rows(t, self.model.device) for t in template.targets]
         if self.options.runs is not None:
             return [(r, plain_estimate(r, c)) for r, c in zip(rows, self._walk(embedding, rows), strict=True)]
         rounds = COARSE_ROUNDS.get(self.options.steps, len(NEARNESS_MM))
         range_mm = self.model.coarse.card.range_mm
         coarse = coarse_estimates(embedding.coarse, rows, range_mm, NEARNESS_MM[:rounds])
-        if not with_context:
+        if self.options.steps != "fine":
             return [(r, plain_estimate(r, c)) for r, c in zip(rows, coarse, strict=True)]
         fine = self._fine_field(embedding, coarse)
         own = [LANDMARK_OWN_WEIGHT if t.kind == "landmark" else self.options.own_weight for t in template.targets]

@@ -18,8 +18,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-AIR_HU = -1000.0
-
 
 @dataclass(frozen=True)
 class PnetConfig:

@@ -14,6 +14,7 @@ from torch import nn
 from rprloc.card import StageCard
 from rprloc.errors import OutputError
 from rprloc.models import file_sha256
+from rprloc.outputs import atomic_write_text
 from rprloc.pnet import fold_batch_norm
 
 from .config import StageConfig
@@ -45,10 +46,5 @@ def export_stage(net: nn.Module, stage: StageConfig, folder: Path, facts: dict[s
 
 def write_json(path: Path, content: dict[str, Any]) -> Path:
     """Write a JSON object atomically; raises OutputError if that fails."""
-    temporary = path.with_suffix(".tmp")
-    try:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OutputError(f"{path}: could not be written ({error})") from error
+    atomic_write_text(path, json.dumps(content, indent=1) + "\n")
     return path

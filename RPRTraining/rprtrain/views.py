@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from rprloc.resample import AIR_HU
+
 from .config import StageConfig
 from .dice import Dice
 
-AIR_HU = -1024.0
 BODY_HU = -400.0
 
 

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rprloc.pnet import PnetConfig
+from rprloc.resample import AIR_HU
 from rprtrain.config import COARSE, FINE
 from rprtrain.dice import Dice
-from rprtrain.views import AIR_HU, make_view, sample_field
+from rprtrain.views import make_view, sample_field
 
 STAGE = COARSE.with_changes(
     net=PnetConfig(stem=4, stages=((4, 1), (4, 1))), crop=(40, 40, 40), smallest_mm=60.0, elastic_mm=3.0
