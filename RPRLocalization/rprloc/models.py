@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,10 +49,10 @@ class ModelPair:
         return tuple(stage.card.spacing_mm for stage in stages)
 
 
-def model_folders() -> list[Path]:
-    """Folders that hold models: those of the variable RPRLOC_MODELS, then the bundled ones."""
+def model_folders(chosen: Sequence[Path] = ()) -> list[Path]:
+    """Folders that hold models: the chosen ones, those of the variable RPRLOC_MODELS, then the bundled ones."""
     extra = [Path(p) for p in os.environ.get(PATH_VARIABLE, "").split(os.pathsep) if p]
-    return [*extra, BUNDLED]
+    return list(dict.fromkeys([*chosen, *extra, BUNDLED]))
 
 
 def find_model(name_or_folder: str | Path = DEFAULT_MODEL) -> Path:
@@ -123,10 +124,10 @@ class ModelEntry:
     problem: str
 
 
-def list_models() -> list[ModelEntry]:
-    """All models in ``model_folders``, verified."""
+def list_models(chosen: Sequence[Path] = ()) -> list[ModelEntry]:
+    """All models in ``model_folders(chosen)``, verified."""
     entries = []
-    for parent in model_folders():
+    for parent in model_folders(chosen):
         for card_path in sorted(parent.glob(f"*/{CARD_NAME}")):
             folder = card_path.parent
             try:

@@ -143,7 +143,17 @@ class Template:
     @classmethod
     def read(cls, path: str | Path) -> Template:
         """Read a template file; raises TemplateError with one line if it is missing, damaged or of another version."""
-        return _parse(_load(Path(path)), str(path))
+        return cls.from_json(_load(Path(path)), str(path))
+
+    @classmethod
+    def from_json(cls, data: Any, where: str) -> Template:
+        """Inverse of ``to_json``; raises TemplateError, its line beginning with ``where``, for anything else."""
+        if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+            raise TemplateError(f"{where}: this is not an RPRLoc template")
+        if data.get("schema_version") != SCHEMA_VERSION:
+            found = data.get("schema_version")
+            raise TemplateError(f"{where}: template version {found} is not supported (needs {SCHEMA_VERSION})")
+        return _parse(data, where)
 
 
 def _pooled(known: TemplateTarget, more: TemplateTarget) -> TemplateTarget:
@@ -168,20 +178,14 @@ def _matrix(data: Any, columns: int | None) -> Floats:
     return matrix
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load(path: Path) -> Any:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise TemplateError(f"{path}: too large to be a template")
-        data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
     except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or "not valid JSON"
         raise TemplateError(f"{path}: the template cannot be read ({reason})") from error
-    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        raise TemplateError(f"{path}: this is not an RPRLoc template")
-    if data.get("schema_version") != SCHEMA_VERSION:
-        found = data.get("schema_version")
-        raise TemplateError(f"{path}: template version {found} is not supported (needs {SCHEMA_VERSION})")
-    return data
 
 
 def _no_constant(text: str) -> float:

@@ -1,0 +1,151 @@
+"""What the worker keeps between requests: one loaded model, and what it has learnt of the latest references."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from .card import read_card
+from .devices import resolve_device
+from .locate import Locator
+from .models import ModelPair, find_model, load_model
+from .targets import Target
+from .template import Template
+from .volume import Volume
+from .worker_errors import is_out_of_memory, one_line
+from .worker_jobs import Job
+
+KEPT_REFERENCES = 4
+Answer = TypeVar("Answer")
+
+
+class Engine:
+    """One model on one device, and templates made with it.
+
+    loader and resolver stand for ``load_model`` and ``resolve_device``, so that tests can do without a GPU.
+    """
+
+    def __init__(
+        self,
+        loader: Callable[[str | Path, torch.device], ModelPair] = load_model,
+        resolver: Callable[[str], torch.device] = resolve_device,
+    ) -> None:
+        self._loader = loader
+        self._resolver = resolver
+        self._model: ModelPair | None = None
+        self._folder: Path | None = None
+        self._templates: OrderedDict[bytes, Template] = OrderedDict()
+
+    @property
+    def device(self) -> torch.device | None:
+        """Where the open model is; None without one."""
+        return None if self._model is None else self._model.device
+
+    def open(self, job: Job, model: str, device: str) -> ModelPair:
+        """The model on the device, loaded unless it is already; a GPU that fails is replaced by the CPU.
+
+        Raises ModelError or DeviceError.
+        """
+        wanted, folder = self._resolver(device), find_model(model).resolve()
+        if str(wanted) == "cuda":
+            wanted = torch.device("cuda", 0)
+        kept = self._model
+        if kept is not None and self._folder == folder and kept.device == wanted and kept.card == read_card(folder):
+            return kept
+        job.progress("model", f"loading the model {folder.name}")
+        self.drop()
+        try:
+            return self._load(folder, wanted)
+        except Exception as error:
+            reason = gpu_problem(error, wanted)
+            if reason is None:
+                raise
+        return self._fall_back(job, folder, reason)
+
+    def on_device(self, job: Job, work: Callable[[ModelPair], Answer]) -> Answer:
+        """``work`` with the open model; if its GPU fails, the model moves to the CPU and the work is done there."""
+        model, folder = self._model, self._folder
+        assert model is not None and folder is not None
+        try:
+            return work(model)
+        except Exception as error:
+            reason = gpu_problem(error, model.device)
+            if reason is None:
+                raise
+        # Outside of the handler: its traceback would keep the tensors of the failed work alive.
+        del model
+        return work(self._fall_back(job, folder, reason))
+
+    def learn(self, job: Job, volume: Volume, targets: Sequence[Target]) -> Template:
+        """The template of targets marked on a reference; kept, so that asking again for the same costs nothing.
+
+        Raises InputError if the reference or a target cannot be used.
+        """
+        key = content_key(volume, targets)
+        if key in self._templates:
+            self._templates.move_to_end(key)
+            return self._templates[key]
+        job.progress("reference", f"learning the reference {volume.name}")
+
+        def work(model: ModelPair) -> Template:
+            locator = Locator(model)
+            return locator.make_template(locator.embed(volume), targets)
+
+        template = self.on_device(job, work)
+        self._templates[key] = template
+        while len(self._templates) > KEPT_REFERENCES:
+            self._templates.popitem(last=False)
+        return template
+
+    def drop(self) -> None:
+        """Forget the model and what was made with it, and give the memory of the GPU back."""
+        self._model = self._folder = None
+        self._templates.clear()
+        if torch.cuda.is_available() and torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
+
+    def _load(self, folder: Path, device: torch.device) -> ModelPair:
+        model = self._loader(folder, device)
+        self._model, self._folder = model, folder
+        return model
+
+    def _fall_back(self, job: Job, folder: Path, reason: str) -> ModelPair:
+        job.log(f"the GPU {reason}: going on with the CPU, which is slower", "warning")
+        try:
+            self.drop()
+        except RuntimeError as error:
+            job.log(f"the GPU did not give its memory back ({one_line(error)})", "warning")
+        return self._load(folder, torch.device("cpu"))
+
+
+def gpu_problem(error: Exception, device: torch.device) -> str | None:
+    """What the GPU did, if ``error`` is its failure and not that of the input; None otherwise."""
+    if device.type == "cpu" or not isinstance(error, RuntimeError):
+        return None
+    if isinstance(error, torch.OutOfMemoryError) or is_out_of_memory(error):
+        return "ran out of memory"
+    if any(part in str(error) for part in ("CUDA", "cuDNN", "CUBLAS", "NVRTC")):
+        return f"failed ({one_line(error)})"
+    return None
+
+
+def content_key(volume: Volume, targets: Sequence[Target]) -> bytes:
+    """A digest of everything that a template of these targets on this volume depends on."""
+    digest = hashlib.blake2b(digest_size=32)
+    digest.update(repr((volume.name, volume.array.shape)).encode())
+    digest.update(np.ascontiguousarray(volume.geometry.ijk_to_lps).data)
+    digest.update(np.ascontiguousarray(volume.array).data)
+    for target in targets:
+        places = [target.points] if target.inside is None else [target.points, target.inside]
+        digest.update(repr((target.name, target.kind, [len(p) for p in places])).encode())
+        for points in places:
+            digest.update(np.ascontiguousarray(points.xyz).data)
+        if target.box is not None:
+            digest.update(np.stack([target.box.lower, target.box.upper]).data)
+    return digest.digest()
