@@ -16,10 +16,10 @@ FOLDER_PREFIX = "rprloc-"
 
 
 class Exit:
-    """Ends the process; first removes the arrays in the client's exchange folder."""
+    """Ends the process; first removes the arrays in the client's exchange folders."""
 
     def __init__(self) -> None:
-        self._folder: Path | None = None
+        self._folders: set[Path] = set()
         self._lock = threading.RLock()
 
     def clean(self, folder: str) -> None:
@@ -31,13 +31,14 @@ class Exit:
         path = Path(folder)
         if not path.is_absolute() or not path.name.startswith(FOLDER_PREFIX) or path.is_symlink() or not path.is_dir():
             raise BadRequestError(f"{folder}: folder must be an existing folder called {FOLDER_PREFIX}...")
-        self._folder = path
+        with self._lock:
+            self._folders = {known for known in self._folders if known.is_dir()} | {path}
 
     def now(self, code: int = 0) -> NoReturn:
         """End the process without waiting for any thread, library or queued work."""
         with self._lock:
-            if self._folder is not None:
-                remove_arrays(self._folder)
+            for folder in self._folders:
+                remove_arrays(folder)
             with suppress(OSError, ValueError):
                 sys.stderr.flush()
             os._exit(code)
