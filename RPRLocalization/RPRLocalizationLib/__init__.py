@@ -1,0 +1,1 @@
+"""Everything of the RPRLocalization module that touches Slicer: widget, logic, nodes, worker client."""

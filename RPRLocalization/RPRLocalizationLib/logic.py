@@ -1,0 +1,249 @@
+"""The module's logic: everything the panel does, usable from the Python console and from scripts without a window."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import qt
+import slicer
+from rprloc.errors import InputError
+from slicer.i18n import tr as _
+from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
+
+from .exchangefolder import ExchangeFolder
+from .localizationjob import LocalizationJob, queriesOf
+from .markedtargets import MarkedTarget, targetsOf
+from .parameters import RPRLocalizationParameterNode
+from .resultnodes import ResultNodes
+from .resultrows import Run
+from .settings import Settings
+from .templatejob import TemplateJob
+from .templatelibrary import TemplateLibrary, readTemplate
+from .workerclient import WorkerClient
+from .workerjob import Listener, TemplateSource, Worker
+
+MODULE_NAME = "RPRLocalization"
+
+
+class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
+    """Localization of what is marked on one CT in other CTs.
+
+    client: of the worker process; settings, library: the user's; all three can be injected for tests.
+
+    Example, for the Python console (two loaded CTs, a fiducial list and an ROI marked on the first)::
+
+        from RPRLocalization import RPRLocalizationLogic
+        reference, query = slicer.util.getNode("reference"), slicer.util.getNode("query")
+        logic = RPRLocalizationLogic()
+        run = logic.localize(reference, [slicer.util.getNode("F"), slicer.util.getNode("R")], [query])
+        for row in run.rows:
+            print(row.query, row.target, row.status, row.center)  # LPS mm
+        logic.close()
+    """
+
+    def __init__(self, client=None, settings: Settings | None = None, library: TemplateLibrary | None = None) -> None:
+        super().__init__()
+        # The parameter node belongs to the module, also where a script makes the logic under another class.
+        self.moduleName = MODULE_NAME
+        self.worker = Worker(client or WorkerClient(), ExchangeFolder())
+        self.settings = settings or Settings()
+        self.library = library or TemplateLibrary(userTemplateFolder(self.settings))
+        self.job = None
+
+    def getParameterNode(self) -> RPRLocalizationParameterNode:
+        """The choices that are saved with the scene."""
+        return RPRLocalizationParameterNode(super().getParameterNode())
+
+    def localize(
+        self,
+        reference=None,
+        targets=(),
+        queries=(),
+        *,
+        template=None,
+        model: str | None = None,
+        device: str | None = None,
+        extremePoints: bool = False,
+        options: dict | None = None,
+        waitForCompletion: bool = True,
+        listener: Listener | None = None,
+        onRows=lambda run, indices: None,
+    ):
+        """Find the targets of one reference CT, or of a template, in other CTs.
+
+        reference: volume node that carries ``targets``: fiducial lists (each point a landmark), ROIs and segmentations
+        (each segment an organ), or ``MarkedTarget`` items. template: instead of these, a template's file, JSON object
+        or title in the library. queries: volume nodes, and paths of CT files or DICOM folders (these are searched
+        without being loaded). model, device: by default what the user has chosen. options: ``steps``, ``runs``,
+        ``seed`` of the engine. extremePoints: also show the six extreme points of every organ.
+        listener: told of progress, log lines and the end; onRows(run, indices): told of every finished query.
+
+        Gives the ``Run``: ``run.rows`` holds one ``ResultRow`` per query and target, positions in LPS mm of the world;
+        its nodes lie in a subject-hierarchy folder per query. With waitForCompletion=False it gives the run at once,
+        ``self.job`` works on, and rows come as they are found.
+
+        Raises InputError for inputs that cannot be used, and, if it waits, RuntimeError if the run as a whole failed
+        (no worker, no model, ...); a query that cannot be searched becomes rows with the status ``failed``.
+        """
+        volumes, paths = splitQueries(queries)
+        found = queriesOf(volumes, paths)
+        if not found:
+            raise InputError(_("Choose at least one CT to search."))
+        source = self._source(reference, targets, template)
+        source.check()
+        self._refuseSecond()
+        run = Run.create(slicer.mrmlScene, self._title(reference, template))
+        nodes = ResultNodes(slicer.mrmlScene)
+
+        def take(query, rows):
+            if not slicer.mrmlScene.IsNodePresent(run.node):
+                job.abandon()
+                return
+            indices = run.add(rows, query.node)
+            if query.node is not None:
+                nodes.show(run, indices, extremePoints)
+            onRows(run, indices)
+
+        job = LocalizationJob(
+            self.worker, source, found, self._model(model), self._device(device), listener or Listener(), take, options
+        )
+        job.whenFinished(lambda: dropIfEmpty(run))
+        self._start(job)
+        if waitForCompletion:
+            self._wait(job)
+        return run
+
+    def saveTemplate(
+        self, reference, targets, title: str, *, model=None, device=None, waitForCompletion=True, listener=None
+    ):
+        """Learn the targets on the reference and keep them in the user's library; gives the TemplateInfo if it waits.
+
+        Raises InputError (targets, title in use), OutputError, and RuntimeError as ``localize``.
+        """
+        self.library.checkTitle(title)
+        return self._makeTemplate(
+            reference, targets, model, device, waitForCompletion, listener, lambda data: self.library.save(data, title)
+        )
+
+    def addToTemplate(
+        self, info, reference, targets, *, model=None, device=None, waitForCompletion=True, listener=None
+    ):
+        """Pool another reference into a template of the user's library (few-shot); see ``saveTemplate``."""
+        self.library.refuseBundled(info)
+        content = self.library.content(info)
+        return self._makeTemplate(
+            reference,
+            targets,
+            model,
+            device,
+            waitForCompletion,
+            listener,
+            lambda data: self.library.replace(info, data),
+            content,
+        )
+
+    def cancel(self) -> None:
+        """Stop the job that runs, if any; what is done is kept."""
+        if self.job is not None:
+            self.job.cancel()
+
+    @property
+    def running(self) -> bool:
+        """True while a job works."""
+        return self.job is not None and not self.job.finished
+
+    def close(self) -> None:
+        """End the worker process; it starts again if it is needed."""
+        if self.running:
+            self.job.abandon()
+        self.worker.client.close()
+        self.worker.folder.close()
+
+    def _makeTemplate(self, reference, targets, model, device, wait, listener, keep, addTo=None):
+        self._refuseSecond()
+        source = self._source(reference, targets, None)
+        source.check()
+        kept = []
+        job = TemplateJob(
+            self.worker,
+            source,
+            self._model(model),
+            self._device(device),
+            listener or Listener(),
+            lambda data: kept.append(keep(data)),
+            addTo,
+        )
+        self._start(job)
+        if wait:
+            self._wait(job)
+        return kept[0] if kept else None
+
+    def _start(self, job) -> None:
+        job.start()
+        self.job = job
+
+    @staticmethod
+    def _wait(job) -> None:
+        """Let the event loop run until the job has ended; for scripts, and for the console. Raises RuntimeError."""
+        loop = qt.QEventLoop()
+        job.whenFinished(loop.quit)
+        if not job.finished:
+            loop.exec_()
+        if job.problem is not None:
+            raise RuntimeError(job.problem.message)
+
+    def _source(self, reference, targets, template) -> TemplateSource:
+        if template is not None:
+            return TemplateSource(template=self._template(template))
+        if reference is None:
+            raise InputError(_("Choose the reference CT, or a template."))
+        marked = [item for item in targets if isinstance(item, MarkedTarget)]
+        marked += [t for t in targetsOf(n for n in targets if not isinstance(n, MarkedTarget)) if t.used]
+        return TemplateSource(reference=reference, targets=tuple(marked))
+
+    def _template(self, template) -> dict:
+        """Template given as JSON object, title or key in the library, or file. Raises InputError, TemplateError."""
+        if isinstance(template, dict):
+            content = template
+        else:
+            known = [info for info in self.library.templates() if str(template) in (info.key, info.title)]
+            content = self.library.content(known[0]) if known else readTemplate(Path(template))
+        if not content.get("targets"):
+            raise InputError(_("Tick at least one target of the template."))
+        return content
+
+    def _title(self, reference, template) -> str:
+        marked = reference.GetName() if template is None else _("template")
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S")
+        name = _("Localization of {marked} {time}").format(marked=marked, time=stamp)
+        return slicer.mrmlScene.GetUniqueNameByString(name)
+
+    def _model(self, model: str | None) -> str:
+        return model or self.settings.model
+
+    def _device(self, device: str | None) -> str:
+        return device or self.settings.device
+
+    def _refuseSecond(self) -> None:
+        if self.running:
+            raise InputError(_("A localization is running: wait for it, or cancel it first."))
+
+
+def splitQueries(queries) -> tuple[list, list[str]]:
+    """(volume nodes, paths) of mixed queries."""
+    paths = [str(query) for query in queries if isinstance(query, (str, Path))]
+    return [query for query in queries if not isinstance(query, (str, Path))], paths
+
+
+def dropIfEmpty(run: Run) -> None:
+    """Remove a run that ended before its first query was done."""
+    if not run.rows and slicer.mrmlScene.IsNodePresent(run.node):
+        slicer.mrmlScene.RemoveNode(run.node)
+
+
+def userTemplateFolder(settings: Settings) -> Path:
+    """Folder of the user's templates: the chosen one, else beside the application's settings."""
+    if settings.templateFolder:
+        return Path(settings.templateFolder)
+    return Path(slicer.app.slicerUserSettingsFilePath).parent / "RPRLoc" / "Templates"
