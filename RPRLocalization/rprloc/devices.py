@@ -22,7 +22,7 @@ def resolve_device(name: str) -> torch.device:
         raise DeviceError(f"device {name!r} is not supported: use auto, cpu or cuda")
     if device.type == "cuda":
         if not torch.cuda.is_available():
-            raise DeviceError("no CUDA device was found: use --device cpu, or auto")
+            raise DeviceError("no CUDA device was found: choose cpu or auto")
         if device.index is not None and device.index >= torch.cuda.device_count():
             raise DeviceError(f"there is no {name}: this machine has {torch.cuda.device_count()} CUDA device(s)")
     return device

@@ -83,11 +83,16 @@ class Locator:
         """Resample the volume and compute its coarse field; raises InputError if there is no body in it."""
         return embed_volume(volume, self.model)
 
-    def make_template(self, embedding: Embedding, targets: Sequence[Target]) -> Template:
-        """Template of targets marked on the embedded reference; raises InputError if one lies outside of it."""
+    def make_template(
+        self, embedding: Embedding, targets: Sequence[Target], fields: ReferenceFields | None = None
+    ) -> Template:
+        """Template of targets marked on the embedded reference; raises InputError if one lies outside of it.
+
+        fields: those of the embedding, if they are there already; they take most of the time.
+        """
         check_inside(targets, embedding.geometry)
         with torch.inference_mode():
-            fields = ReferenceFields.of(embedding)
+            fields = ReferenceFields.of(embedding) if fields is None else fields
             entries = tuple(TemplateTarget(t.name, t.kind, (make_example(t, embedding, fields),)) for t in targets)
         return Template(self.model.card.identity, self.model.card.body_region, entries)
 

@@ -48,6 +48,11 @@ class ReferenceFields:
             fine += [model.fine.field(rescaled(embedding.grids[1], size)) for size in others]
         return cls(coarse, fine)
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that the fields take."""
+        return sum(f.values.nbytes for f in [*self.coarse, *self.fine])
+
     def coarse_at(self, lps: Tensor) -> Tensor:
         """Mean latents (n, 3) at LPS points (n, 3)."""
         return torch.stack([f.at(lps)[:, :3] for f in self.coarse]).mean(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,16 +14,29 @@ import torch
 
 from .card import read_card
 from .devices import resolve_device
+from .embedding import Embedding
+from .errors import ModelError
 from .locate import Locator
 from .models import ModelPair, find_model, load_model
-from .targets import Target
+from .signature import ReferenceFields
+from .targets import Target, check_inside
 from .template import Template
 from .volume import Volume
 from .worker_errors import is_out_of_memory, one_line
 from .worker_jobs import Job
 
-KEPT_REFERENCES = 4
+KEPT_TEMPLATES = 4
+KEPT_FIELD_BYTES = 500_000_000
 Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """What a reference costs most time for; ``key``: of its volume."""
+
+    key: bytes
+    embedding: Embedding
+    fields: ReferenceFields
 
 
 class Engine:
@@ -40,23 +54,27 @@ class Engine:
         self._resolver = resolver
         self._model: ModelPair | None = None
         self._folder: Path | None = None
+        self._replaced: torch.device | None = None
         self._templates: OrderedDict[bytes, Template] = OrderedDict()
+        self._reference: Reference | None = None
 
     @property
     def device(self) -> torch.device | None:
         """Where the open model is; None without one."""
         return None if self._model is None else self._model.device
 
-    def open(self, job: Job, model: str, device: str) -> ModelPair:
+    def open(self, job: Job, model: str, device: str, try_again: bool = False) -> ModelPair:
         """The model on the device, loaded unless it is already; a GPU that fails is replaced by the CPU.
 
-        Raises ModelError or DeviceError.
+        From then on the CPU stands for that GPU, until another model or device is opened, or ``try_again``. Raises
+        ModelError or DeviceError.
         """
         wanted, folder = self._resolver(device), find_model(model).resolve()
         if str(wanted) == "cuda":
             wanted = torch.device("cuda", 0)
         kept = self._model
-        if kept is not None and self._folder == folder and kept.device == wanted and kept.card == read_card(folder):
+        same = kept is not None and self._folder == folder and kept.card == read_card(folder)
+        if kept is not None and same and wanted in (kept.device, None if try_again else self._replaced):
             return kept
         job.progress("model", f"loading the model {folder.name}")
         self.drop()
@@ -66,12 +84,13 @@ class Engine:
             reason = gpu_problem(error, wanted)
             if reason is None:
                 raise
-        return self._fall_back(job, folder, reason)
+        return self._fall_back(job, folder, wanted, reason)
 
     def on_device(self, job: Job, work: Callable[[ModelPair], Answer]) -> Answer:
         """``work`` with the open model; if its GPU fails, the model moves to the CPU and the work is done there."""
         model, folder = self._model, self._folder
-        assert model is not None and folder is not None
+        if model is None or folder is None:
+            raise ModelError("no model is loaded, because the CPU could not load it either")
         try:
             return work(model)
         except Exception as error:
@@ -79,33 +98,49 @@ class Engine:
             if reason is None:
                 raise
         # Outside of the handler: its traceback would keep the tensors of the failed work alive.
+        device = model.device
         del model
-        return work(self._fall_back(job, folder, reason))
+        return work(self._fall_back(job, folder, device, reason))
 
     def learn(self, job: Job, volume: Volume, targets: Sequence[Target]) -> Template:
         """The template of targets marked on a reference; kept, so that asking again for the same costs nothing.
 
         Raises InputError if the reference or a target cannot be used.
         """
-        key = content_key(volume, targets)
+        check_inside(targets, volume.geometry)
+        reference = volume_key(volume)
+        key = reference + targets_key(targets)
         if key in self._templates:
             self._templates.move_to_end(key)
             return self._templates[key]
         job.progress("reference", f"learning the reference {volume.name}")
-
-        def work(model: ModelPair) -> Template:
-            locator = Locator(model)
-            return locator.make_template(locator.embed(volume), targets)
-
-        template = self.on_device(job, work)
+        template = self.on_device(job, lambda model: self._make(model, volume, targets, reference))
         self._templates[key] = template
-        while len(self._templates) > KEPT_REFERENCES:
+        while len(self._templates) > KEPT_TEMPLATES:
             self._templates.popitem(last=False)
         return template
 
+    def _make(self, model: ModelPair, volume: Volume, targets: Sequence[Target], key: bytes) -> Template:
+        """The template; the fields of the latest reference are kept, so that a moved target is learnt in no time.
+
+        Only in the machine's memory: a GPU computes them quickly, and has none to spare.
+        """
+        locator = Locator(model)
+        if self._reference is None or self._reference.key != key:
+            self._reference = None
+            embedding = locator.embed(volume)
+            with torch.inference_mode():
+                fields = ReferenceFields.of(embedding)
+            reference = Reference(key, embedding, fields)
+            if model.device.type == "cpu" and fields.nbytes <= KEPT_FIELD_BYTES:
+                self._reference = reference
+        else:
+            reference = self._reference
+        return locator.make_template(reference.embedding, targets, reference.fields)
+
     def drop(self) -> None:
         """Forget the model and what was made with it, and give the memory of the GPU back."""
-        self._model = self._folder = None
+        self._model = self._folder = self._reference = self._replaced = None
         self._templates.clear()
         if torch.cuda.is_available() and torch.cuda.is_initialized():
             torch.cuda.empty_cache()
@@ -115,13 +150,15 @@ class Engine:
         self._model, self._folder = model, folder
         return model
 
-    def _fall_back(self, job: Job, folder: Path, reason: str) -> ModelPair:
+    def _fall_back(self, job: Job, folder: Path, failed: torch.device, reason: str) -> ModelPair:
         job.log(f"the GPU {reason}: going on with the CPU, which is slower", "warning")
         try:
             self.drop()
         except RuntimeError as error:
             job.log(f"the GPU did not give its memory back ({one_line(error)})", "warning")
-        return self._load(folder, torch.device("cpu"))
+        model = self._load(folder, torch.device("cpu"))
+        self._replaced = failed
+        return model
 
 
 def gpu_problem(error: Exception, device: torch.device) -> str | None:
@@ -135,12 +172,18 @@ def gpu_problem(error: Exception, device: torch.device) -> str | None:
     return None
 
 
-def content_key(volume: Volume, targets: Sequence[Target]) -> bytes:
-    """A digest of everything that a template of these targets on this volume depends on."""
+def volume_key(volume: Volume) -> bytes:
+    """A digest of a volume's name, lattice and voxels."""
     digest = hashlib.blake2b(digest_size=32)
     digest.update(repr((volume.name, volume.array.shape)).encode())
     digest.update(np.ascontiguousarray(volume.geometry.ijk_to_lps).data)
     digest.update(np.ascontiguousarray(volume.array).data)
+    return digest.digest()
+
+
+def targets_key(targets: Sequence[Target]) -> bytes:
+    """A digest of names, kinds and places of targets."""
+    digest = hashlib.blake2b(digest_size=32)
     for target in targets:
         places = [target.points] if target.inside is None else [target.points, target.inside]
         digest.update(repr((target.name, target.kind, [len(p) for p in places])).encode())

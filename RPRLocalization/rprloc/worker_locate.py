@@ -17,7 +17,7 @@ from .results import Result
 from .template import Template
 from .volume import Volume
 from .worker_engine import Engine
-from .worker_errors import BadRequestError, explain
+from .worker_errors import BadRequestError, CancelledError, explain
 from .worker_inputs import need, options_of, targets_of, template_of, volume_of
 from .worker_jobs import Job
 
@@ -38,7 +38,7 @@ class EngineMethods:
 
     def load(self, job: Job) -> dict[str, Any]:
         """Load a model, so that what follows does not wait for it."""
-        model = self._open(job)
+        model = self._open(job, try_again=True)
         return {"card": card_json(model.card), "device": str(model.device)}
 
     def template_make(self, job: Job) -> dict[str, Any]:
@@ -69,12 +69,12 @@ class EngineMethods:
         device = str(self.engine.device)
         return {"queries": len(queries), "failed": failed, "seconds": round(spent, 3), "device": device}
 
-    def _open(self, job: Job) -> ModelPair:
+    def _open(self, job: Job, try_again: bool = False) -> ModelPair:
         names = {name: job.params.get(name, usual) for name, usual in (("model", DEFAULT_MODEL), ("device", "auto"))}
         for name, value in names.items():
             if not isinstance(value, str) or not value or "\0" in value:
                 raise BadRequestError(f"{name!r} must be a text")
-        return self.engine.open(job, names["model"], names["device"])
+        return self.engine.open(job, names["model"], names["device"], try_again)
 
     def _template(self, job: Job, model: ModelPair) -> Template:
         if ("template" in job.params) == ("reference" in job.params):
@@ -93,12 +93,14 @@ class _Run:
 
     def __init__(self, engine: Engine, job: Job, options: Options, template: Template) -> None:
         self.engine, self.job, self.options, self.template = engine, job, options, template
+        self._state = ""
 
     def all_of(self, queries: list[tuple[str, dict[str, Any]]]) -> int:
         """Answer every query; returns how many failed. Raises CancelledError."""
         failed, total, started = 0, len(queries), time.perf_counter()
         for done, (key, data) in enumerate(queries):
-            self.job.check(f"{done} of {total} volumes are done")
+            self._state = f"{done} of {total} volumes are done"
+            self.job.check(self._state)
             left = (time.perf_counter() - started) / done * (total - done) if done else None
             shown = data.get("name") or Path(str(data.get("path", key))).name
             self.job.progress("query", f"searching {shown}", done, total, left)
@@ -114,6 +116,8 @@ class _Run:
             name = volume.name
             results = self._located(volume)
             problem = ""
+        except CancelledError:
+            raise
         except Exception as error:
             code, problem = explain(error)
             if code == "internal":
@@ -127,7 +131,10 @@ class _Run:
     def _located(self, volume: Volume) -> list[Result]:
         def work(model: ModelPair) -> list[Result]:
             locator = Locator(model, self.options)
-            return locator.locate(locator.embed(volume), self.template)
+            self.job.check(self._state)
+            embedding = locator.embed(volume)
+            self.job.check(self._state)
+            return locator.locate(embedding, self.template)
 
         return self.engine.on_device(self.job, work)
 
