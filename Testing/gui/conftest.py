@@ -1,0 +1,56 @@
+"""The gui tier: module code in the Slicer test host. One host per process, a clean application for every test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import slicerhost
+from slicerhost import environment
+
+REASON = environment.missing()
+if not REASON:
+    # The test files import qt and ctk, which exist once the host has started.
+    slicerhost.start()
+
+
+class _Skipped(pytest.File):
+    """A test file that cannot be imported without the host."""
+
+    def collect(self) -> Iterator[Any]:
+        pytest.skip(REASON)
+
+
+def pytest_collect_file(parent: Any, file_path: Any) -> Any:
+    """Report the test files of this folder as skipped, with the reason, where the host cannot run."""
+    if REASON and file_path.name.startswith("test_") and file_path.suffix == ".py":
+        return _Skipped.from_parent(parent, path=file_path)
+    return None
+
+
+def pytest_ignore_collect(collection_path: Any) -> bool | None:
+    """Without the host, only ``pytest_collect_file`` above looks at the test files."""
+    return None
+
+
+@pytest.fixture
+def host() -> Iterator[Any]:
+    """The host with an empty scene; the test fails if anything failed where no one could catch it."""
+    from slicerhost import failures
+
+    started = slicerhost.start()
+    started.clear()
+    failures.take()
+    yield started
+    left = started.dialogs.reset()
+    started.clear()
+    problems = failures.take() + left
+    if problems:
+        pytest.fail("\n".join(problems), pytrace=False)
+
+
+@pytest.fixture
+def loadModule(host: Any) -> Callable[[str], Any]:
+    """Load and open a module of the repository: ``widget = loadModule("RPRLocalization")``."""
+    return host.loadModule

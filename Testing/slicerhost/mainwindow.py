@@ -1,0 +1,39 @@
+"""The main window: the module panel on the left. ``window`` adds the views."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6 import QtCore, QtWidgets
+
+from .pythonqt import markAsCpp
+
+PANEL_WIDTH = 460
+
+
+@markAsCpp
+class MainWindow(QtWidgets.QMainWindow):
+    """``slicer.util.mainWindow()`` finds it by its name."""
+
+    _panel: Any = None
+
+    def __init__(self, _host: Any) -> None:
+        super().__init__()
+        self.setObjectName("qSlicerMainWindow")
+        self.setWindowTitle("RPRLoc test host")
+        dock = QtWidgets.QDockWidget("Module", self)
+        dock.setObjectName("PanelDockWidget")
+        self._panel = QtWidgets.QScrollArea()
+        self._panel.setWidgetResizable(True)
+        self._panel.setMinimumWidth(PANEL_WIDTH)
+        dock.setWidget(self._panel)
+        self.addDockWidget(QtCore.Qt.DockWidgetArea.LeftDockWidgetArea, dock)
+        self.setStatusBar(QtWidgets.QStatusBar())
+
+    def showPanel(self, widget: Any) -> None:
+        """Show a module's widget in the panel; the one before stays alive, as in Slicer."""
+        if self._panel.widget() is not widget:
+            before = self._panel.takeWidget()
+            if before is not None:
+                before.setParent(None)
+            self._panel.setWidget(widget)

@@ -1,0 +1,34 @@
+"""The modules ``qt`` and ``ctk`` that module code imports."""
+
+from __future__ import annotations
+
+import sys
+import types
+from typing import Any
+
+from PySide6 import QtCore
+
+from . import dialogs, pythonqt
+from .hostwidget import CUSTOM_WIDGETS
+
+
+def install(answers: dialogs.Dialogs) -> types.ModuleType:
+    """Make ``import qt`` work; returns the module. Custom widgets are added by ``installWidgets``."""
+    names = pythonqt.dress()
+    dialogs.install(answers)
+    qt = types.ModuleType("qt", "Qt as PythonQt shows it (the test host's)")
+    vars(qt).update(names)
+    qt.QSettings = QtCore.QSettings
+    sys.modules["qt"] = qt
+    return qt
+
+
+def installWidgets(slicerModule: Any) -> None:
+    """Make ``import ctk`` work and put the qMRML and qSlicer widgets into ``slicer``."""
+    from . import ctkbuttons, ctknumbers, ctkpaths, qmrmlwidgets, uiloader  # noqa: F401
+
+    ctk = types.ModuleType("ctk", "The ctk widgets of the test host")
+    for name, cls in CUSTOM_WIDGETS.items():
+        setattr(ctk if name.startswith("ctk") else slicerModule, name, cls)
+    sys.modules["ctk"] = ctk
+    sys.modules["qt"].QUiLoader = uiloader.QUiLoader  # type: ignore[attr-defined]
