@@ -109,7 +109,7 @@ class Desk:
         """Free the id of a job, before its last event is sent: the client may use the id again at once."""
         with self._lock:
             self._running = None
-            del self._open[job.id]
+            self._open.pop(job.id, None)
 
 
 @contextmanager
