@@ -8,9 +8,10 @@ changed (once per process), because module code and Slicer's own Python compare 
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from PySide6 import QtCore, QtGui, QtWidgets
@@ -153,7 +154,11 @@ def _strictSetattr(self: Any, name: str, value: Any) -> None:
     """PythonQt refuses new attributes on C++ objects; classes that a module derives in Python may have them."""
     cls = type(self)
     found = inspect.getattr_static(cls, name, _missing)
-    if _isCpp(cls) and not _isSettable(name, found):
+    # PySide6 itself keeps a signal in the object when it is first used.
+    allowed = isinstance(value, QtCore.SignalInstance) or not _isCpp(cls) or _isSettable(name, found)
+    if not allowed:
+        if _ignoring:
+            return
         raise AttributeError(
             f"Attribute '{name}' does not exist on {cls.__name__}, or cannot be set, and creation of new attributes "
             "on C++ objects is not allowed"
@@ -164,6 +169,19 @@ def _strictSetattr(self: Any, name: str, value: Any) -> None:
         type(found).__set__(found, self, value)
     else:
         self.__dict__[name] = value
+
+
+_ignoring: list[bool] = []
+
+
+@contextlib.contextmanager
+def ignoringNewAttributes() -> Iterator[None]:
+    """New attributes of C++ objects are dropped: PySide6's QUiLoader makes the child widgets attributes of the root."""
+    _ignoring.append(True)
+    try:
+        yield
+    finally:
+        _ignoring.pop()
 
 
 def _isCpp(cls: type) -> bool:

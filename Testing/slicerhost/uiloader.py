@@ -36,7 +36,8 @@ class QUiLoader(QtUiTools.QUiLoader):
         buffer = QtCore.QBuffer()
         buffer.setData(ET.tostring(root))
         buffer.open(QtCore.QIODevice.OpenModeFlag.ReadOnly)
-        widget = super().load(buffer, parent)
+        with pythonqt.ignoringNewAttributes():
+            widget = super().load(buffer, parent)
         for name, prop, value in choices:
             setattr(_named(widget, name), prop, value)
         for connection in connections if connections is not None else ():
