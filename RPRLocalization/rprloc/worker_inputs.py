@@ -78,7 +78,7 @@ def _target(data: Any) -> Target:
         raise BadRequestError("a target needs a name")
     kind = data.get("kind")
     if kind == "landmark" and "point_lps" in data:
-        return target_from_point(name, Points(_numbers(data["point_lps"], (1, 3), f"point_lps of {name!r}")))
+        return target_from_point(name, Points(_numbers(data["point_lps"], (3,), f"point_lps of {name!r}")[None]))
     if kind == "box" and "box_lps" in data:
         return target_from_box(name, _box(data["box_lps"], name))
     if kind == "box" and "corners_lps" in data:
@@ -149,8 +149,8 @@ def _numbers(value: Any, shape: tuple[int, ...], what: str) -> NDArray[np.float6
     """Nested lists of finite numbers as an array of ``shape``; raises BadRequestError."""
     try:
         array = np.array(value)
-        if array.dtype.kind in "iuf" and array.size == np.prod(shape) and np.isfinite(array).all():
-            return array.astype(np.float64).reshape(shape)
+        if array.dtype.kind in "iuf" and array.shape == shape and np.isfinite(array).all():
+            return array.astype(np.float64)
     except (TypeError, ValueError):
         pass
     raise BadRequestError(f"{what} must be {' x '.join(map(str, shape))} numbers")
