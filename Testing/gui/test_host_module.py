@@ -78,7 +78,7 @@ def test_lists_defaults_and_validation(host, widget):
     parameters.names.append("one")
     parameters.names += ["two"]
     assert list(parameters.names) == ["one", "two"] and (parameters.count, parameters.threshold) == (3, 10)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="10"):
         parameters.count = 10
     with pytest.raises(TypeError):
         parameters.label = 5

@@ -113,7 +113,7 @@ class Host:
         slicer.mrmlScene = self.scene.mrml
         self.unloadModules()
         pythonqt.stopSingleShots()
-        self.scene.mrml.Clear(True)
+        self.scene.clear()
         self.scene.applicationLogic.GetInteractionNode().SetCurrentInteractionMode(
             slicer.vtkMRMLInteractionNode.ViewTransform
         )

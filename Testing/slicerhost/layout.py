@@ -27,11 +27,16 @@ class SliceWidget:
         self._logic.SetMRMLApplicationLogic(applicationLogic)
         applicationLogic.GetSliceLogics().AddItem(self._logic)
         self._logic.SetMRMLScene(mrmlScene)
-        node = self._logic.AddSliceNode(name)
-        node.SetOrientation(SLICES[name])
-        node.SetLayoutColor(*COLORS[name])
-        node.SetLayoutLabel(name[0])
+        self._logic.AddSliceNode(name)
+        self.reset()
         self._view: Any = None
+
+    def reset(self) -> None:
+        """Give the slice node the orientation, color and label of the layout."""
+        node = self._logic.GetSliceNode()
+        node.SetOrientation(SLICES[self.name])
+        node.SetLayoutColor(*COLORS[self.name])
+        node.SetLayoutLabel(self.name[0])
 
     def sliceLogic(self) -> Any:
         return self._logic
@@ -97,6 +102,12 @@ class LayoutManager(QtCore.QObject):
         self._application = applicationLogic
         self._slices = {name: SliceWidget(name, mrmlScene, applicationLogic) for name in SLICES}
         self._threeD = ThreeDWidget(mrmlScene, applicationLogic)
+        # Closing the scene resets the singleton nodes; Slicer then applies the layout again.
+        mrmlScene.AddObserver(slicer.vtkMRMLScene.EndCloseEvent, lambda *_: self._reset())
+
+    def _reset(self) -> None:
+        for widget in self._slices.values():
+            widget.reset()
 
     def sliceViewNames(self) -> tuple[str, ...]:
         return tuple(self._slices)

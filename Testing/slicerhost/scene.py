@@ -43,6 +43,12 @@ class Scene:
         slicer.mrmlScene = self.mrml
         self._keepSubjectHierarchy()
 
+    def clear(self) -> None:
+        """Close the scene as a user does, and remove the parameter nodes that this keeps (they are singletons)."""
+        self.mrml.Clear(False)
+        for node in slicer.util.getNodesByClass("vtkMRMLScriptedModuleNode", self.mrml):
+            self.mrml.RemoveNode(node)
+
     def _addApplication(self) -> None:
         crosshair = slicer.vtkMRMLCrosshairNode()
         crosshair.SetCrosshairName("default")

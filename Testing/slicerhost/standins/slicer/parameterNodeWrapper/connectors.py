@@ -1,4 +1,4 @@
-"""Connections of parameters and widgets. As in Slicer, the class of the widget must be exactly one of the known ones."""
+"""Connections of parameters and widgets. As in Slicer, a widget must be exactly of one of the known classes."""
 
 from __future__ import annotations
 
