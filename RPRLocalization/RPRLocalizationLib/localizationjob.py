@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rprloc.errors import InputError, RprLocError
 from slicer.i18n import tr as _
+
+from rprloc.errors import InputError, RprLocError
 
 from .resultrows import FAILED, ResultRow
 from .workerjob import Listener, TemplateSource, Worker, WorkerJob, problemOf

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import qt
 import slicer
-from rprloc.errors import InputError
 from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
+
+from rprloc.errors import InputError
 
 from .exchangefolder import ExchangeFolder
 from .localizationjob import LocalizationJob, queriesOf
@@ -141,6 +142,14 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
             listener,
             lambda data: self.library.replace(info, data),
             content,
+        )
+
+    def findDevices(self, onDevices, onFailed) -> None:
+        """Ask the worker for its devices: onDevices(list of {name, title}) or onFailed(message) is called later."""
+        self.worker.client.request(
+            "devices",
+            onResult=lambda event: onDevices(event["devices"]),
+            onError=lambda event: onFailed(str(event["message"])),
         )
 
     def cancel(self) -> None:

@@ -10,8 +10,9 @@ import json
 from dataclasses import dataclass
 
 import slicer
-from rprloc.errors import InputError
 from slicer.i18n import tr as _
+
+from rprloc.errors import InputError
 
 from . import mrml
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import slicer
 import vtk
-from rprloc.errors import InputError
 from slicer.i18n import tr as _
 from vtk.util.numpy_support import vtk_to_numpy
+
+from rprloc.errors import InputError
 
 RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 STRAIGHT_TOLERANCE = 1e-3

@@ -6,9 +6,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from slicer.i18n import tr as _
+
 from rprloc.errors import InputError, OutputError, TemplateError
 from rprloc.outputs import atomic_write_text, output_errors, remove_file, safe_name
-from slicer.i18n import tr as _
 
 BUNDLED = Path(__file__).resolve().parent.parent / "Resources" / "Templates"
 SUFFIX = ".json"

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rprloc.errors import RprLocError
 from slicer.i18n import tr as _
+
+from rprloc.errors import RprLocError
 
 from . import mrml
 from .exchangefolder import ExchangeFolder

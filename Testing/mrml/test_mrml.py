@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import scenes
 import slicer
+from RPRLocalizationLib import mrml
+
 from rprloc.errors import InputError
 from rprloc.geometry import Geometry
 from rprloc.targets import target_from_mask
-from RPRLocalizationLib import mrml
 
 TILT = scenes.rotation(17.0)
 MOVE = scenes.affine(scenes.rotation(25.0, (0.0, 0.2, 1.0)), (20.0, -8.0, 35.0))

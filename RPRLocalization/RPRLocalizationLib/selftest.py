@@ -1,0 +1,37 @@
+"""The module's self test: the sample patients, located through the logic as a user's script would."""
+
+from __future__ import annotations
+
+import slicer
+from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
+
+from .logic import RPRLocalizationLogic
+from .resultrows import FAILED
+from .sampledata import QUERY, loadSample
+from .torchsetup import torchInstalled
+
+
+class RPRLocalizationTest(ScriptedLoadableModuleTest):
+    """Run by "Reload and Test" of Slicer's developer mode, and by the extension's tests. Needs PyTorch."""
+
+    def setUp(self):
+        slicer.mrmlScene.Clear()
+
+    def runTest(self):
+        self.setUp()
+        self.test_bundledTemplateFindsTheSample()
+
+    def test_bundledTemplateFindsTheSample(self):
+        """Seven organs in the synthetic query, without a reference."""
+        if not torchInstalled():
+            self.delayDisplay("Skipped: PyTorch is not installed.")
+            return
+        (query,) = loadSample(QUERY)
+        logic = RPRLocalizationLogic()
+        try:
+            run = logic.localize(template="han-ct-organs", queries=[query])
+        finally:
+            logic.close()
+        assert len(run.rows) == 7
+        assert FAILED not in [row.status for row in run.rows]
+        self.delayDisplay("Test passed")

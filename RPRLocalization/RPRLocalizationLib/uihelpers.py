@@ -1,0 +1,44 @@
+"""Small helpers of the panel over Qt's widgets."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import qt
+
+
+@contextmanager
+def silent(widget):
+    """Change a widget without it telling anyone: the change comes from the scene, not from the user."""
+    before = widget.blockSignals(True)
+    try:
+        yield
+    finally:
+        widget.blockSignals(before)
+
+
+def tableItem(text: str, tooltip: str = "", editable: bool = False, checked: bool | None = None):
+    """A cell; with a check box unless ``checked`` is None."""
+    item = qt.QTableWidgetItem(text)
+    flags = qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable
+    if editable:
+        flags |= qt.Qt.ItemIsEditable
+    if checked is not None:
+        flags |= qt.Qt.ItemIsUserCheckable
+        item.setCheckState(qt.Qt.Checked if checked else qt.Qt.Unchecked)
+    item.setFlags(flags)
+    item.setToolTip(tooltip)
+    return item
+
+
+def color(rgb, fraction: float = 1.0):
+    """QColor of (r, g, b) in 0..1; ``fraction`` below 1 mixes it with white, for backgrounds behind dark text."""
+    return qt.QColor(*(round(255 * (1.0 - fraction + fraction * channel)) for channel in rgb))
+
+
+def duration(seconds: float | None) -> str:
+    """``about 2 min 5 s``; empty for None."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
