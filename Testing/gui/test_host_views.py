@@ -100,8 +100,7 @@ def test_two_clicks_place_a_box(host, volume):
     jumpTo((0, 0, 0))
     shown = view("Red")
     shown.picture()
-    slicer.modules.markups.logic().SetActiveList(node)
-    slicer.modules.markups.logic().StartPlaceMode(False)
+    startPlacing(node)
     corners = np.array([[-20.0, -10.0, 0.0], [10.0, 20.0, 0.0]])
     for corner in corners:
         shown.click(*shown.xyOf(corner))

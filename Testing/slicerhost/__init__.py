@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 _host: Host | None = None
 
 
-def start() -> Host:
-    """The host of this process, started on the first call (about 3 s: it imports slicer).
+def start(onScreen: bool = False) -> Host:
+    """The host of this process, started on the first call (about 3 s: it imports slicer); offscreen by default.
 
     Raises ImportError with the reason if this machine cannot run it (see ``environment.missing``).
     """
@@ -31,7 +31,7 @@ def start() -> Host:
     if _host is None:
         from . import environment
 
-        environment.prepare()
+        environment.prepare(onScreen)
         from .host import Host
 
         _host = Host()

@@ -16,6 +16,14 @@ def missing() -> str:
     return f"not installed: {', '.join(absent)}" if absent else ""
 
 
+def noScreen() -> str:
+    """Why no window can be shown here; "" if one can."""
+    variables = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    if sys.platform.startswith("linux") and not any(os.environ.get(name) for name in variables):
+        return "there is no screen; --screenshot draws the window without one"
+    return ""
+
+
 def prepare(onScreen: bool = False) -> None:
     """Choose offscreen Qt and VTK unless a screen is wanted. Raises ImportError if a package is missing.
 

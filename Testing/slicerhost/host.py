@@ -42,7 +42,7 @@ class Host:
         self.modules = Modules(self.scene.logics)
         from .mainwindow import MainWindow
 
-        self.mainWindow = MainWindow(self)
+        self.mainWindow = MainWindow()
         slicer.util.selectModule = self.selectModule
         slicer.util.selectedModule = lambda: self.modules.selected
         failures.install()
@@ -100,7 +100,7 @@ class Host:
         """``slicer.util.selectModule``: open a loaded module."""
         name = module if isinstance(module, str) else module.objectName
         widget = self.modules.select(name)
-        self.mainWindow.showPanel(widget)
+        self.mainWindow.showPanel(widget, slicer.app.moduleManager().module(name).title)
         return widget
 
     def unloadModules(self) -> None:

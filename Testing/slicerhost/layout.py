@@ -68,6 +68,9 @@ class ThreeDWidget:
         applicationLogic.GetViewLogics().AddItem(self._logic)
         self._logic.SetMRMLScene(mrmlScene)
         self._node = self._logic.AddViewNode("1")
+        # Slicer fits the box to the scene in its Qt widget; here it would stay around the origin.
+        self._node.SetBoxVisible(False)
+        self._node.SetAxisLabelsVisible(False)
         self._view: Any = None
 
     def mrmlViewNode(self) -> Any:

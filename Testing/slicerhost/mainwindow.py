@@ -16,12 +16,13 @@ class MainWindow(QtWidgets.QMainWindow):
     """``slicer.util.mainWindow()`` finds it by its name."""
 
     _panel: Any = None
+    _dock: Any = None
 
-    def __init__(self, _host: Any) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.setObjectName("qSlicerMainWindow")
         self.setWindowTitle("RPRLoc test host")
-        dock = QtWidgets.QDockWidget("Module", self)
+        self._dock = dock = QtWidgets.QDockWidget("Module", self)
         dock.setObjectName("PanelDockWidget")
         self._panel = QtWidgets.QScrollArea()
         self._panel.setWidgetResizable(True)
@@ -30,8 +31,9 @@ class MainWindow(QtWidgets.QMainWindow):
         self.addDockWidget(QtCore.Qt.DockWidgetArea.LeftDockWidgetArea, dock)
         self.setStatusBar(QtWidgets.QStatusBar())
 
-    def showPanel(self, widget: Any) -> None:
+    def showPanel(self, widget: Any, title: str) -> None:
         """Show a module's widget in the panel; the one before stays alive, as in Slicer."""
+        self._dock.setWindowTitle(title)
         if self._panel.widget() is not widget:
             before = self._panel.takeWidget()
             if before is not None:
