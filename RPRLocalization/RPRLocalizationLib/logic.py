@@ -225,7 +225,7 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
     def _title(self, reference, template) -> str:
         marked = reference.GetName() if template is None else _("template")
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
-        name = _("Localization of {marked} {time}").format(marked=marked, time=stamp)
+        name = _("Localization {time} ({marked})").format(marked=marked, time=stamp)
         return slicer.mrmlScene.GetUniqueNameByString(name)
 
     def _model(self, model: str | None) -> str:

@@ -1,4 +1,4 @@
-"""The models that can be chosen, read from their cards alone: no torch, no checksums (the worker verifies on loading)."""
+"""The models that can be chosen, read from their cards alone: no torch; the worker verifies checksums on loading."""
 
 from __future__ import annotations
 

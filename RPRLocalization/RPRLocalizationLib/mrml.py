@@ -149,7 +149,7 @@ def _croppedMask(labelmap, value):
     lower, upper = [int(u[0]) for u in used], [int(u[-1]) + 1 for u in used]
     part = mask[tuple(slice(a, b) for a, b in zip(lower, upper, strict=True))]
     extent = labelmap.GetExtent()
-    first = np.array(lower[::-1]) + [extent[0], extent[2], extent[4]]
+    first = np.add(lower[::-1], extent[::2])
     return np.ascontiguousarray(part, dtype=np.uint8), first
 
 

@@ -18,6 +18,7 @@ from .uihelpers import color, qt, silent, tableItem
 
 CT, TARGET, STATUS, CENTER, SIZE, SPREAD, CYCLE, REVIEW = range(8)
 _TINT = 0.35
+_WIDEST_CT = 130
 
 
 class ResultsSection(Section):
@@ -103,7 +104,14 @@ class ResultsSection(Section):
                 if self._shown[number] != state:
                     self._shown[number] = state
                     self._fillRow(table, number, row)
+        self._fitColumns(table)
         self.ui.summaryLabel.text = _summary(rows)
+
+    @staticmethod
+    def _fitColumns(table) -> None:
+        """As wide as their texts, but no CT name pushes the status out of sight."""
+        table.resizeColumnsToContents()
+        table.setColumnWidth(CT, min(table.columnWidth(CT), _WIDEST_CT))
 
     def _fillRow(self, table, number, row) -> None:
         center = "" if row.center is None else _triple(lpsToRas(row.center))
@@ -257,7 +265,8 @@ class ResultsSection(Section):
         if self.run is None:
             return
         mine = [n for n in range(len(self.run.rows)) if self.run.result(n) is caller]
-        if any([updateRow(self.run, n) for n in mine]):
+        moved = [n for n in mine if updateRow(self.run, n)]
+        if moved:
             self.run.save()
             self.changed()
 

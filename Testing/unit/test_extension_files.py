@@ -1,0 +1,79 @@
+"""The extension's packaging: every file listed, placeholders in known places, icons of the right size."""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = [
+    folder for folder in (ROOT / "RPRLocalization", ROOT / "RPRTraining") if (folder / "CMakeLists.txt").is_file()
+]
+PLACEHOLDER = "github.com/OWNER/RPRLoc"
+
+
+def listed(folder: Path) -> list[str]:
+    """Files that a module's CMakeLists.txt names in its lists."""
+    text = (folder / "CMakeLists.txt").read_text(encoding="utf-8").replace("${MODULE_NAME}", folder.name)
+    lists = re.findall(r"set\(MODULE_PYTHON_(?:SCRIPTS|RESOURCES)(.*?)\)", text, flags=re.DOTALL)
+    return [name for part in lists for name in part.split()]
+
+
+def present(folder: Path) -> list[str]:
+    """Files of a module that must be packaged."""
+    found = [p for p in folder.rglob("*") if p.is_file() and p.name != "CMakeLists.txt"]
+    kept = [p for p in found if "__pycache__" not in p.parts and not p.name.startswith(".")]
+    return [p.relative_to(folder).as_posix() for p in kept]
+
+
+@pytest.mark.parametrize("folder", MODULES, ids=lambda folder: folder.name)
+def test_everyFileIsPackagedOnce(folder: Path) -> None:
+    assert sorted(listed(folder)) == sorted(present(folder))
+
+
+def test_modulesShareNoFileName() -> None:
+    """Both modules install into one flat folder."""
+    names = [name for folder in MODULES for name in listed(folder)]
+    assert len(names) == len(set(names)) and not any(name.startswith("Testing") for name in names)
+
+
+def test_extensionFieldsAreOneQuotedStringEach() -> None:
+    text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
+    fields = re.findall(r"^set\((EXTENSION_\w+) (.*)\)$", text, flags=re.MULTILINE)
+    wanted = ["HOMEPAGE", "CATEGORY", "CONTRIBUTORS", "DESCRIPTION", "ICONURL", "SCREENSHOTURLS", "DEPENDS"]
+    assert [name for name, _ in fields] == [f"EXTENSION_{name}" for name in wanted]
+    assert all(re.fullmatch(r'"[^"]+"', value) for _, value in fields)
+
+
+def test_catalogEntryAgreesWithCMake() -> None:
+    entry = json.loads((ROOT / "RPRLoc.json").read_text(encoding="utf-8"))
+    keys = "$schema build_dependencies build_subdirectory category scm_revision scm_url tier"
+    assert sorted(entry) == sorted(keys.split())
+    text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
+    assert f'set(EXTENSION_CATEGORY "{entry["category"]}")' in text
+    assert f'set(EXTENSION_DEPENDS "{" ".join(entry["build_dependencies"])}")' in text
+    described = (ROOT / "RPRLoc.s4ext").read_text(encoding="utf-8")
+    assert f"scmurl {entry['scm_url']}\n" in described and f"category {entry['category']}\n" in described
+
+
+def test_placeholderOfTheAddressIsKnown() -> None:
+    """Whoever publishes the extension replaces OWNER in three files; it occurs in no other."""
+    holders = {"CMakeLists.txt", "RPRLoc.s4ext", "RPRLoc.json"}
+    assert all(PLACEHOLDER in (ROOT / name).read_text(encoding="utf-8") for name in holders)
+    code = [p for folder in MODULES for p in folder.rglob("*.py")]
+    assert not [p for p in code if PLACEHOLDER in p.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("icon", ["Resources/Icons/RPRLoc.png", "RPRLocalization/Resources/Icons/RPRLocalization.png"])
+def test_iconsHave128Pixels(icon: str) -> None:
+    header = (ROOT / icon).read_bytes()[:24]
+    assert header[:8] == b"\x89PNG\r\n\x1a\n" and struct.unpack(">II", header[16:24]) == (128, 128)
+
+
+@pytest.mark.parametrize("folder", MODULES, ids=lambda folder: folder.name)
+def test_packagedFilesAreSmall(folder: Path) -> None:
+    assert all((folder / name).stat().st_size < 10_000_000 for name in listed(folder))
