@@ -32,7 +32,8 @@ def canvas(background: str):
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     axes.axis("off")
-    axes.add_patch(FancyBboxPatch((0.06, 0.06), 0.88, 0.88, boxstyle="round,pad=0.02,rounding_size=0.14", fc=background))
+    rounded = "round,pad=0.02,rounding_size=0.14"
+    axes.add_patch(FancyBboxPatch((0.06, 0.06), 0.88, 0.88, boxstyle=rounded, fc=background, ec="none"))
     return figure, axes
 
 
@@ -65,7 +66,7 @@ def thumbnail(path: Path, name: str) -> None:
     axes.axis("off")
     axes.set_facecolor("black")
     figure.patch.set_facecolor("black")
-    axes.text(0.5, 0.03, "synthetic", transform=axes.transAxes, color="white", fontsize=7, ha="center")
+    axes.text(0.03, 0.9, "synthetic", transform=axes.transAxes, color="white", fontsize=7, ha="left")
     save(figure, path)
 
 

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = [
-    folder for folder in (ROOT / "RPRLocalization", ROOT / "RPRTraining") if (folder / "CMakeLists.txt").is_file()
-]
+FOLDERS = (ROOT / "RPRLocalization", ROOT / "RPRTraining")
+MODULES = [folder for folder in FOLDERS if (folder / "CMakeLists.txt").is_file()]
 PLACEHOLDER = "github.com/OWNER/RPRLoc"
 
 
@@ -25,9 +24,8 @@ def listed(folder: Path) -> list[str]:
 
 def present(folder: Path) -> list[str]:
     """Files of a module that must be packaged."""
-    found = [p for p in folder.rglob("*") if p.is_file() and p.name != "CMakeLists.txt"]
-    kept = [p for p in found if "__pycache__" not in p.parts and not p.name.startswith(".")]
-    return [p.relative_to(folder).as_posix() for p in kept]
+    found = [p.relative_to(folder) for p in folder.rglob("*") if p.is_file() and p.name != "CMakeLists.txt"]
+    return [p.as_posix() for p in found if not any(part.startswith((".", "__pycache__")) for part in p.parts)]
 
 
 @pytest.mark.parametrize("folder", MODULES, ids=lambda folder: folder.name)
