@@ -115,10 +115,10 @@ class WorkerClient:
 
     def close(self):
         """End the worker; open requests end with ``cancelled``. It starts again if needed."""
-        for request in list(self._requests.values()):
-            self._finish(request, self._cancelledEvent(request))
         if self._link is not None:
             self._link.leave()
+        for request in list(self._requests.values()):
+            self._finish(request, self._cancelledEvent(request))
 
     def _currentLink(self):
         if self._link is not None:

@@ -79,7 +79,7 @@ class WorkerLink:
         self.started = True
 
     def _readEvents(self):
-        *lines, self._buffer = (self._buffer + self._process.readAllStandardOutput().data()).split(b"\n")
+        *lines, self._buffer = (self._buffer + content(self._process.readAllStandardOutput())).split(b"\n")
         failure = None
         for line in lines:
             try:
@@ -101,8 +101,10 @@ class WorkerLink:
             logging.warning("RPRLoc: the worker sent something that is not an event: %r", line[:200])
 
     def _readMessages(self):
-        text = self._process.readAllStandardError().data().decode("utf-8", errors="replace")
-        self._stderr.extend(line for line in text.splitlines() if line.strip())
+        text = content(self._process.readAllStandardError()).decode("utf-8", errors="replace")
+        for line in filter(str.strip, text.splitlines()):
+            self._stderr.append(line)
+            logging.info("RPRLoc worker: %s", line)
 
     def _onFinished(self, exitCode=0, exitStatus=None):
         try:
@@ -123,3 +125,8 @@ class WorkerLink:
             self.ended = True
             self.reason = reason
             self._onEnd(self)
+
+
+def content(byteArray):
+    """The bytes of a QByteArray; PythonQt may give None for an empty one."""
+    return byteArray.data() or b""

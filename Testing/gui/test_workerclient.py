@@ -174,11 +174,13 @@ def test_a_killed_worker_is_reported_to_all_and_the_next_request_works(host, lau
         assert len(launcher.processes) == number + 1
 
 
-def test_the_last_words_of_a_worker_are_passed_on(host, scripted):
+def test_the_last_words_of_a_worker_are_passed_on_and_logged(host, scripted, caplog):
+    caplog.set_level("INFO")
     client = scripted("print('line 1\\nno space left', file=sys.stderr)\nsys.exit(3)")
     error = Answers(host, client, "hello").last()
     assert error["code"] == "worker-died"
     assert error["details"].splitlines() == ["line 1", "no space left", "exit code 3"]
+    assert "RPRLoc worker: no space left" in caplog.messages
 
 
 def test_a_program_that_cannot_be_started_is_reported(host, launcher, tmp_path):
