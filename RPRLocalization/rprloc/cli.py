@@ -162,6 +162,11 @@ def _add_train(commands: Commands[Parser]) -> None:
     length.add_argument("--minutes", type=_positive_float, metavar="M", help="wall clock, shared by the stages")
     length.add_argument("--steps", type=_positive_int, metavar="N", help="training steps per stage")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in DIR")
+    parser.add_argument(
+        "--across-patients",
+        action="store_true",
+        help="register the CTs to their mean and train on pairs of patients too (needs 0.2 min of CPU per CT)",
+    )
     parser.add_argument("--name", help="name of the model for its card (default: name of DIR)")
     parser.add_argument("--model-version", default="1.0.0", metavar="V", help="version for the card")
     parser.add_argument("--body-region", default="not stated", metavar="TEXT", help="for the card")

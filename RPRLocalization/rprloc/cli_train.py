@@ -47,6 +47,7 @@ def _request(args: argparse.Namespace) -> TrainingRequest:
         steps=args.steps,
         seed=args.seed,
         resume=args.resume,
+        across=args.across_patients,
         device=resolve_device(args.device),
         name=args.name or args.out.resolve().name,
         version=args.model_version,

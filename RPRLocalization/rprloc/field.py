@@ -53,10 +53,11 @@ class LatentField:
         return position, self.values[0][:, self.body].T
 
 
-def aligned(hu: npt.NDArray[np.float32], alignment: int) -> Tensor:
-    """(D, H, W) HU -> (1, 1, D', H', W'), the far ends filled up with air to multiples of ``alignment``."""
+def aligned(hu: npt.NDArray[np.float32] | Tensor, alignment: int) -> Tensor:
+    """(D, H, W) HU -> (1, 1, D', H', W') float32, the far ends filled up with air to multiples of ``alignment``."""
     padding = [p for n in reversed(hu.shape) for p in (0, -n % alignment)]
-    return F.pad(torch.from_numpy(np.ascontiguousarray(hu))[None, None], padding, value=AIR_HU)
+    values = hu if isinstance(hu, Tensor) else torch.from_numpy(np.ascontiguousarray(hu))
+    return F.pad(values.float()[None, None], padding, value=AIR_HU)
 
 
 @torch.no_grad()
@@ -73,10 +74,17 @@ def compute_field(
         network: Pnet or its TorchScript form, on ``device``.
         dtype: bfloat16 or float32; the device's fast one if None.
     """
-    dtype = fast_dtype(device) if dtype is None else dtype
     hu = aligned(grid.hu, config.alignment).to(device)
+    origin = torch.tensor(grid.origin, dtype=torch.float32, device=device)
+    return field_of_tensor(network, config, hu, origin, grid.spacing, fast_dtype(device) if dtype is None else dtype)
+
+
+@torch.no_grad()
+def field_of_tensor(
+    network: torch.nn.Module, config: PnetConfig, hu: Tensor, origin: Tensor, spacing: float, dtype: torch.dtype
+) -> LatentField:
+    """One dense pass over HU (1, 1, D, H, W) with aligned edges, whose voxel 0, 0, 0 is at ``origin`` (x, y, z mm)."""
     tissue = F.avg_pool3d((hu > TISSUE_HU).float(), config.stride)[0, 0] > TISSUE_FRACTION
-    with torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
+    with torch.autocast(hu.device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
         values = network(hu.contiguous(memory_format=torch.channels_last_3d)).float()
-    origin = torch.tensor(grid.origin + grid.spacing * config.first_cell, dtype=torch.float32, device=device)
-    return LatentField(values, origin, grid.spacing * config.stride, tissue)
+    return LatentField(values, origin + spacing * config.first_cell, spacing * config.stride, tissue)

@@ -15,6 +15,7 @@ from rprloc.card import CARD_NAME, ModelCard, StageCard
 from rprloc.errors import InputError, ModelError, OutputError
 from rprloc.models import verify_files
 
+from .across import Across
 from .config import STAGES, StageConfig
 from .dataset import find_images, load_volumes, split_held_out
 from .export import export_stage, write_json
@@ -22,6 +23,7 @@ from .machine import describe_machine
 from .trainer import Plan, Trainer
 
 StageChoice = Literal["coarse", "fine", "both"]
+ATLAS_NAME = "atlas.ckpt"
 STAGE_SUFFIX = ".stage.json"
 UNKNOWN_SOURCE = {"source": "not stated", "licence": "not stated"}
 
@@ -36,6 +38,7 @@ class TrainingRequest:
         minutes, steps: length per stage (for ``both``, the minutes are shared); the stage's default steps if None.
         name, version, body_region, data: go into the card; ``data`` names the source and licence of the CTs.
         command: the command line, for the card.
+        across: pairs across patients in the second half of each stage (``rprtrain.atlas``); takes longer.
         stages: settings by name.
     """
 
@@ -52,6 +55,7 @@ class TrainingRequest:
     body_region: str = "not stated"
     data: dict[str, str] = field(default_factory=lambda: dict(UNKNOWN_SOURCE))
     command: str = ""
+    across: bool = False
     stages: dict[str, StageConfig] = field(default_factory=lambda: dict(STAGES))
 
 
@@ -101,7 +105,9 @@ def _train_stage(
     report(f"{stage.name}: reading {request.images} at {stage.spacing:g} mm")
     training, held_out = split_held_out(load_volumes(find_images(request.images), stage.spacing, report))
     report(f"{stage.name}: {len(training)} CTs to train on, {len(held_out)} held out, on {request.device}")
-    plan = Plan(steps=request.steps or stage.steps, minutes=minutes, seed=request.seed, stop=stop, report=report)
+    across = Across(request.out / ATLAS_NAME, stage, report=report) if request.across else None
+    steps = request.steps or stage.steps
+    plan = Plan(steps=steps, minutes=minutes, seed=request.seed, stop=stop, report=report, across=across)
     checkpoint = request.out / f"{stage.name}.ckpt"
     trainer = Trainer(stage, plan, training, held_out, request.device, checkpoint)
     if request.resume and checkpoint.exists():

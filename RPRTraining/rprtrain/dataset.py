@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +25,16 @@ BODY_POINTS = 20_000
 
 @dataclass(frozen=True)
 class TrainingVolume:
-    """One CT: ``hu`` int16 (D, H, W) on an isotropic grid, ``body`` (n, 3) int16 voxels (z, y, x) that hold tissue."""
+    """One CT: ``hu`` int16 (D, H, W) on an isotropic grid, ``body`` (n, 3) int16 voxels (z, y, x) that hold tissue.
+
+    ``origin``: (3,) x, y, z LPS mm of the centre of voxel 0, 0, 0; ``spacing``: mm along every axis.
+    """
 
     name: str
     hu: Tensor
     body: Tensor
+    origin: Tensor
+    spacing: float
 
     @classmethod
     def from_grid(cls, name: str, grid: Grid) -> TrainingVolume:
@@ -39,11 +44,20 @@ class TrainingVolume:
         if len(voxels) < 100:
             raise InputError(f"{name}: there is no body in this volume")
         picked = voxels[Dice("body", name).choose(len(voxels), BODY_POINTS)]
-        return cls(name, hu, picked.to(torch.int16))
+        origin = torch.tensor(grid.origin, dtype=torch.float32)
+        return cls(name, hu, picked.to(torch.int16), origin, grid.spacing)
 
     def to(self, device: torch.device) -> TrainingVolume:
         """The same volume on a device."""
-        return TrainingVolume(self.name, self.hu.to(device), self.body.to(device))
+        return replace(self, hu=self.hu.to(device), body=self.body.to(device), origin=self.origin.to(device))
+
+    def to_voxels(self, mm: Tensor) -> Tensor:
+        """(..., 3) x, y, z LPS mm -> (..., 3) voxels z, y, x."""
+        return ((mm - self.origin) / self.spacing).flip(-1)
+
+    def to_mm(self, voxels: Tensor) -> Tensor:
+        """(..., 3) voxels z, y, x -> (..., 3) x, y, z LPS mm."""
+        return voxels.flip(-1) * self.spacing + self.origin
 
 
 def find_images(folder: Path) -> list[Path]:

@@ -1,7 +1,8 @@
-"""One training step: two random views of a CT, their latent fields, and the losses between all pairs."""
+"""One training step: two random views, of one CT or of two, their latent fields, and the losses between all pairs."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -55,6 +56,31 @@ def embed(net: nn.Module, view: View, stage: StageConfig) -> Embedded:
     return Embedded(view, field.float(), stage)
 
 
+@dataclass(frozen=True)
+class Partner:
+    """Another patient: its CT, and the map of source voxels (n, 3) of the first CT to source voxels of this one."""
+
+    volume: TrainingVolume
+    carry: Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Two views (one per CT, or both of one) and the map from source voxels of the first to those of the second."""
+
+    views: tuple[View, View]
+    carry: Callable[[Tensor], Tensor]
+    focus: Tensor
+
+    def points(self, source: Tensor) -> tuple[Tensor, Tensor]:
+        """The points (n, 3) of the first source in either source."""
+        return source, self.carry(source)
+
+
+def _same(points: Tensor) -> Tensor:
+    return points
+
+
 def draw_points(volume: TrainingVolume, count: int, focus: Tensor, reach: float, dice: Dice) -> Tensor:
     """(count, 3) source voxels in the body: half spread over everything near ``focus``, half in tight clusters."""
     body = volume.body.float()
@@ -68,12 +94,20 @@ def draw_points(volume: TrainingVolume, count: int, focus: Tensor, reach: float,
     return torch.cat([spread, seeds[owner] + jitter])
 
 
-def pair_of_views(volume: TrainingVolume, stage: StageConfig, dice: Dice) -> tuple[View, View, Tensor]:
-    """Two views around one random body point, and that point (source voxels)."""
+def make_scene(volume: TrainingVolume, partner: Partner | None, stage: StageConfig, dice: Dice) -> Scene:
+    """Two views around one random body point: both of ``volume``, or the second of the partner's CT."""
+    if partner is not None:
+        candidates = volume.body[dice.choose(len(volume.body), 64).to(volume.body.device)].float()
+        there = partner.carry(candidates)
+        last = torch.tensor(partner.volume.hu.shape, dtype=torch.float32, device=there.device) - 1.0
+        shown = torch.nonzero(((there >= 0) & (there <= last)).all(-1))[:, 0]
+        if len(shown):
+            focus, goal = candidates[shown[0]], there[shown[0]]
+            first = make_view(volume.hu, focus.cpu(), stage, dice)
+            return Scene((first, make_view(partner.volume.hu, goal.cpu(), stage, dice)), partner.carry, focus)
     focus = volume.body[dice.integer(len(volume.body))].float().cpu()
-    first = make_view(volume.hu, focus, stage, dice)
-    second = make_view(volume.hu, focus, stage, dice)
-    return first, second, focus.to(volume.hu.device)
+    views = (make_view(volume.hu, focus, stage, dice), make_view(volume.hu, focus, stage, dice))
+    return Scene(views, _same, focus.to(volume.hu.device))
 
 
 def cross_offsets(points: Tensor, query: View, cells: Tensor, spacing: float) -> Tensor:
@@ -82,18 +116,20 @@ def cross_offsets(points: Tensor, query: View, cells: Tensor, spacing: float) ->
     return ((target[None] - cells[:, None]) * spacing).flip(-1)
 
 
-def run_step(net: nn.Module, volume: TrainingVolume, stage: StageConfig, dice: Dice) -> StepResult | None:
-    """Losses of one volume, or None where the two views hold too little of the body."""
-    first, second, focus = pair_of_views(volume, stage, dice)
-    points = draw_points(volume, 2 * stage.supports, focus, max(stage.crop) / 2.0, dice)
-    fields = [embed(net, view, stage) for view in (first, second)]
-    places = [view.from_source(points) for view in (first, second)]
-    inside = [view.contains(u) for view, u in zip((first, second), places, strict=True)]
+def run_step(
+    net: nn.Module, volume: TrainingVolume, stage: StageConfig, dice: Dice, partner: Partner | None = None
+) -> StepResult | None:
+    """Losses of one CT (and, with a partner, of pairs across the two), or None where the views hold too little."""
+    scene = make_scene(volume, partner, stage, dice)
+    points = scene.points(draw_points(volume, 2 * stage.supports, scene.focus, max(stage.crop) / 2.0, dice))
+    fields = [embed(net, view, stage) for view in scene.views]
+    places = [view.from_source(p) for view, p in zip(scene.views, points, strict=True)]
+    inside = [view.contains(u) for view, u in zip(scene.views, places, strict=True)]
     cells = [field.body_cells() for field in fields]
     cells = [c[dice.choose(len(c), stage.queries).to(c.device)] for c in cells]
     if min(int(i.sum()) for i in inside) < LEAST_POINTS or min(len(c) for c in cells) < LEAST_POINTS:
         return None
-    loss = torch.zeros((), device=points.device)
+    loss = torch.zeros((), device=volume.hu.device)
     across = []
     for s in (0, 1):
         keep = torch.nonzero(inside[s])[:, 0]
@@ -102,12 +138,12 @@ def run_step(net: nn.Module, volume: TrainingVolume, stage: StageConfig, dice: D
         for q in (0, 1):
             if q == s and fields[s].view.cut:
                 continue
-            errors = _pairs(support, points[keep], fields[q], cells[q])
+            errors = _pairs(support, points[q][keep], fields[q], cells[q])
             loss = loss + (errors.loss if q != s else WITHIN_WEIGHT * errors.loss)
             if q != s:
                 across.append(errors)
     if stage.net.descriptor:
-        loss = loss + stage.descriptor_weight * _contrast(fields, places, inside, points)
+        loss = loss + stage.descriptor_weight * _contrast(fields, places, inside, points[0])
     return StepResult(loss, sum(e.near_mm for e in across) / 2, sum(e.mean_mm for e in across) / 2)
 
 

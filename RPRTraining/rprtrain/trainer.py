@@ -16,6 +16,7 @@ from torch import nn
 from rprloc.errors import InputError
 from rprloc.pnet import Pnet
 
+from .across import Across
 from .average import AverageModel
 from .checkpoint import load_checkpoint, save_checkpoint
 from .config import StageConfig
@@ -40,6 +41,7 @@ class Plan:
         report_every, validate_every: steps.
         stop: asked before every step; True ends the training early, and keeps what it has.
         report: gets the progress lines.
+        across: pairs across patients in the later part of the training; None: views of one CT only.
     """
 
     steps: int
@@ -50,6 +52,7 @@ class Plan:
     validate_every: int = 500
     stop: Callable[[], bool] = lambda: False
     report: Callable[[str], None] = print
+    across: Across | None = None
 
 
 @dataclass
@@ -167,7 +170,11 @@ class Trainer:
         self._set_mode(done)
         dice = Dice(self.plan.seed, self.stage.name, self.history.steps)
         index = int(torch.searchsorted(self.chances, dice.uniform()).clamp_max(len(self.training) - 1))
-        result = run_step(self.net, self.training[index], self.stage, dice)
+        partner = None
+        if self.plan.across is not None and done >= self.plan.across.start:
+            atlas = self.plan.across.atlas(self.average.net, self.training, self.device)
+            partner = self.plan.across.partner(atlas, self.training, index, dice)
+        result = run_step(self.net, self.training[index], self.stage, dice, partner)
         self.history.steps += 1
         if result is None:
             return None

@@ -12,7 +12,7 @@ from .config import StageConfig
 from .dataset import TrainingVolume
 from .dice import Dice
 from .losses import predicted_offsets
-from .step import cross_offsets, draw_points, embed, pair_of_views
+from .step import cross_offsets, draw_points, embed, make_scene
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,9 @@ def validate(net: nn.Module, volumes: list[TrainingVolume], stage: StageConfig, 
 def _one_pair(
     net: nn.Module, volume: TrainingVolume, stage: StageConfig, dice: Dice
 ) -> tuple[list[float], float | None] | None:
-    first, second, focus = pair_of_views(volume, stage, dice)
-    points = draw_points(volume, 600, focus, max(stage.crop) / 2.0, dice)
+    scene = make_scene(volume, None, stage, dice)
+    first, second = scene.views
+    points = draw_points(volume, 600, scene.focus, max(stage.crop) / 2.0, dice)
     places = first.from_source(points)
     points, places = points[first.contains(places)], places[first.contains(places)]
     support, query = embed(net, first, stage), embed(net, second, stage)

@@ -41,7 +41,7 @@ def phantom_volume(name: str, scale: float) -> TrainingVolume:
     geometry = Geometry((34, 23, 31), *(_grid_frame()))
     hu = torch.from_numpy(body_hu(centres(geometry), scale=scale).astype("int16"))
     voxels = torch.nonzero(hu > -400).to(torch.int16)
-    return TrainingVolume(name, hu, voxels)
+    return TrainingVolume(name, hu, voxels, torch.tensor([-170.0, -110.0, -20.0]), 10.0)
 
 
 def _grid_frame():  # type: ignore[no-untyped-def]
