@@ -73,8 +73,8 @@ def make_example(target: Target, embedding: Embedding, fields: ReferenceFields) 
     """
     keys = target.points.xyz
     centre = keys[0] if target.box is None else target.box.center
-    inside = _ring(keys[0]) if target.inside is None else target.inside.xyz[:INSIDE_POINTS]
-    around = surroundings(embedding.grids[-1], keys, AROUND_POINTS)
+    inside = _inside(target, embedding.grids[-1])
+    around = tissue_points(embedding.grids[-1], keys, AROUND_MM, AROUND_POINTS)
     points = np.concatenate([keys, _mixed(inside, around)])
     at = torch.as_tensor(points, dtype=torch.float32, device=embedding.coarse.values.device)
     return Example(
@@ -86,9 +86,23 @@ def make_example(target: Target, embedding: Embedding, fields: ReferenceFields) 
     )
 
 
-def surroundings(grid: Grid, keys: FloatArray, count: int) -> FloatArray:
-    """At most ``count`` tissue voxels (n, 3) LPS mm, far apart, in the box of ``keys`` (k, 3) grown by 40 mm."""
-    zyx = grid.lps_to_zyx(np.stack([keys.min(0) - AROUND_MM, keys.max(0) + AROUND_MM]))
+def _inside(target: Target, grid: Grid) -> FloatArray:
+    """Points of the target itself, (n, 3) LPS mm.
+
+    For a drawn box its tissue, which located better on the validation patients than lattices over the whole box.
+    """
+    if target.inside is None:
+        return _ring(target.points.xyz[0])
+    if target.source == "roi":
+        found = tissue_points(grid, target.points.xyz, 0.0, INSIDE_POINTS)
+        if len(found) == INSIDE_POINTS:
+            return found
+    return target.inside.xyz[:INSIDE_POINTS]
+
+
+def tissue_points(grid: Grid, keys: FloatArray, margin_mm: float, count: int) -> FloatArray:
+    """At most ``count`` tissue voxels (n, 3) LPS mm, far apart, in the box of ``keys`` (k, 3) grown by ``margin_mm``."""
+    zyx = grid.lps_to_zyx(np.stack([keys.min(0) - margin_mm, keys.max(0) + margin_mm]))
     lower = np.clip(np.floor(zyx[0]).astype(int), 0, np.array(grid.hu.shape) - 1)
     upper = np.clip(np.ceil(zyx[1]).astype(int) + 1, lower + 1, grid.hu.shape)
     part = grid.hu[lower[0] : upper[0], lower[1] : upper[1], lower[2] : upper[2]]

@@ -22,7 +22,7 @@ from .markups import BoxMark, PointMark, clean_name, read_markups, unique
 from .maskpoints import face_centres, spread_over, walls_and_extremes
 
 INSIDE_POINTS = 200
-_ROI_LATTICE = 5
+_ROI_LATTICE = 3
 
 Kind = Literal["landmark", "box"]
 Source = Literal["mask", "roi", "fiducial"]

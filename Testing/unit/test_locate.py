@@ -23,7 +23,7 @@ from rprloc.geometry import Points
 from rprloc.locate import Locator, Options, box_walls
 from rprloc.models import ModelPair, load_model
 from rprloc.resample import Grid
-from rprloc.signature import surroundings
+from rprloc.signature import AROUND_MM, tissue_points
 from rprloc.targets import load_targets, target_from_point
 from rprloc.volume import read_volume
 
@@ -164,13 +164,13 @@ def test_surroundings_are_tissue_near_the_target_and_repeatable() -> None:
     hu[5:35, 5:35, 5:35] = 40.0
     grid = Grid(hu, np.zeros(3), 3.0)
     keys = np.array([[60.0, 60.0, 60.0]])
-    points = surroundings(grid, keys, 30)
+    points = tissue_points(grid, keys, AROUND_MM, 30)
     assert points.shape == (30, 3)
-    assert np.array_equal(points, surroundings(grid, keys, 30))
+    assert np.array_equal(points, tissue_points(grid, keys, AROUND_MM, 30))
     zyx = np.round(grid.lps_to_zyx(points)).astype(int)
     assert (hu[tuple(zyx.T)] == 40.0).all()
     assert (np.abs(points - keys).max(axis=1) <= 40.0 + 3.0).all()
-    assert len(surroundings(Grid(hu * 0 - 1000, np.zeros(3), 3.0), keys, 30)) == 0
+    assert len(tissue_points(Grid(hu * 0 - 1000, np.zeros(3), 3.0), keys, AROUND_MM, 30)) == 0
 
 
 def test_box_walls_go_through_the_extreme_points() -> None:
