@@ -101,7 +101,7 @@ def _inside(target: Target, grid: Grid) -> FloatArray:
 
 
 def tissue_points(grid: Grid, keys: FloatArray, margin_mm: float, count: int) -> FloatArray:
-    """At most ``count`` tissue voxels (n, 3) LPS mm, far apart, in the box of ``keys`` (k, 3) grown by ``margin_mm``."""
+    """At most ``count`` tissue voxels (n, 3) LPS mm, far apart, in the box of ``keys`` (k, 3) and a margin."""
     zyx = grid.lps_to_zyx(np.stack([keys.min(0) - margin_mm, keys.max(0) + margin_mm]))
     lower = np.clip(np.floor(zyx[0]).astype(int), 0, np.array(grid.hu.shape) - 1)
     upper = np.clip(np.ceil(zyx[1]).astype(int) + 1, lower + 1, grid.hu.shape)
