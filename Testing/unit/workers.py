@@ -37,6 +37,7 @@ class Worker:
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))},
             )
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._others: list[Event] = []
         self._ids = itertools.count(1)
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -70,9 +71,14 @@ class Worker:
         """The events of a request up to the first of one of these kinds, that one included."""
         events: list[Event] = []
         while not events or events[-1]["event"] not in kinds:
-            event = self.event()
+            waiting = [event for event in self._others if event["id"] == request_id]
+            event = waiting[0] if waiting else self.event()
+            if waiting:
+                self._others.remove(event)
             if event["id"] == request_id:
                 events.append(event)
+            else:
+                self._others.append(event)
         return events
 
     def ask(self, method: str, **params: Any) -> Event:
