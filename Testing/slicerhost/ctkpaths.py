@@ -25,7 +25,7 @@ class ctkPathLineEdit(QtWidgets.QWidget):
     NoDotAndDotDot = 0x1000 | 0x2000
 
     filters, setFilters = stored(int, "filters", Files)
-    nameFilters, setNameFilters = stored("QStringList", "nameFilters", [])
+    nameFilters, setNameFilters = stored("QStringList", "nameFilters", ())
     label, setLabel = stored(str, "label", "")
     settingKey, setSettingKey = stored(str, "settingKey", "", "retrieveHistory")
     showBrowseButton, setShowBrowseButton = stored(bool, "showBrowseButton", True)
@@ -83,7 +83,7 @@ class ctkDirectoryButton(QtWidgets.QWidget):
     directoryChanged = Signal(str)
     directorySelected = Signal(str)
     _button: Any = None
-    directory, setDirectory = stored(str, "directory", os.path.expanduser("~"), "_announce")
+    _directory: str = "."
     caption, setCaption = stored(str, "caption", "")
 
     def __init__(self, parent: Any = None) -> None:
@@ -92,9 +92,14 @@ class ctkDirectoryButton(QtWidgets.QWidget):
         row(self, self._button)
         self._button.clicked.connect(lambda: self.browse())
 
-    def _announce(self) -> None:
-        self._button.setText(self.directory)
-        self.directoryChanged.emit(self.directory)
+    def setDirectory(self, path: Any) -> None:
+        absolute = os.path.abspath(str(path))
+        if absolute != os.path.abspath(self._directory):
+            self._directory = absolute
+            self._button.setText(absolute)
+            self.directoryChanged.emit(absolute)
+
+    directory = Property(str, lambda self: self._directory, setDirectory)
 
     def browse(self) -> None:
         """Let the user choose a folder."""

@@ -14,13 +14,14 @@ import slicer
 from PySide6 import QtCore, QtWidgets
 
 from . import dialogs, environment, failures, pythonqt, qtmodule
+from .pytorch import PyTorchExtension
 
 STAND_INS = Path(__file__).resolve().parent / "standins"
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class Host:
-    """One per process. ``scene``, ``dialogs`` and ``modules`` are for tests; ``slicer.*`` is for the module."""
+    """One per process. ``scene``, ``dialogs``, ``modules`` and ``pytorch`` are for tests."""
 
     def __init__(self) -> None:
         self.folder = tempfile.mkdtemp(prefix="slicerhost-")
@@ -40,6 +41,7 @@ class Host:
         from .modules import Modules
 
         self.modules = Modules(self.scene.logics)
+        self.pytorch = PyTorchExtension()
         from .mainwindow import MainWindow
 
         self.mainWindow = MainWindow()
@@ -119,6 +121,8 @@ class Host:
         )
         self.restartSettings(keep=False)
         self.dialogs.reset()
+        self.pytorch.reset()
+        self.modules.reset()
         self.processEvents()
 
     def processEvents(self) -> None:

@@ -31,7 +31,8 @@ def stored(kind: type | str, name: str, default: Any, changed: str = "") -> tupl
         return self.__dict__.setdefault(key, copy.copy(default))
 
     def write(self: Any, value: Any) -> None:
-        self.__dict__[key] = value
+        # PythonQt gives string lists as tuples
+        self.__dict__[key] = tuple(value) if kind == "QStringList" else value
         if changed:
             getattr(self, changed)()
 

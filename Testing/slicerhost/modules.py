@@ -32,10 +32,10 @@ class qSlicerScriptedLoadableModule(QtCore.QObject):
     """What a scripted module gets as ``parent``: only these attributes exist."""
 
     title, setTitle = stored(str, "title", "")
-    categories, setCategories = stored("QStringList", "categories", [])
-    dependencies, setDependencies = stored("QStringList", "dependencies", [])
-    contributors, setContributors = stored("QStringList", "contributors", [])
-    associatedNodeTypes, setAssociatedNodeTypes = stored("QStringList", "associatedNodeTypes", [])
+    categories, setCategories = stored("QStringList", "categories", ())
+    dependencies, setDependencies = stored("QStringList", "dependencies", ())
+    contributors, setContributors = stored("QStringList", "contributors", ())
+    associatedNodeTypes, setAssociatedNodeTypes = stored("QStringList", "associatedNodeTypes", ())
     helpText, setHelpText = stored(str, "helpText", "")
     acknowledgementText, setAcknowledgementText = stored(str, "acknowledgementText", "")
     icon, setIcon = stored(QtGui.QIcon, "icon", QtGui.QIcon())
@@ -134,11 +134,21 @@ class Modules:
     def __init__(self, logics: dict[str, Any]) -> None:
         slicer.modules = types.ModuleType("slicer.modules")
         sys.modules["slicer.modules"] = slicer.modules
-        for name, logic in logics.items():
-            setattr(slicer.modules, name.lower(), CppModule(name, logic))
+        self._cpp = {name.lower(): CppModule(name, logic) for name, logic in logics.items()}
+        self.reset()
         slicer.qSlicerScriptedLoadableModule = qSlicerScriptedLoadableModule
         slicer.qSlicerScriptedLoadableModuleWidget = qSlicerScriptedLoadableModuleWidget
         self.selected = ""
+
+    def reset(self) -> None:
+        """All C++ modules are there, no sample data is registered."""
+        for name, module in self._cpp.items():
+            setattr(slicer.modules, name, module)
+        vars(slicer.modules).pop("sampleDataSources", None)
+
+    def hide(self, name: str) -> None:
+        """Let a C++ module of Slicer be missing, such as "cropvolume", until ``reset``."""
+        delattr(slicer.modules, name)
 
     def load(self, path: str) -> qSlicerScriptedLoadableModule:
         """Load a module file: its folder is put on the path, its class is made and its ``setup`` called."""

@@ -47,10 +47,10 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         "nodeAddedByUser(vtkMRMLNode*)": "nodeAddedByUser",
         "nodeAboutToBeRemoved(vtkMRMLNode*)": "nodeAboutToBeRemoved",
     }
-    nodeTypes, setNodeTypes = stored("QStringList", "nodeTypes", [], "_refresh")
+    nodeTypes, setNodeTypes = stored("QStringList", "nodeTypes", (), "_refresh")
     showHidden, setShowHidden = stored(bool, "showHidden", False, "_refresh")
     showChildNodeTypes, setShowChildNodeTypes = stored(bool, "showChildNodeTypes", True, "_refresh")
-    hideChildNodeTypes, setHideChildNodeTypes = stored("QStringList", "hideChildNodeTypes", [], "_refresh")
+    hideChildNodeTypes, setHideChildNodeTypes = stored("QStringList", "hideChildNodeTypes", (), "_refresh")
     baseName, setBaseName = stored(str, "baseName", "")
     noneEnabled, setNoneEnabled = stored(bool, "noneEnabled", False, "_refresh")
     noneDisplay, setNoneDisplay = stored(str, "noneDisplay", "None", "_refresh")
@@ -66,6 +66,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
     _attributes: Any = None
     _labels: Any = None
     _currentID: str = ""
+    _requestedID: str = ""
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
@@ -75,6 +76,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self._observations, self._attributes, self._labels = [], [], {}
         self._comboBox.activated.connect(lambda index: self._onActivated(index))
         self.destroyed.connect(_Unobserver(self._observations))
+        self.setEnabled(False)
 
     # the scene
 
@@ -86,7 +88,10 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self._scene = scene
         for event in _sceneEvents() if scene else ():
             self._observations.append((scene, scene.AddObserver(event, lambda *_: self._refresh())))
-        self._refresh()
+        self.setEnabled(scene is not None)
+        nodes = self._nodes()
+        first = nodes[0].GetID() if nodes and not self.noneEnabled else ""
+        self._choose(self._requestedID or self._currentID or first)
 
     # the nodes
 
@@ -158,6 +163,9 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
     currentNodeID = Property(str, lambda self: self._currentID, setCurrentNodeID)
 
     def _choose(self, nodeID: str) -> None:
+        if self._scene is None:
+            self._requestedID = nodeID
+            return
         known = any(node.GetID() == nodeID for node in self._nodes())
         nodeID = nodeID if known else ""
         changed, self._currentID = nodeID != self._currentID, nodeID
@@ -167,13 +175,16 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
             self.currentNodeIDChanged.emit(nodeID)
 
     def _refresh(self) -> None:
-        """Follow the scene: keep the choice if its node is still there, else choose as Slicer does."""
-        if self._comboBox is None or (self._scene is not None and self._scene.IsBatchProcessing()):
+        """Follow the scene. A new node is not chosen by itself.
+
+        If the chosen node is lost, the last one is chosen where None is not allowed.
+        """
+        if self._comboBox is None or self._scene is None or self._scene.IsBatchProcessing():
             return
         nodes = self._nodes()
-        kept = self._currentID if any(n.GetID() == self._currentID for n in nodes) else ""
-        if not kept and nodes and not self.noneEnabled:
-            kept = nodes[0].GetID()
+        kept = self._currentID
+        if kept and not any(node.GetID() == kept for node in nodes):
+            kept = nodes[-1].GetID() if nodes and not self.noneEnabled else ""
         self._choose(kept)
 
     def _fill(self) -> None:
@@ -183,6 +194,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         for text, data in self._items():
             box.addItem(text, data)
         current = ("node", self._currentID)
+        box.setPlaceholderText(f"Select a {self.nodeTypeLabel(self.nodeTypes[0])}" if self.nodeTypes else "")
         box.setCurrentIndex(next((i for i in range(box.count) if box.itemData(i) == current), -1))
         box.blockSignals(blocked)
 
