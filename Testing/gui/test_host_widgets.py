@@ -115,6 +115,15 @@ def test_node_selector_without_a_scene_is_disabled(host):
     assert selector.enabled
 
 
+def test_deleted_widgets_do_not_observe_the_scene(host):
+    selector, calls = nodeSelector(), []
+    selector._refresh = lambda: calls.append(1)
+    selector.deleteLater()
+    host.processEvents()
+    addVolumes("one")
+    assert calls == []
+
+
 def test_node_selector_types_and_attributes(host):
     slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "labels")
     (volume,) = addVolumes("volume")

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
+import subprocess
 import sys
 
 SOURCE_VARIABLE = "SLICER_PYTHON_SOURCE"
+# VTK ends the process where it finds no OpenGL, so a process of its own tries.
+RENDERING = """
+from vtkmodules import vtkRenderingOpenGL2, vtkRenderingCore
+window = vtkRenderingCore.vtkRenderWindow()
+window.SetOffScreenRendering(1)
+window.SetSize(8, 8)
+window.Render()
+raise SystemExit(0 if window.SupportsOpenGL() else 1)
+"""
 PACKAGES = {"slicer": "slicer-core", "vtk": "vtk", "PySide6": "PySide6-Essentials"}
 
 
@@ -14,6 +25,22 @@ def missing() -> str:
     """Why the host cannot run here, in one line; "" if it can."""
     absent = [package for module, package in PACKAGES.items() if importlib.util.find_spec(module) is None]
     return f"not installed: {', '.join(absent)}" if absent else ""
+
+
+class RenderingUnavailable(Exception):
+    """This machine cannot render offscreen; all that needs no picture works."""
+
+
+@functools.cache
+def checkRendering() -> None:
+    """Raise RenderingUnavailable if views cannot be rendered here."""
+    command = [sys.executable, "-c", RENDERING]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["no message"]
+        raise RenderingUnavailable(
+            f"VTK cannot render here (Linux: libEGL and a driver such as Mesa): {lines[-1][:200]}"
+        )
 
 
 def noScreen() -> str:

@@ -123,6 +123,13 @@ class Host:
         self.dialogs.reset()
         self.pytorch.reset()
         self.modules.reset()
+        self._deleteWidgets()
+
+    def _deleteWidgets(self) -> None:
+        """Delete what tests and modules left, because such widgets would go on observing the scene."""
+        for widget in self.application.topLevelWidgets():
+            if widget is not self.mainWindow and widget.parent() is None:
+                widget.deleteLater()
         self.processEvents()
 
     def processEvents(self) -> None:

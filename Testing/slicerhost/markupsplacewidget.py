@@ -9,7 +9,7 @@ from PySide6 import QtGui, QtWidgets
 from PySide6.QtCore import Property, Signal
 
 from .hostwidget import custom, row, stored
-from .nodecombobox import _Unobserver
+from .observations import Observations
 
 
 @custom
@@ -38,7 +38,7 @@ class qSlicerMarkupsPlaceWidget(QtWidgets.QWidget):
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
-        self._observations = []
+        self._observations = Observations(self)
         self._place, self._delete = QtWidgets.QToolButton(), QtWidgets.QToolButton()
         self._place.setObjectName("PlaceButton")
         self._delete.setObjectName("DeleteButton")
@@ -48,7 +48,6 @@ class qSlicerMarkupsPlaceWidget(QtWidgets.QWidget):
         row(self, self._place, self._delete)
         self._place.toggled.connect(lambda on: self.setPlaceModeEnabled(on))
         self._delete.clicked.connect(lambda: self.deleteLastPoint())
-        self.destroyed.connect(_Unobserver(self._observations))
         self._update()
 
     def _show(self) -> None:
@@ -65,17 +64,17 @@ class qSlicerMarkupsPlaceWidget(QtWidgets.QWidget):
         return self._scene
 
     def setMRMLScene(self, scene: Any) -> None:
-        _Unobserver(self._observations)()
+        self._observations.end()
         self._scene = scene
-        modified = "ModifiedEvent"
-        for node in (self.interactionNode(), self.selectionNode()) if scene else ():
-            self._observations.append((node, node.AddObserver(modified, lambda *_: self._update())))
         if scene:
-            mode = slicer.vtkMRMLInteractionNode.InteractionModeChangedEvent
-            interaction = self.interactionNode()
-            self._observations.append((interaction, interaction.AddObserver(mode, lambda *_: self._update())))
-            closed = slicer.vtkMRMLScene.EndCloseEvent
-            self._observations.append((scene, scene.AddObserver(closed, lambda *_: self.setCurrentNode(None))))
+            interaction, mode = self.interactionNode(), slicer.vtkMRMLInteractionNode.InteractionModeChangedEvent
+            for node, event in (
+                (interaction, "ModifiedEvent"),
+                (interaction, mode),
+                (self.selectionNode(), "ModifiedEvent"),
+            ):
+                self._observations.add(node, event, lambda: self._update())
+            self._observations.add(scene, slicer.vtkMRMLScene.EndCloseEvent, lambda: self.setCurrentNode(None))
         self._update()
 
     def interactionNode(self) -> Any:

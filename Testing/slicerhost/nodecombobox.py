@@ -10,6 +10,7 @@ from PySide6 import QtWidgets
 from PySide6.QtCore import Property, Signal
 
 from .hostwidget import custom, row, stored
+from .observations import Observations
 
 CREATE, RENAME, REMOVE = "create", "rename", "remove"
 
@@ -73,9 +74,8 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self._comboBox = QtWidgets.QComboBox()
         self._comboBox.setSizeAdjustPolicy(QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         row(self, self._comboBox)
-        self._observations, self._attributes, self._labels = [], [], {}
+        self._observations, self._attributes, self._labels = Observations(self), [], {}
         self._comboBox.activated.connect(lambda index: self._onActivated(index))
-        self.destroyed.connect(_Unobserver(self._observations))
         self.setEnabled(False)
 
     # the scene
@@ -84,10 +84,10 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         return self._scene
 
     def setMRMLScene(self, scene: Any) -> None:
-        _Unobserver(self._observations)()
+        self._observations.end()
         self._scene = scene
         for event in _sceneEvents() if scene else ():
-            self._observations.append((scene, scene.AddObserver(event, lambda *_: self._refresh())))
+            self._observations.add(scene, event, lambda: self._refresh())
         self.setEnabled(scene is not None)
         nodes = self._nodes()
         first = nodes[0].GetID() if nodes and not self.noneEnabled else ""
@@ -248,15 +248,3 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         if node:
             self.nodeAboutToBeRemoved.emit(node)
             self._scene.RemoveNode(node)
-
-
-class _Unobserver:
-    """Ends the observations of a widget: also when Qt has destroyed it, so it must not refer to the widget."""
-
-    def __init__(self, observations: list[tuple[Any, int]]) -> None:
-        self.observations = observations
-
-    def __call__(self, *_: Any) -> None:
-        while self.observations:
-            observed, tag = self.observations.pop()
-            observed.RemoveObserver(tag)

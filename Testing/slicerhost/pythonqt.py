@@ -24,6 +24,8 @@ VIRTUAL = {"sizeHint", "minimumSizeHint"}
 # In PythonQt a function of the class and a property of its instances.
 STATIC = {"singleShot"}
 _changed: set[type] = set()
+# Noted once, because PySide6 later takes some of its meta objects for deleted.
+_properties: dict[type, set[str]] = {}
 _missing = object()
 
 
@@ -49,6 +51,7 @@ def _makePropertiesAttributes(cls: type) -> None:
         return
     for index in range(metaObject.propertyOffset(), metaObject.propertyCount()):
         description = metaObject.property(index)
+        _properties.setdefault(cls, set()).add(description.name())
         if description.name() not in VIRTUAL:
             setattr(cls, description.name(), _attribute(cls, description))
 
@@ -114,6 +117,11 @@ def stopSingleShots() -> None:
     for timer in _singleShots:
         timer.stop()
     _singleShots.clear()
+
+
+def isQtProperty(cls: type, name: str) -> bool:
+    """Whether a class (Qt's or the host's) has this Qt property."""
+    return any(name in _properties.get(b, ()) or isinstance(vars(b).get(name), QtCore.Property) for b in cls.__mro__)
 
 
 def _addObjectMethods(classes: set[type]) -> None:

@@ -8,7 +8,8 @@ from PySide6 import QtCore, QtWidgets
 from PySide6.QtCore import Signal
 
 from .hostwidget import custom, row, stored
-from .nodecombobox import _Unobserver, qMRMLNodeComboBox
+from .nodecombobox import qMRMLNodeComboBox
+from .observations import Observations
 
 ID_ROLE = QtCore.Qt.ItemDataRole.UserRole
 
@@ -33,12 +34,11 @@ class qMRMLSegmentsTableView(QtWidgets.QWidget):
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
-        self._observations = []
+        self._observations = Observations(self)
         self._list = QtWidgets.QListWidget()
         self._list.setSelectionMode(QtWidgets.QAbstractItemView.SelectionMode.ExtendedSelection)
         row(self, self._list)
         self._list.itemSelectionChanged.connect(lambda: self.selectionChanged.emit(None, None))
-        self.destroyed.connect(_Unobserver(self._observations))
 
     def mrmlScene(self) -> Any:
         return self._scene
@@ -50,13 +50,12 @@ class qMRMLSegmentsTableView(QtWidgets.QWidget):
         return self._node
 
     def setSegmentationNode(self, node: Any) -> None:
-        _Unobserver(self._observations)()
+        self._observations.end()
         self._node = node
         if node is not None:
             segmentation = node.GetSegmentation()
             for event in (segmentation.SegmentAdded, segmentation.SegmentRemoved, segmentation.SegmentModified):
-                tag = segmentation.AddObserver(event, lambda *_: self._fill())
-                self._observations.append((segmentation, tag))
+                self._observations.add(segmentation, event, lambda: self._fill())
         self._fill()
 
     def segmentCount(self) -> int:

@@ -13,7 +13,7 @@ from . import failures, pythonqt
 from .hostwidget import CUSTOM_WIDGETS
 
 # Qt Designer keeps these in the file for layouts and item widgets; they are no properties of the class.
-DESIGNER_ONLY = {"spacing", "leftMargin", "topMargin", "rightMargin", "bottomMargin", "margin"}
+DESIGNER_ONLY = {"spacing", "leftMargin", "topMargin", "rightMargin", "bottomMargin", "margin", "orientation"}
 
 
 class QUiLoader(QtUiTools.QUiLoader):
@@ -71,13 +71,8 @@ def _classOf(name: str) -> Any:
 
 
 def _unknownProperties(element: ET.Element, cls: Any) -> list[str]:
-    known = cls.staticMetaObject
     found = [p.get("name", "") for p in element.findall("property") if p.get("stdset") != "0"]
-    return [name for name in found if known.indexOfProperty(name) < 0 and not _designerOnly(name)]
-
-
-def _designerOnly(name: str) -> bool:
-    return name in DESIGNER_ONLY or name == "orientation"
+    return [name for name in found if name not in DESIGNER_ONLY and not pythonqt.isQtProperty(cls, name)]
 
 
 def _takeChoices(root: ET.Element) -> list[tuple[str, str, int]]:

@@ -14,6 +14,8 @@ import vtk
 from PySide6 import QtGui
 from vtk.util.numpy_support import vtk_to_numpy
 
+from . import environment
+
 SLICE_MANAGERS = (
     "vtkMRMLVolumeGlyphSliceDisplayableManager",
     "vtkMRMLModelSliceDisplayableManager",
@@ -39,9 +41,13 @@ CORNER_FONT_SIZE = 14
 
 
 class View:
-    """What both kinds of views share: window, interactor and displayable managers."""
+    """What both kinds of views share: window, interactor and displayable managers.
+
+    Raises RenderingUnavailable where VTK cannot render.
+    """
 
     def __init__(self, size: tuple[int, int]) -> None:
+        environment.checkRendering()
         self.renderer = vtk.vtkRenderer()
         self.window = vtk.vtkRenderWindow()
         self.window.SetOffScreenRendering(1)

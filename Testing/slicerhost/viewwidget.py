@@ -8,6 +8,7 @@ import vtk
 from PySide6 import QtCore, QtGui, QtWidgets
 
 from . import failures
+from .observations import Observations
 from .pythonqt import markAsCpp
 
 BUTTONS = {
@@ -26,6 +27,7 @@ class ViewWidget(QtWidgets.QWidget):
     _view: Any = None
     _timer: Any = None
     _image: Any = None
+    _observations: Any = None
 
     def __init__(self, view: Any, *observed: Any) -> None:
         super().__init__()
@@ -33,13 +35,14 @@ class ViewWidget(QtWidgets.QWidget):
         self.setMouseTracking(True)
         self.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
         self.setMinimumSize(120, 120)
-        self._timer = QtCore.QTimer()
+        self._timer = QtCore.QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(RENDER_DELAY_MS)
         self._timer.timeout.connect(lambda: self.renderNow())
-        view.group.AddObserver(vtk.vtkCommand.UpdateEvent, lambda *_: self._timer.start())
+        self._observations = Observations(self)
+        self._observations.add(view.group, vtk.vtkCommand.UpdateEvent, lambda: self._timer.start())
         for changing in observed:
-            changing.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._timer.start())
+            self._observations.add(changing, vtk.vtkCommand.ModifiedEvent, lambda: self._timer.start())
 
     def view(self) -> Any:
         return self._view
@@ -100,6 +103,7 @@ class SlicePanel(QtWidgets.QWidget):
     _logic: Any = None
     _widget: Any = None
     _updating: bool = False
+    _observations: Any = None
 
     def __init__(self, sliceWidget: Any) -> None:
         super().__init__()
@@ -119,7 +123,8 @@ class SlicePanel(QtWidgets.QWidget):
         layout.addWidget(self._slider, 0, 1)
         layout.addWidget(self._widget, 1, 0, 1, 2)
         layout.setRowStretch(1, 1)
-        node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._showOffset())
+        self._observations = Observations(self)
+        self._observations.add(node, vtk.vtkCommand.ModifiedEvent, lambda: self._showOffset())
 
     def viewWidget(self) -> ViewWidget:
         return self._widget
