@@ -91,7 +91,7 @@ def _installExec(dialogs: Dialogs) -> None:
             return execute(self)
         if isinstance(self, QMessageBox):
             return pressed(self, dialogs)
-        action = dialogs.take(Shown("dialog", self.windowTitle, self.metaObject().className()), None)
+        action = dialogs.take(Shown("dialog", self.windowTitle, type(self).__name__), None)
         if action is None:
             return int(QtWidgets.QDialog.DialogCode.Rejected)
         self.show()

@@ -24,8 +24,9 @@ VIRTUAL = {"sizeHint", "minimumSizeHint"}
 # In PythonQt a function of the class and a property of its instances.
 STATIC = {"singleShot"}
 _changed: set[type] = set()
-# Noted once, because PySide6 later takes some of its meta objects for deleted.
+# Own properties and all signals of Qt's classes; noted once, because PySide6 later takes some meta objects for deleted.
 _properties: dict[type, set[str]] = {}
+_signals: dict[type, set[str]] = {}
 _missing = object()
 
 
@@ -39,16 +40,19 @@ def dress() -> dict[str, Any]:
         _addSingleShot()
         classes = {c for c in names.values() if isinstance(c, type) and issubclass(c, QtCore.QObject)}
         for cls in sorted(classes, key=lambda c: len(c.__mro__)):
-            _makePropertiesAttributes(cls)
+            _dressClass(cls)
         _changed.update(classes)
         _addObjectMethods(classes)
     return names
 
 
-def _makePropertiesAttributes(cls: type) -> None:
+def _dressClass(cls: type) -> None:
     metaObject = cls.__dict__.get("staticMetaObject")
     if metaObject is None:
         return
+    methods = (metaObject.method(index) for index in range(metaObject.methodCount()))
+    isSignal = QtCore.QMetaMethod.MethodType.Signal
+    _signals[cls] = {_text(m.methodSignature()) for m in methods if m.methodType() == isSignal}
     for index in range(metaObject.propertyOffset(), metaObject.propertyCount()):
         description = metaObject.property(index)
         _properties.setdefault(cls, set()).add(description.name())
@@ -127,7 +131,7 @@ def isQtProperty(cls: type, name: str) -> bool:
 def _addObjectMethods(classes: set[type]) -> None:
     base = QtCore.QObject
     base.name = property(lambda self: self.objectName, lambda self, value: self.setObjectName(value))
-    base.className = lambda self: self.metaObject().className()
+    base.className = lambda self: type(self).__name__
     base.delete = lambda self: self.deleteLater()
     base.connect, base.disconnect = connect, disconnect
     findChildren, findChild = base.findChildren, base.findChild
@@ -221,7 +225,7 @@ def signalOf(sender: QtCore.QObject, signature: str) -> QtCore.SignalInstance:
     declared = getattr(type(sender), "cppSignals", {})
     name = declared.get(normalized) or (normalized.partition("(")[0] if normalized in _signatures(sender) else "")
     if not name:
-        message = f"{sender.metaObject().className()} has no signal {signature}"
+        message = f"{type(sender).__name__} has no signal {signature}"
         failures.record(message)
         raise ValueError(message)
     signal = getattr(sender, name)
@@ -232,9 +236,13 @@ def signalOf(sender: QtCore.QObject, signature: str) -> QtCore.SignalInstance:
 
 
 def _signatures(sender: QtCore.QObject) -> set[str]:
-    metaObject = sender.metaObject()
-    methods = (metaObject.method(index) for index in range(metaObject.methodCount()))
-    return {_text(m.methodSignature()) for m in methods if m.methodType() == QtCore.QMetaMethod.MethodType.Signal}
+    """The C++ signatures of all signals: those of Qt's class, and those that Python classes declare."""
+    found: set[str] = set()
+    for cls in type(sender).__mro__:
+        if cls in _signals:
+            return found | _signals[cls]
+        found |= {str(member) for member in vars(cls).values() if isinstance(member, QtCore.Signal)}
+    return found
 
 
 def _text(value: Any) -> str:

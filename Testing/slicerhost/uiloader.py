@@ -104,7 +104,7 @@ def _connect(widget: Any, connection: ET.Element) -> None:
     name = slot.partition("(")[0]
     method = getattr(receiver, name, None)
     if not callable(method):
-        message = f".ui file: {receiver.metaObject().className()} has no slot {slot}"
+        message = f".ui file: {type(receiver).__name__} has no slot {slot}"
         failures.record(message)
         raise RuntimeError(message)
     # PySide6 hides QWidget.setMRMLScene(vtkMRMLScene*) and the like behind Python objects, so the call is direct.
