@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import enum
 import io
 import json
 from pathlib import Path
@@ -16,7 +17,14 @@ from rprloc.markups import write_fiducial, write_roi
 from rprloc.outputs import atomic_write_text, output_errors, safe_name, safe_names
 
 from . import mrml
-from .parameters import ExportFrame
+
+
+class ExportFrame(enum.Enum):
+    """Frame of exported positions."""
+
+    LPS = "LPS"
+    RAS = "RAS"
+
 
 CSV_HEADER = (
     *("query", "target", "kind", "status", "frame", "cx_mm", "cy_mm", "cz_mm", "sx_mm", "sy_mm", "sz_mm"),

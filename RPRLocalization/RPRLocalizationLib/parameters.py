@@ -7,19 +7,14 @@ import enum
 import slicer
 from slicer.parameterNodeWrapper import parameterNodeWrapper
 
+from .export import ExportFrame
+
 
 class ReferenceSource(enum.Enum):
     """Where the targets come from."""
 
     MARKED = "marked"
     TEMPLATE = "template"
-
-
-class ExportFrame(enum.Enum):
-    """Frame of exported positions."""
-
-    LPS = "LPS"
-    RAS = "RAS"
 
 
 @parameterNodeWrapper

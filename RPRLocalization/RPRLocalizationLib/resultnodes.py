@@ -59,17 +59,27 @@ class ResultNodes:
 
     def remove(self, run: Run) -> None:
         """Remove everything that a run put into the scene, its folder and its rows included."""
+        folder = self._runItem(run)
         for node in run.resultNodes():
-            self._scene.RemoveNode(node)
-        item = self._runItem(run)
-        if item:
-            self._hierarchy.RemoveItem(item)
+            self._removeNode(node)
+        if folder:
+            # Item by item: what the user has moved into the folder stays, one level up.
+            for item in [*self._children(folder, deep=True), folder]:
+                if self._hierarchy.GetItemDataNode(item) is None:
+                    self._hierarchy.RemoveItem(item, False, False)
         self._scene.RemoveNode(run.node)
 
-    def folderName(self, run: Run) -> str:
-        """Name of the run's folder in the subject hierarchy, or empty."""
-        item = self._runItem(run)
-        return self._hierarchy.GetItemName(item) if item else ""
+    def _removeNode(self, node) -> None:
+        """Remove a node and its item; without a window, Slicer leaves the item."""
+        self._scene.RemoveNode(node)
+        item = self._hierarchy.GetItemByDataNode(node)
+        if item:
+            self._hierarchy.RemoveItem(item, False, False)
+
+    def _children(self, item, deep: bool) -> list[int]:
+        items = vtk.vtkIdList()
+        self._hierarchy.GetItemChildren(item, items, deep)
+        return [items.GetId(n) for n in range(items.GetNumberOfIds())]
 
     def _showBox(self, run, index, folder, extremePoints) -> None:
         row = run.rows[index]
@@ -131,9 +141,7 @@ class ResultNodes:
 
     def _runItem(self, run: Run) -> int:
         """By the run's identifier: the user may have renamed or moved the folder."""
-        items = vtk.vtkIdList()
-        self._hierarchy.GetItemChildren(self._hierarchy.GetSceneItemID(), items, True)
-        for item in (items.GetId(n) for n in range(items.GetNumberOfIds())):
+        for item in self._children(self._hierarchy.GetSceneItemID(), deep=True):
             if self._hierarchy.GetItemAttribute(item, RUN_ITEM_ATTRIBUTE) == run.identifier:
                 return item
         return 0

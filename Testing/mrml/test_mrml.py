@@ -24,7 +24,7 @@ def checkVoxels(grid, toNode, tolerance=0.0):
     inside = grid.array > mrml.AIR_HU
     assert inside.mean() > 0.4
     error = np.abs(grid.array - np.trunc(expected))[inside]
-    assert error.max() <= tolerance and np.median(error) <= 2.0
+    assert np.quantile(error, 0.99) <= tolerance and np.median(error) <= 2.0
 
 
 @pytest.mark.parametrize("tilt", [None, TILT], ids=["straight", "oblique"])
@@ -55,7 +55,7 @@ def test_shearIsResampledToAStraightLattice(scene, axes, signs):
     grid = mrml.volumeGrid(volume)
     Geometry.from_matrix(grid.ijkToLps, grid.array.shape[::-1])
     # The outermost half voxel is extrapolated: up to 2 mm at 8 to 12 HU per mm.
-    checkVoxels(grid, lambda ras: ras @ back[:3, :3].T + back[:3, 3], tolerance=30.0)
+    checkVoxels(grid, lambda ras: ras @ back[:3, :3].T + back[:3, 3], tolerance=20.0)
 
 
 @pytest.mark.parametrize(("axes", "signs"), scenes.ORDERS[::7])
@@ -69,7 +69,7 @@ def test_nonLinearParentsAreApplied(scene, axes, signs):
         flat = [inverse.TransformPoint(point) for point in ras.reshape(-1, 3).tolist()]
         return np.reshape(flat, ras.shape)
 
-    checkVoxels(mrml.volumeGrid(volume), toNode, tolerance=30.0)
+    checkVoxels(mrml.volumeGrid(volume), toNode, tolerance=20.0)
 
 
 @pytest.mark.parametrize("kind", ["none", "linear", "bend"])
@@ -123,6 +123,7 @@ def test_segmentsGiveTheSameBoxInEveryOrder(scene, axes, signs, bent):
 
 
 def test_surfaceSegmentIsVoxelisedOnACopy(scene):
+    slicer.vtkSlicerSegmentationsModuleLogic().SetMRMLScene(scene)
     matrix, size = scenes.ijkMatrix((0, 1, 2), (1.0, 1.0, 1.0))
     offset = np.abs(scenes.latticeRas(matrix, size) - scenes.CENTER)
     node = scenes.addSegment(scene, matrix, (offset < 15.0).all(axis=-1))

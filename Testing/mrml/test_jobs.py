@@ -1,0 +1,232 @@
+"""Runs over many queries: one that fails costs its own rows only. No worker process: its protocol is played."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import scenes
+from fakeworker import FakeWorker, template
+from RPRLocalizationLib.exchangefolder import ExchangeFolder
+from RPRLocalizationLib.localizationjob import LocalizationJob, queriesOf
+from RPRLocalizationLib.markedtargets import targetsOf
+from RPRLocalizationLib.templatejob import TemplateJob
+from RPRLocalizationLib.workerjob import Listener, TemplateSource, Worker
+
+from rprloc.errors import InputError
+
+ORGANS = [{"name": f"organ {n}", "kind": "box", "examples": []} for n in range(7)]
+MATRIX, SIZE = scenes.ijkMatrix((0, 1, 2), (1.0, 1.0, 1.0))
+
+
+class Bench:
+    """A job with everything it needs, and what it has told."""
+
+    def __init__(self, scene, volumes=(), paths=(), source=None, clock=None):
+        self.client, self.folder = FakeWorker(), ExchangeFolder()
+        self.rows, self.progress, self.lines, self.ends = {}, [], [], []
+        listener = Listener(
+            lambda *what: self.progress.append(what), lambda *line: self.lines.append(line), self.ends.append
+        )
+        self.job = LocalizationJob(
+            Worker(self.client, self.folder),
+            source or TemplateSource(template=template(ORGANS)),
+            queriesOf(volumes, paths),
+            "han-ct",
+            "auto",
+            listener,
+            lambda query, rows: self.rows.update({query.name: rows}),
+            **({"clock": clock} if clock else {}),
+        )
+
+    def run(self):
+        self.job.start()
+        self.client.run()
+        return self
+
+
+def addVolumes(scene, count):
+    return [scenes.addVolume(scene, MATRIX, SIZE, name=f"CT {n + 1}") for n in range(count)]
+
+
+def statuses(rows):
+    return [row.status for row in rows]
+
+
+def test_twentyVolumesLoseNothingWhenTheSeventhCannotBeRead(scene):
+    volumes = addVolumes(scene, 20)
+    volumes[6].SetAndObserveImageData(None)
+    bench = Bench(scene, volumes).run()
+    assert [len(rows) for rows in bench.rows.values()] == [7] * 20
+    assert list(bench.rows) == [f"CT {n + 1}" for n in range(20)]
+    assert statuses(bench.rows["CT 7"]) == ["failed"] * 7
+    assert "CT 7: the volume holds no voxels" in bench.rows["CT 7"][0].reason
+    assert all(statuses(rows) == ["ok"] * 7 for name, rows in bench.rows.items() if name != "CT 7")
+    assert bench.ends == [None] and bench.job.failed == 1
+
+
+def test_modelIsLoadedAndTemplateLearnedOnce(scene):
+    reference, *queries = addVolumes(scene, 3)
+    fiducials = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode")
+    fiducials.AddControlPoint(*scenes.CENTER, "nose")
+    source = TemplateSource(reference=reference, targets=tuple(targetsOf([fiducials])))
+    bench = Bench(scene, queries, source=source).run()
+    assert bench.client.methods() == ["hello", "load", "template.make", "locate", "locate"]
+    made = bench.client.requests[2][1]
+    assert made["targets"][0]["point_lps"] == pytest.approx([-12.0, 30.0, 70.0])
+    assert made["reference"]["name"] == "CT 1"
+    assert [row.target for row in bench.rows["CT 2"]] == ["nose"]
+
+
+def test_voxelsAreRemovedAsSoonAsTheyAreAnswered(scene):
+    bench = Bench(scene, addVolumes(scene, 3))
+    seen = []
+    bench.client.replies["locate"] = lambda params: [
+        seen.append(sorted(Path(bench.folder.path).glob("*.npy"))),
+        *bench.client._locate(params),
+    ][1:]
+    bench.run()
+    assert [len(files) for files in seen] == [1, 1, 1]
+    assert not list(Path(bench.folder.path).glob("*.npy"))
+    folder = Path(bench.folder.path)
+    bench.folder.close()
+    assert not folder.exists()
+
+
+def test_deadWorkerCostsOneQuery(scene):
+    bench = Bench(scene, addVolumes(scene, 4))
+    usual, asked = bench.client._locate, []
+
+    def reply(params):
+        asked.append(params)
+        died = {"event": "error", "code": "worker-died", "message": "it ended", "details": "Killed"}
+        return [died] if len(asked) == 2 else usual(params)
+
+    bench.client.replies["locate"] = reply
+    bench.run()
+    assert [statuses(rows)[0] for rows in bench.rows.values()] == ["ok", "failed", "ok", "ok"]
+    assert bench.rows["CT 2"][0].reason == "it ended"
+    assert ("warning", "Killed") in bench.lines and bench.ends == [None]
+    assert bench.client.methods().count("hello") == 2
+
+
+def test_workerThatAlwaysDiesEndsTheRun(scene):
+    bench = Bench(scene, addVolumes(scene, 4))
+    died = {"event": "error", "code": "worker-died", "message": "it ended"}
+    bench.client.replies["locate"] = lambda params: [died]
+    bench.run()
+    assert len(bench.rows) == 2 and bench.ends[0].code == "worker-died" and len(bench.ends) == 1
+
+
+@pytest.mark.parametrize("code", ["input", "memory", "internal"])
+def test_errorsOfOneQueryDoNotEndTheRun(scene, code):
+    bench = Bench(scene, addVolumes(scene, 2))
+    error = {"event": "error", "code": code, "message": "not this one"}
+    bench.client.replies["locate"] = lambda params: (
+        [error] if params["queries"][0]["key"] == "0" else bench.client._locate(params)
+    )
+    bench.run()
+    assert [statuses(rows)[0] for rows in bench.rows.values()] == ["failed", "ok"] and bench.ends == [None]
+
+
+@pytest.mark.parametrize("code", ["model", "template", "device", "no-torch", "bad-request"])
+def test_errorsOfTheRunEndItAndKeepWhatIsDone(scene, code):
+    bench = Bench(scene, addVolumes(scene, 3))
+    error = {"event": "error", "code": code, "message": "no way"}
+    bench.client.replies["locate"] = lambda params: (
+        [error] if params["queries"][0]["key"] == "1" else bench.client._locate(params)
+    )
+    bench.run()
+    assert list(bench.rows) == ["CT 1"] and [end.code for end in bench.ends] == [code]
+
+
+def test_missingTorchIsSaidBeforeAnythingElse(scene):
+    bench = Bench(scene, addVolumes(scene, 1))
+    bench.client.replies["hello"] = lambda params: [{"event": "result", "torch": None}]
+    bench.run()
+    assert bench.client.methods() == ["hello"] and bench.ends[0].code == "no-torch"
+
+
+def test_cancelEndsAtOnceAndKeepsWhatIsDone(scene):
+    bench = Bench(scene, addVolumes(scene, 3))
+    bench.client.replies["locate"] = lambda params: (
+        [] if params["queries"][0]["key"] == "1" else bench.client._locate(params)
+    )
+    bench.run()
+    assert not bench.job.finished
+    bench.job.cancel()
+    assert bench.job.finished and bench.ends[0].cancelled and list(bench.rows) == ["CT 1"]
+    bench.client.run()
+    assert len(bench.ends) == 1 and not bench.job.busy
+    assert not list(Path(bench.folder.path).glob("*.npy"))
+
+
+def test_answersAfterCancelAreDropped(scene):
+    bench = Bench(scene, addVolumes(scene, 2))
+    bench.client.held.add("locate")
+    bench.run()
+    bench.job.cancel()
+    late = {"event": "partial", "results": [], "problem": ""}
+    bench.client.open[-1].tell(late)
+    assert bench.rows == {}
+
+
+def test_queryWithoutAnswerFails(scene):
+    bench = Bench(scene, addVolumes(scene, 1))
+    bench.client.replies["locate"] = lambda params: [{"event": "result"}]
+    bench.run()
+    assert bench.rows["CT 1"][0].reason == "the worker gave no answer"
+
+
+def test_volumeRemovedMeanwhileFails(scene):
+    volumes = addVolumes(scene, 2)
+    bench = Bench(scene, volumes)
+    scene.RemoveNode(volumes[1])
+    bench.run()
+    assert "removed from the scene" in bench.rows["CT 2"][0].reason
+
+
+def test_progressCountsAndTellsTheTimeLeft(scene):
+    ticks = iter([0.0, 10.0, 20.0, 30.0])
+    bench = Bench(scene, addVolumes(scene, 3), clock=lambda: next(ticks)).run()
+    queries = [(fraction, left) for fraction, text, left in bench.progress if "volume" in text]
+    assert queries == [(0.0, None), (pytest.approx(1 / 3), 20.0), (pytest.approx(2 / 3), 10.0)]
+
+
+def test_filesAreGivenByTheirPath(scene):
+    bench = Bench(scene, paths=["/some/a.nii.gz", "/other/a.nii.gz"]).run()
+    asked = [params["queries"][0]["volume"] for method, params in bench.client.requests if method == "locate"]
+    assert asked == [
+        {"path": "/some/a.nii.gz", "name": "a.nii.gz"},
+        {"path": "/other/a.nii.gz", "name": "a.nii.gz (2)"},
+    ]
+
+
+def test_unusableTargetsAreRefusedBeforeTheWorkerIsAsked(scene):
+    reference = addVolumes(scene, 1)[0]
+    with pytest.raises(InputError, match="Mark at least one target"):
+        TemplateSource(reference=reference).check()
+    fiducials = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode")
+    fiducials.AddControlPoint(0, 0, 0, "same")
+    fiducials.AddControlPoint(1, 1, 1, "same")
+    with pytest.raises(InputError, match="Two targets are called same"):
+        TemplateSource(reference=reference, targets=tuple(targetsOf([fiducials]))).check()
+
+
+def test_anExceptionInsideEndsTheRunAndIsNotLost(scene):
+    bench = Bench(scene, addVolumes(scene, 1))
+    bench.client.replies["locate"] = lambda params: [{"event": "partial", "results": [{}], "problem": ""}]
+    with pytest.raises(KeyError):
+        bench.run()
+    assert bench.ends[0].code == "internal"
+
+
+def test_referenceIsPooledIntoATemplate(scene):
+    fiducials = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode")
+    fiducials.AddControlPoint(*scenes.CENTER, "nose")
+    source = TemplateSource(reference=addVolumes(scene, 1)[0], targets=tuple(targetsOf([fiducials])))
+    old = template([{"name": "nose", "kind": "landmark", "examples": [{"reference": "first"}]}])
+    made, client = [], FakeWorker()
+    TemplateJob(Worker(client, ExchangeFolder()), source, "m", "cpu", Listener(), made.append, old).start()
+    client.run()
+    assert [e["reference"] for e in made[0]["targets"][0]["examples"]] == ["first", "CT 1"]
