@@ -15,18 +15,16 @@ if not REASON:
     slicerhost.start()
 
 
-class _Skipped(pytest.File):
+class _Skipped(pytest.Module):
     """A test file that cannot be imported without the host."""
 
     def collect(self) -> Iterator[Any]:
-        pytest.skip(REASON)
+        pytest.skip(REASON, allow_module_level=True)
 
 
-def pytest_collect_file(parent: Any, file_path: Any) -> Any:
+def pytest_pycollect_makemodule(module_path: Any, parent: Any) -> Any:
     """Report the test files of this folder as skipped, with the reason, where the host cannot run."""
-    if REASON and file_path.name.startswith("test_") and file_path.suffix == ".py":
-        return _Skipped.from_parent(parent, path=file_path)
-    return None
+    return _Skipped.from_parent(parent, path=module_path) if REASON else None
 
 
 @pytest.hookimpl(wrapper=True)

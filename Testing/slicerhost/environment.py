@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
+import importlib
 import os
 import subprocess
 import sys
@@ -18,13 +18,18 @@ window.SetSize(8, 8)
 window.Render()
 raise SystemExit(0 if window.SupportsOpenGL() else 1)
 """
-PACKAGES = {"slicer": "slicer-core", "vtk": "vtk", "PySide6": "PySide6-Essentials"}
+PACKAGES = {"PySide6.QtWidgets": "PySide6-Essentials", "vtk": "vtk", "slicer": "slicer-core"}
 
 
+@functools.cache
 def missing() -> str:
-    """Why the host cannot run here, in one line; "" if it can."""
-    absent = [package for module, package in PACKAGES.items() if importlib.util.find_spec(module) is None]
-    return f"not installed: {', '.join(absent)}" if absent else ""
+    """Why the host cannot run here, in one line; "" if it can. Imports the packages: system libraries may lack too."""
+    for module, package in PACKAGES.items():
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            return f"{package} cannot be imported: {error}"
+    return ""
 
 
 class RenderingUnavailable(Exception):
@@ -56,13 +61,13 @@ def prepare(onScreen: bool = False) -> None:
 
     VTK always renders offscreen, because the views' pictures are copied into Qt widgets (``views``).
     """
-    reason = missing()
-    if reason:
-        raise ImportError(f"the Slicer test host cannot run: {reason}")
     if not onScreen:
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     if sys.platform.startswith("linux"):
         os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
+    reason = missing()
+    if reason:
+        raise ImportError(f"the Slicer test host cannot run: {reason}")
 
 
 def slicerPythonFolder() -> str:
