@@ -27,13 +27,22 @@ def pytest_pycollect_makemodule(module_path: Any, parent: Any) -> Any:
     return _Skipped.from_parent(parent, path=module_path) if REASON else None
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call() -> Iterator[None]:
+def _skipWithoutRendering() -> Iterator[None]:
     """Skip a test that needs a picture where none can be rendered."""
     try:
         return (yield)
     except environment.RenderingUnavailable as problem:
         pytest.skip(str(problem))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Iterator[None]:
+    return (yield from _skipWithoutRendering())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    return (yield from _skipWithoutRendering())
 
 
 @pytest.fixture

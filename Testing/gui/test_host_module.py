@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import pathlib
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 import qt
 import slicer
 from slicerhost import failures
+from slicerhost.host import STAND_INS
 
 MODULE = str(Path(__file__).parent / "modules" / "HostSample" / "HostSample.py")
 
@@ -53,6 +56,21 @@ def test_reload_makes_a_new_widget_from_new_code(host, loadModule, tmp_path):
     assert before.log == ["enter", "cleanup"]
     after.ui.labelEdit.text = "typed"
     assert after.logic.getParameterNode().label == "typed"
+
+
+def test_slicers_own_python_is_used_when_named(host, widget):
+    folder = os.environ.get("SLICER_PYTHON_SOURCE") or str(STAND_INS)
+    for name in ("ScriptedLoadableModule", "parameterNodeWrapper", "i18n"):
+        assert sys.modules[f"slicer.{name}"].__file__.startswith(folder)
+
+
+def test_developer_mode(host, loadModule):
+    qt.QSettings().setValue("Developer/DeveloperMode", True)
+    widget = loadModule(MODULE)
+    assert widget.developerMode
+    if host.usesSlicersPython:
+        widget.reloadButton.click()
+        assert slicer.modules.HostSampleWidget is not widget
 
 
 def test_gui_and_parameter_node_follow_each_other(host, widget):

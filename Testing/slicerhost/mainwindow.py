@@ -26,7 +26,7 @@ class MainWindow(QtWidgets.QMainWindow):
         dock.setObjectName("PanelDockWidget")
         self._panel = QtWidgets.QScrollArea()
         self._panel.setWidgetResizable(True)
-        self._panel.setMinimumWidth(PANEL_WIDTH)
+        self._panel.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         dock.setWidget(self._panel)
         self.addDockWidget(QtCore.Qt.DockWidgetArea.LeftDockWidgetArea, dock)
         self.setStatusBar(QtWidgets.QStatusBar())
@@ -39,3 +39,6 @@ class MainWindow(QtWidgets.QMainWindow):
             if before is not None:
                 before.setParent(None)
             self._panel.setWidget(widget)
+        # As in Slicer, the panel becomes as wide as its contents need.
+        beside = self._panel.verticalScrollBar().sizeHint().width() + 2 * self._panel.frameWidth
+        self._panel.setMinimumWidth(max(PANEL_WIDTH, widget.minimumSizeHint().width() + beside))

@@ -137,11 +137,23 @@ def _addObjectMethods(classes: set[type]) -> None:
     findChildren, findChild = base.findChildren, base.findChild
     base.findChildren = lambda self, kind=base, name=None: findChildren(self, _class(kind), name)
     base.findChild = lambda self, kind=base, name=None: findChild(self, _class(kind), name)
+    _letMenusTakeAnything()
     for cls in classes:
         if "__getattribute__" in cls.__dict__:
             cls.__getattribute__ = _withConnect(cls.__dict__["__getattribute__"])
         if cls is base or "__setattr__" in cls.__dict__:
             cls.__setattr__ = _strictSetattr
+
+
+def _letMenusTakeAnything() -> None:
+    """PythonQt makes a text of any object where one is expected; Slicer's developer section relies on it."""
+    initialize = QtWidgets.QMenu.__init__
+
+    def __init__(self: Any, *arguments: Any) -> None:
+        usable = not arguments or isinstance(arguments[0], (str, QtWidgets.QWidget, type(None)))
+        initialize(self, *(arguments if usable else (str(arguments[0]), *arguments[1:])))
+
+    QtWidgets.QMenu.__init__ = __init__
 
 
 def _class(kind: type | str) -> type:
