@@ -206,7 +206,7 @@ class ResultsSection(Section):
         index = self._index()
         with failing(_("The CT could not be loaded.")):
             row = self.run.rows[index]
-            volume = slicer.util.loadVolume(loadable(row.path), {"name": row.query, "show": False})
+            volume = viewing.loadCt(row.path, row.query)
             same = [n for n, other in enumerate(self.run.rows) if other.path == row.path]
             self.run.setVolume(same, volume)
             ResultNodes(slicer.mrmlScene).show(self.run, same, self.parameters.extremePoints)
@@ -269,16 +269,6 @@ class ResultsSection(Section):
         if moved:
             self.run.save()
             self.changed()
-
-
-def loadable(path: str) -> str:
-    """The file that stands for a query: of a DICOM folder its first file, from which Slicer reads the series."""
-    import os
-
-    if not os.path.isdir(path):
-        return path
-    files = sorted(name for name in os.listdir(path) if not name.startswith("."))
-    return os.path.join(path, files[0]) if files else path
 
 
 def explanation(row) -> str:

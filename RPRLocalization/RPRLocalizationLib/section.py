@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import slicer
 from slicer.util import VTKObservationMixin
+
+from rprloc.errors import RprLocError
 
 from .logic import RPRLocalizationLogic
 
@@ -39,6 +43,11 @@ class Section(VTKObservationMixin):
         button.toolTip = reason or tooltip
 
 
+@contextmanager
 def failing(message: str):
-    """Context of a user action: what goes wrong in it is shown, not lost."""
-    return slicer.util.tryWithErrorDisplay(message, waitCursor=False)
+    """Context of a user action. What the user can mend is shown in one line, anything else with its traceback."""
+    with slicer.util.tryWithErrorDisplay(message):
+        try:
+            yield
+        except RprLocError as error:
+            slicer.util.errorDisplay(f"{message}\n\n{error}")

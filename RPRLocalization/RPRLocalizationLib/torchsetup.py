@@ -8,6 +8,10 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from rprloc.errors import InputError
+
+from .section import failing
+
 OLDEST_TORCH = ">=2.4"
 
 
@@ -56,9 +60,12 @@ def _asksAndAgrees() -> bool:
 def _install() -> bool:
     import PyTorchUtils
 
-    with slicer.util.tryWithErrorDisplay(_("PyTorch could not be installed."), waitCursor=True):
-        PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=False, torchVersionRequirement=OLDEST_TORCH)
-        if torchInstalled():
-            return True
-        raise RuntimeError(_("The PyTorch extension did not install it: see its messages, then restart Slicer."))
-    return False
+    with failing(_("PyTorch could not be installed.")), slicer.util.WaitCursor():
+        try:
+            PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=False, torchVersionRequirement=OLDEST_TORCH)
+        except Exception as error:
+            # pip, the network and the extension fail in many ways; all of them are for the user to read.
+            raise InputError(str(error)) from error
+        if not torchInstalled():
+            raise InputError(_("The PyTorch extension did not install it: see its messages, then restart Slicer."))
+    return torchInstalled()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import slicer
 from slicer.i18n import tr as _
 
@@ -19,6 +21,19 @@ def showRow(run, index: int) -> None:
     row = run.rows[index]
     if row.found and volume is not None:
         jumpTo(mrml.lpsToRas(row.center))
+
+
+def loadCt(path: str, name: str):
+    """Load a CT file, or the series of a DICOM folder; gives the volume node. Raises InputError."""
+    file = path
+    if os.path.isdir(path):
+        # Slicer's archetype reader takes the series that the first file belongs to.
+        files = sorted(entry for entry in os.listdir(path) if not entry.startswith("."))
+        file = os.path.join(path, files[0]) if files else path
+    try:
+        return slicer.util.loadVolume(file, {"name": name, "show": False})
+    except RuntimeError as error:
+        raise InputError(_("{path} could not be loaded.").format(path=path)) from error
 
 
 def jumpTo(ras) -> None:
