@@ -57,6 +57,9 @@ class Host:
     def _addPython(self) -> None:
         """Slicer's own Python files, or the stand-ins, become part of the package ``slicer``."""
         own = environment.slicerPythonFolder()
+        if not hasattr(sys.modules.get("slicer.i18n", os), "__file__"):
+            # the mrml tier, in the same process, has made one
+            del sys.modules["slicer.i18n"], slicer.i18n
         slicer.__path__.append(own or str(STAND_INS / "slicer"))
         sys.path.append(str(STAND_INS / "modules"))
 
