@@ -9,7 +9,6 @@ import pytest
 import qt
 import slicer
 from fakeworker import template
-from rprlocalizationpanel import panel  # noqa: F401
 
 
 def test_emptySceneExplainsWhatIsMissing(panel):

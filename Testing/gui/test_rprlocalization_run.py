@@ -8,7 +8,6 @@ import types
 import pytest
 import qt
 import slicer
-from rprlocalizationpanel import panel  # noqa: F401
 
 
 def test_loadedVolumesAreListedAndTicked(panel):
