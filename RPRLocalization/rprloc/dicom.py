@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,23 +13,52 @@ from .errors import InputError
 from .geometry import FloatArray
 
 _MODALITY, _POSITION, _ORIENTATION = "0008|0060", "0020|0032", "0020|0037"
+_PATIENT = "0010|0020"
+_HEADER_TAGS = (_MODALITY, _PATIENT)
 
 
-def read_series(folder: Path) -> sitk.Image:
-    """Read the DICOM series with most slices in ``folder`` (not in its subfolders), in HU.
+@dataclass(frozen=True)
+class SeriesHeader:
+    """What one file of a series tells; ``size``: voxels along i, j, k, the last one the number of files."""
+
+    uid: str
+    size: tuple[int, int, int]
+    modality: str
+    patient: str
+
+
+def list_series(folder: Path) -> list[SeriesHeader]:
+    """The DICOM series in ``folder`` (not in its subfolders), sorted by UID; no pixels are read."""
+    return [_header(uid, files) for uid, files in sorted(_files_by_series(folder).items())]
+
+
+def _files_by_series(folder: Path) -> dict[str, tuple[str, ...]]:
+    uids = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
+    return {uid: sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), uid) for uid in uids}
+
+
+def _header(uid: str, files: tuple[str, ...]) -> SeriesHeader:
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(files[0])
+    reader.SetImageIO("GDCMImageIO")
+    reader.ReadImageInformation()
+    tags = {key: reader.GetMetaData(key).strip() if reader.HasMetaDataKey(key) else "" for key in _HEADER_TAGS}
+    columns, rows = (int(n) for n in reader.GetSize()[:2])
+    return SeriesHeader(uid, (columns, rows, len(files)), tags[_MODALITY], tags[_PATIENT])
+
+
+def read_series(folder: Path, uid: str = "") -> sitk.Image:
+    """Read the DICOM series ``uid`` in ``folder`` (not in its subfolders), in HU; the one with most slices if empty.
 
     Raises InputError if there is none, it is not a CT, slices are missing or doubled, or the gantry tilted.
-    Warns (UserWarning) if there are several series.
+    Warns (UserWarning) if there are several series and none was chosen.
     """
-    series = {
-        uid: sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), uid)
-        for uid in sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
-    }
-    if not series:
-        raise InputError(f"{folder}: the folder holds no DICOM series")
-    uid = max(sorted(series), key=lambda key: len(series[key]))
-    files = series[uid]
-    if len(series) > 1:
+    series = _files_by_series(folder)
+    if not series or (uid and uid not in series):
+        raise InputError(f"{folder}: the folder holds no {'such ' * bool(uid)}DICOM series")
+    chosen = uid or max(sorted(series), key=lambda key: len(series[key]))
+    files = series[chosen]
+    if len(series) > 1 and not uid:
         warnings.warn(
             f"{folder}: {len(series)} DICOM series; reading the one with most slices ({len(files)})",
             stacklevel=4,

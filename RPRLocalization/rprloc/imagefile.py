@@ -51,10 +51,32 @@ def stem_of(path: str | Path) -> str:
     return name
 
 
-def read_raw(path: Path, *, layers: bool = False) -> RawImage:
+@dataclass(frozen=True)
+class Header:
+    """Lattice of an image file before its voxels are read; ``size`` and ``spacing`` along i, j, k (and more)."""
+
+    size: tuple[int, ...]
+    spacing: tuple[float, ...]
+    parts: int
+
+
+def read_header(path: Path) -> Header:
+    """Read the header of an image file, ``parts``: numbers per voxel. Raises InputError if that fails."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        with _quiet():
+            reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise InputError(f"{path}: {_reason(error)}") from error
+    return Header(tuple(reader.GetSize()), tuple(reader.GetSpacing()), reader.GetNumberOfComponents())
+
+
+def read_raw(path: Path, *, layers: bool = False, series: str = "") -> RawImage:
     """Read an image file, or the DICOM series of a folder.
 
-    layers: allow several numbers per voxel (layered segmentations). Raises InputError if the file is missing,
+    layers: allow several numbers per voxel (layered segmentations). series: UID of the DICOM series, where a folder
+    holds several; empty for the one with most slices. Raises InputError if the file is missing,
     truncated or damaged, of an unknown type, not 3D, or its lattice is unusable.
     """
     if not path.exists():
@@ -62,7 +84,7 @@ def read_raw(path: Path, *, layers: bool = False) -> RawImage:
     try:
         with _quiet():
             if path.is_dir():
-                return _taken(read_series(path), str(path), layers)
+                return _taken(read_series(path, series), str(path), layers)
             if path.name.lower().endswith(nifti.SUFFIXES):
                 return _read_nifti(path)
             return _taken(sitk.ReadImage(str(path)), str(path), layers)

@@ -14,12 +14,13 @@ from torch import Tensor
 
 from rprloc.errors import InputError, RprLocError
 from rprloc.resample import Grid, to_grid
-from rprloc.volume import read_volume, stem_of
+from rprloc.volume import stem_of
 
 from .dice import Dice
+from .sources import ImageSource, find_images
 from .views import BODY_HU
 
-IMAGE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+__all__ = ["TrainingVolume", "find_images", "load_volumes", "split_held_out"]
 BODY_POINTS = 20_000
 
 
@@ -27,7 +28,8 @@ BODY_POINTS = 20_000
 class TrainingVolume:
     """One CT: ``hu`` int16 (D, H, W) on an isotropic grid, ``body`` (n, 3) int16 voxels (z, y, x) that hold tissue.
 
-    ``origin``: (3,) x, y, z LPS mm of the centre of voxel 0, 0, 0; ``spacing``: mm along every axis.
+    ``origin``: (3,) x, y, z LPS mm of the centre of voxel 0, 0, 0; ``spacing``: mm along every axis; ``group``: equal
+    for CTs of one patient, empty where the CT is its only one.
     """
 
     name: str
@@ -35,6 +37,12 @@ class TrainingVolume:
     body: Tensor
     origin: Tensor
     spacing: float
+    group: str = ""
+
+    @property
+    def patient(self) -> str:
+        """What keeps the CTs of one patient together."""
+        return self.group or self.name
 
     @classmethod
     def from_grid(cls, name: str, grid: Grid) -> TrainingVolume:
@@ -60,38 +68,25 @@ class TrainingVolume:
         return voxels.flip(-1) * self.spacing + self.origin
 
 
-def find_images(folder: Path) -> list[Path]:
-    """CT files and DICOM series folders (that hold .dcm files) under ``folder``, sorted; label maps are left out."""
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
-    files = [
-        p
-        for p in folder.rglob("*")
-        if p.is_file() and p.name.lower().endswith(IMAGE_SUFFIXES) and not _is_label_map(p.name.lower())
-    ]
-    series = {p.parent for p in folder.rglob("*.dcm") if p.is_file()}
-    return sorted([*files, *series])
-
-
-def _is_label_map(name: str) -> bool:
-    stem = name.split(".", 1)
-    return ".labels." in name or ".seg." in name or "label" in stem[0].split("_")
-
-
 def load_volumes(
-    paths: Sequence[Path], spacing: float, report: Callable[[str], None] = lambda text: None
+    sources: Sequence[ImageSource | Path],
+    spacing: float,
+    report: Callable[[str], None] = lambda text: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[TrainingVolume]:
     """Read and resample CTs to ``spacing`` mm; those that cannot be used are reported and left out.
 
-    Raises InputError if fewer than two remain.
+    ``progress`` gets (done, total) before each. Raises InputError if fewer than two remain.
     """
     volumes = []
-    for path in paths:
+    for number, given in enumerate(sources):
+        progress(number, len(sources))
+        source = ImageSource(given, name=stem_of(given)) if isinstance(given, Path) else given
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                grid = to_grid(read_volume(path), spacing)
-            volumes.append(TrainingVolume.from_grid(stem_of(path), grid))
+                grid = to_grid(source.read(), spacing)
+            volumes.append(replace(TrainingVolume.from_grid(source.name, grid), group=source.group))
         except RprLocError as error:
             report(f"left out: {error}")
     if len(volumes) < 2:
@@ -102,8 +97,18 @@ def load_volumes(
 def split_held_out(
     volumes: list[TrainingVolume], fraction: float = 0.05
 ) -> tuple[list[TrainingVolume], list[TrainingVolume]]:
-    """(training, held out) by a hash of the name: the same CT is always on the same side; at least 1 is held out."""
-    ranked = sorted(volumes, key=lambda v: hashlib.sha256(v.name.encode()).hexdigest())
-    count = min(len(volumes) - 1, max(1, round(fraction * len(volumes))))
-    held = {id(v) for v in ranked[:count]}
-    return [v for v in volumes if id(v) not in held], [v for v in volumes if id(v) in held]
+    """(training, held out) by a hash of the patient: all CTs of a patient are on one side, the same one every time.
+
+    At least one patient is held out and one trained on; where all CTs seem to be of one patient, the CTs are
+    split as if they were of several.
+    """
+    several = len({v.patient for v in volumes}) > 1
+    key = {id(v): v.patient if several else v.name for v in volumes}
+    ranked = sorted(set(key.values()), key=lambda k: hashlib.sha256(k.encode()).hexdigest())
+    count = max(1, round(fraction * len(volumes)))
+    held: set[str] = set()
+    for name in ranked[:-1]:
+        if sum(k in held for k in key.values()) >= count:
+            break
+        held.add(name)
+    return [v for v in volumes if key[id(v)] not in held], [v for v in volumes if key[id(v)] in held]

@@ -103,3 +103,44 @@ def written(path: Path, array: npt.NDArray[Any], geometry: Geometry = OBLIQUE) -
     """Write ``array`` (k, j, i), compressed where the format can, and return ``path``."""
     sitk.WriteImage(image_of(array, geometry), str(path), True)
     return path
+
+
+def dicom(
+    folder: Path,
+    volume: Volume,
+    *,
+    uid: str = "1.2.3.4",
+    modality: str = "CT",
+    skip: int = -1,
+    patient: str = "",
+    suffix: str = ".dcm",
+) -> Path:
+    """Write ``volume`` as a DICOM series (stored with an offset of 1024), file names in another order."""
+    folder.mkdir(exist_ok=True, parents=True)
+    image = image_of(volume.array, volume.geometry)
+    writer = sitk.ImageFileWriter()
+    writer.KeepOriginalImageUIDOn()
+    axes = volume.geometry.direction[:, :2].T.reshape(-1)
+    for k in range(volume.geometry.size[2]):
+        if k == skip:
+            continue
+        part = sitk.Cast(image[:, :, k], sitk.sitkInt16)
+        tags = {
+            "0008|0060": modality,
+            "0010|0020": patient,
+            "0020|000e": uid,
+            "0020|000d": "1.2.3",
+            "0008|0018": f"{uid}.{k + 1}",
+            "0020|0032": "\\".join(f"{v:.6f}" for v in volume.geometry.index_to_lps([[0, 0, k]]).xyz[0]),
+            "0020|0037": "\\".join(f"{v:.8f}" for v in axes),
+            "0020|0013": str(k + 1),
+            "0028|1052": "-1024",
+            "0028|1053": "1",
+        }
+        for key, value in tags.items():
+            part.SetMetaData(key, value)
+        path = folder / f"{(k * 7) % 61:03d}_{uid}.dcm"
+        writer.SetFileName(str(path))
+        writer.Execute(part)
+        path.rename(path.with_name(path.name.removesuffix(".dcm") + suffix))
+    return folder

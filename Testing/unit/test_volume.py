@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from phantoms import OBLIQUE, body_volume, image_of, written
+from phantoms import OBLIQUE, body_volume, dicom, image_of, written
 
 from rprloc.errors import InputError
 from rprloc.geometry import Geometry
@@ -263,35 +263,6 @@ def test_an_offset_ct_with_padding_is_refused(ct: Volume) -> None:
     padded[:20] = ct.array + 1024
     with pytest.raises(InputError, match="offset"):
         check_ct(padded)
-
-
-def dicom(folder: Path, volume: Volume, *, uid: str = "1.2.3.4", modality: str = "CT", skip: int = -1) -> Path:
-    """Write ``volume`` as a DICOM series (stored with an offset of 1024), file names in another order."""
-    folder.mkdir(exist_ok=True)
-    image = image_of(volume.array, volume.geometry)
-    writer = sitk.ImageFileWriter()
-    writer.KeepOriginalImageUIDOn()
-    axes = volume.geometry.direction[:, :2].T.reshape(-1)
-    for k in range(volume.geometry.size[2]):
-        if k == skip:
-            continue
-        part = sitk.Cast(image[:, :, k], sitk.sitkInt16)
-        tags = {
-            "0008|0060": modality,
-            "0020|000e": uid,
-            "0020|000d": "1.2.3",
-            "0008|0018": f"{uid}.{k + 1}",
-            "0020|0032": "\\".join(f"{v:.6f}" for v in volume.geometry.index_to_lps([[0, 0, k]]).xyz[0]),
-            "0020|0037": "\\".join(f"{v:.8f}" for v in axes),
-            "0020|0013": str(k + 1),
-            "0028|1052": "-1024",
-            "0028|1053": "1",
-        }
-        for key, value in tags.items():
-            part.SetMetaData(key, value)
-        writer.SetFileName(str(folder / f"{(k * 7) % 20:03d}_{uid}.dcm"))
-        writer.Execute(part)
-    return folder
 
 
 def test_a_dicom_folder(tmp_path: Path, ct: Volume) -> None:
