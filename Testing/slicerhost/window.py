@@ -79,6 +79,8 @@ class Window:
 
     def show(self, volume: Any) -> None:
         """Show a volume in the slice views."""
+        # The views may not have their final size yet, and fitting depends on it.
+        self.host.processEvents()
         slicer.util.setSliceViewerLayers(background=volume, fit=True)
 
     def renderVolume(self, volume: Any) -> None:
