@@ -22,19 +22,14 @@ class QueriesSection(Section):
         super().__init__(ui, logic, changed)
         self._shown = None
         self._folder = ("", [], "")
-        ui.filterEdit.connect("textChanged(QString)", self._onFilter)
         ui.allButton.connect("clicked(bool)", lambda: self._tickShown(True))
         ui.noneButton.connect("clicked(bool)", lambda: self._tickShown(False))
         ui.volumesList.connect("itemChanged(QListWidgetItem*)", self._onItem)
-        ui.useFolderCheckBox.connect("toggled(bool)", self._onFolder)
         ui.folderEdit.connect("currentPathChanged(QString)", self._onFolder)
 
     def setParameters(self, parameters) -> None:
         super().setParameters(parameters)
         self._shown = None
-        if parameters is not None:
-            with silent(self.ui.folderEdit):
-                self.ui.folderEdit.currentPath = parameters.queryFolder
 
     def ticked(self) -> list:
         """Ticked volume nodes that still are in the scene."""
@@ -63,6 +58,9 @@ class QueriesSection(Section):
         self._fill()
         uses = self.parameters.useQueryFolder
         self.ui.folderPage.visible = uses
+        if self.ui.folderEdit.currentPath != self.parameters.queryFolder:
+            with silent(self.ui.folderEdit):
+                self.ui.folderEdit.currentPath = self.parameters.queryFolder
         if uses:
             paths, problem = self._listed()
             text = _("{count} CT files or DICOM series found.").format(count=len(paths))
@@ -123,15 +121,9 @@ class QueriesSection(Section):
         self.parameters.queryVolumes = [*others, node] if item.checkState() == qt.Qt.Checked else others
         self.changed()
 
-    def _onFilter(self, text) -> None:
+    def _onFolder(self, path) -> None:
         if self.parameters is not None:
-            self.parameters.queryFilter = text
-            self.changed()
-
-    def _onFolder(self, value=None) -> None:
-        if self.parameters is not None:
-            self.parameters.useQueryFolder = self.ui.useFolderCheckBox.checked
-            self.parameters.queryFolder = self.ui.folderEdit.currentPath
+            self.parameters.queryFolder = path
             self.rescan()
             self.changed()
 

@@ -70,8 +70,11 @@ class ResultNodes:
         self._scene.RemoveNode(run.node)
 
     def _removeNode(self, node) -> None:
-        """Remove a node and its item; without a window, Slicer leaves the item."""
+        """Remove a node with its display and storage nodes and its item; without a window, Slicer leaves these."""
+        own = [node.GetNthDisplayNode(n) for n in range(node.GetNumberOfDisplayNodes())] + [node.GetStorageNode()]
         self._scene.RemoveNode(node)
+        for other in filter(None, own):
+            self._scene.RemoveNode(other)
         item = self._hierarchy.GetItemByDataNode(node)
         if item:
             self._hierarchy.RemoveItem(item, False, False)

@@ -1,0 +1,242 @@
+"""Section 4 of the panel: table, review, dragging, cropping, export, removal. The worker is played."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import slicer
+from rprlocalizationpanel import PanelBench
+from RPRLocalizationLib import mrml
+
+SAMPLE = Path(__file__).resolve().parents[2] / "RPRLocalization" / "Resources" / "SampleData"
+CT, TARGET, STATUS, CENTER, SIZE, SPREAD, CYCLE, REVIEW = range(8)
+
+
+@pytest.fixture
+def done(panel) -> PanelBench:
+    """Two queries searched for a landmark and three boxes, one of them doubtful and one outside."""
+    panel.ready(queries=2)
+    panel.addBox("doubtful spleen")
+    panel.addBox("outside kidney")
+    panel.localize()
+    return panel
+
+
+def select(panel, row):
+    panel.ui.resultsTable.setCurrentCell(row, 0)
+    panel.host.processEvents()
+
+
+def background():
+    return slicer.app.layoutManager().sliceWidget("Red").sliceLogic().GetSliceCompositeNode().GetBackgroundVolumeID()
+
+
+def redPosition():
+    node = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
+    return [node.GetSliceToRAS().GetElement(row, 3) for row in range(3)]
+
+
+def test_emptyTableExplainsItsButtons(panel):
+    ui = panel.ui
+    for button in (ui.acceptButton, ui.rejectButton, ui.nextButton, ui.loadButton, ui.cropButton):
+        assert not button.enabled and "no results yet" in button.toolTip
+    for button in (ui.removeResultsButton, ui.exportCsvButton, ui.exportMarkupsButton):
+        assert not button.enabled and "no results yet" in button.toolTip
+
+
+def test_tableTellsEverythingByTextAndColour(done):
+    assert done.cells(CT) == ["query 1"] * 4 + ["query 2"] * 4
+    assert done.cells(TARGET) == ["nose", "liver", "doubtful spleen", "outside kidney"] * 2
+    assert done.cells(STATUS)[:4] == ["✓ found", "✓ found", "? check", "○ outside"]
+    assert done.cells(SIZE)[:2] == ["", "20.0, 20.0, 20.0"] and done.cells(SPREAD)[0] == "3.0"
+    backgrounds = {done.ui.resultsTable.item(row, STATUS).background().color().name() for row in (1, 2, 3)}
+    assert len(backgrounds) == 3
+    assert done.ui.summaryLabel.text == "✓ found: 4, ? check: 2, ○ outside: 2"
+
+
+def test_doubtfulResultsExplainThemselves(done):
+    select(done, 2)
+    assert "Look at it before you use it." in done.ui.reasonLabel.text
+    assert "the votes disagree" in done.ui.reasonLabel.text
+    select(done, 3)
+    assert "does not seem to be in this CT" in done.ui.reasonLabel.text
+    assert "the votes disagree" in done.ui.resultsTable.item(3, STATUS).toolTip()
+
+
+def test_firstResultIsShownAtOnce(done):
+    assert done.ui.resultsTable.currentRow() == 0
+    assert background() == slicer.util.getNode("query 1").GetID()
+
+
+def test_clickedRowShowsItsVolumeAtItsPlace(done):
+    layout = slicer.app.layoutManager().layout
+    roi = done.run.result(5)
+    roi.SetCenter(11.0, 12.0, 13.0)
+    done.host.processEvents()
+    select(done, 5)
+    assert background() == slicer.util.getNode("query 2").GetID()
+    assert np.allclose(redPosition(), [11.0, 12.0, 13.0])
+    assert slicer.app.layoutManager().layout == layout
+
+
+def test_onlyTheResultsOfTheShownPatientAreVisible(done):
+    select(done, 5)
+    visible = [done.run.result(n).GetDisplayNode().GetVisibility() for n in (0, 1, 4, 5)]
+    assert visible == [0, 0, 1, 1]
+    assert done.run.result(5).GetDisplayNode().GetHandlesInteractive()
+    select(done, 1)
+    assert done.run.result(1).GetDisplayNode().GetVisibility()
+    assert not done.run.result(5).GetDisplayNode().GetHandlesInteractive()
+
+
+def test_outsideHasNoNodeAndDoesNotJump(done):
+    select(done, 1)
+    before = redPosition()
+    select(done, 3)
+    assert done.run.result(3) is None and redPosition() == before
+    assert not done.ui.cropButton.enabled and "Only an organ box" in done.ui.cropButton.toolTip
+
+
+def test_draggedBoxUpdatesItsRow(done):
+    done.run.result(1).SetCenter(1.0, 2.0, 3.0)
+    done.run.result(1).SetSize(5.0, 6.0, 7.0)
+    done.host.processEvents()
+    assert done.cells(CENTER)[1] == "1.0, 2.0, 3.0 (moved)" and done.cells(SIZE)[1] == "5.0, 6.0, 7.0"
+    assert "moved" not in done.cells(CENTER)[2]
+
+
+def test_draggedLandmarkUpdatesItsRow(done):
+    done.run.result(0).SetNthControlPointPosition(0, 7.0, 8.0, 9.0)
+    done.host.processEvents()
+    assert done.cells(CENTER)[0] == "7.0, 8.0, 9.0 (moved)"
+
+
+def test_reviewGoesThroughAllDoubtfulOnesFirst(done):
+    select(done, 0)
+    done.click(done.ui.acceptButton)
+    assert done.ui.resultsTable.currentRow() == 2, "the next doubtful one"
+    done.click(done.ui.rejectButton)
+    assert done.ui.resultsTable.currentRow() == 6
+    done.click(done.ui.acceptButton)
+    assert done.cells(REVIEW) == ["accepted", "", "rejected", "", "", "", "accepted", ""]
+    for _row in range(5):
+        done.click(done.ui.acceptButton)
+    assert not done.ui.nextButton.enabled and "has been reviewed" in done.ui.nextButton.toolTip
+
+
+def test_nextSkipsNothing(done):
+    select(done, 2)
+    done.click(done.ui.nextButton)
+    assert done.ui.resultsTable.currentRow() == 6
+
+
+def test_extremePointsAreShownOnRequest(panel):
+    panel.ready()
+    panel.ui.extremePointsCheckBox.click()
+    panel.localize()
+    assert panel.run.pointsNode(0) is None and panel.run.pointsNode(1).GetNumberOfControlPoints() == 6
+
+
+def test_exportStatesTheChosenFrame(done, tmp_path):
+    done.ui.frameSelector.setCurrentIndex(done.ui.frameSelector.findText("RAS"))
+    done.host.processEvents()
+    done.host.dialogs.answerFile(tmp_path / "t.csv")
+    done.click(done.ui.exportCsvButton)
+    rows = list(csv.DictReader((tmp_path / "t.csv").read_text().splitlines()))
+    assert len(rows) == 8 and {row["frame"] for row in rows} == {"RAS"}
+    ras = mrml.lpsToRas(done.run.rows[1].center)
+    assert [float(rows[1][f"c{axis}_mm"]) for axis in "xyz"] == pytest.approx(ras.tolist(), abs=0.01)
+    done.host.dialogs.answerFile(tmp_path)
+    done.click(done.ui.exportMarkupsButton)
+    content = json.loads((tmp_path / "query 1" / "liver.mrk.json").read_text())
+    assert content["markups"][0]["coordinateSystem"] == "RAS"
+    assert not (tmp_path / "query 1" / "outside kidney.mrk.json").exists()
+
+
+def test_exportThatFailsOrIsCancelled(done, tmp_path):
+    done.host.dialogs.answerFile("")
+    done.click(done.ui.exportCsvButton)
+    done.host.dialogs.answerFile(tmp_path / "none" / "t.csv")
+    done.host.dialogs.answerMessage()
+    done.click(done.ui.exportCsvButton)
+    assert "could not be written" in done.host.dialogs.shown[-1].text
+
+
+def test_removeLastResultsLeavesTheEarlierOnes(done):
+    nodes = slicer.mrmlScene.GetNumberOfNodes()
+    done.localize()
+    done.click(done.ui.removeResultsButton)
+    assert done.ui.runSelector.count == 1 and len(done.cells(CT)) == 8
+    assert slicer.mrmlScene.GetNumberOfNodes() == nodes
+    done.click(done.ui.removeResultsButton)
+    assert done.cells(CT) == [] and not done.ui.removeResultsButton.enabled
+    assert done.targets() == ["nose", "liver", "doubtful spleen", "outside kidney"], "what was marked stays"
+
+
+def test_earlierRunCanBeLookedAt(done):
+    done.click(done.ui.noneButton)
+    done.tick(1)
+    done.localize()
+    assert len(done.cells(CT)) == 4
+    done.ui.runSelector.setCurrentIndex(1)
+    done.ui.runSelector.activated.emit(1)
+    done.host.processEvents()
+    assert len(done.cells(CT)) == 8
+
+
+def test_deletedResultNodeIsNoError(done):
+    slicer.mrmlScene.RemoveNode(done.run.result(1))
+    done.host.processEvents()
+    select(done, 1)
+    assert not done.ui.cropButton.enabled and done.cells(STATUS)[1] == "✓ found"
+
+
+def test_deletedVolumeIsExplained(done):
+    slicer.mrmlScene.RemoveNode(slicer.util.getNode("query 1"))
+    done.host.processEvents()
+    select(done, 1)
+    assert "removed from the scene" in done.ui.loadButton.toolTip
+    assert "Load this CT first" in done.ui.cropButton.toolTip
+
+
+def test_cropVolumeInOneClick(done):
+    done.run.result(1).SetCenter(0.0, 0.0, 0.0)
+    done.host.processEvents()
+    select(done, 1)
+    done.click(done.ui.cropButton)
+    cropped = slicer.util.getNode("query 1 - liver")
+    assert max(cropped.GetImageData().GetDimensions()) <= 8
+    assert background() == cropped.GetID()
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLCropVolumeParametersNode") == 0
+
+
+def test_cropVolumeMayBeMissing(done, monkeypatch):
+    monkeypatch.delattr(slicer.modules, "cropvolume", raising=False)
+    select(done, 1)
+    done.host.dialogs.answerMessage()
+    done.click(done.ui.cropButton)
+    assert "no Crop Volume" in done.host.dialogs.shown[-1].text
+
+
+def test_fileOfARowIsLoadedOnRequest(panel, tmp_path):
+    panel.ready()
+    panel.click(panel.ui.noneButton)
+    (tmp_path / "cts").mkdir()
+    (tmp_path / "cts" / "query.nii.gz").write_bytes((SAMPLE / "query.nii.gz").read_bytes())
+    (tmp_path / "cts" / "broken.nii.gz").write_bytes(b"no image")
+    panel.ui.useFolderCheckBox.click()
+    panel.ui.folderEdit.setCurrentPath(str(tmp_path / "cts"))
+    panel.localize()
+    select(panel, 3)
+    panel.click(panel.ui.loadButton)
+    assert panel.run.volume(3).GetName() == "query.nii.gz" and panel.run.result(3).GetName() == "liver"
+    assert panel.run.result(1) is None and "loaded already" in panel.ui.loadButton.toolTip
+    assert background() == panel.run.volume(3).GetID()
+    select(panel, 0)
+    panel.host.dialogs.answerMessage()
+    panel.click(panel.ui.loadButton)
+    assert "could not be loaded" in panel.host.dialogs.shown[-1].text
