@@ -8,7 +8,7 @@ from slicer.i18n import tr as _
 from rprloc.errors import InputError
 
 from .ctfiles import ctFiles
-from .parameters import liveNodes
+from .parameters import ReferenceSource, liveNodes
 from .section import Section
 from .uihelpers import qt, silent
 
@@ -70,8 +70,13 @@ class QueriesSection(Section):
         self.setEnabled(self.ui.allButton, nothing, _("Tick all CTs that are shown (not the reference)."))
         self.setEnabled(self.ui.noneButton, nothing, _("Untick all CTs that are shown."))
 
+    def _reference(self):
+        """The CT that is no query by default; none if the targets come from a template."""
+        byTemplate = self.parameters.referenceSource == ReferenceSource.TEMPLATE
+        return None if byTemplate else self.parameters.referenceVolume
+
     def _fill(self) -> None:
-        reference = self.parameters.referenceVolume
+        reference = self._reference()
         ticked = {node.GetID() for node in self.ticked()}
         filtered = self.parameters.queryFilter.strip().casefold()
         rows = [
@@ -112,7 +117,7 @@ class QueriesSection(Section):
         shown = [item.data(_ID_ROLE) for item in self._shownItems()]
         kept = [node for node in self.ticked() if node.GetID() not in shown]
         nodes = [slicer.mrmlScene.GetNodeByID(nodeID) for nodeID in shown] if tick else []
-        self.parameters.queryVolumes = [*kept, *(n for n in nodes if n is not self.parameters.referenceVolume)]
+        self.parameters.queryVolumes = [*kept, *(n for n in nodes if n is not self._reference())]
         self.changed()
 
     def _onItem(self, item) -> None:

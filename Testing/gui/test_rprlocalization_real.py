@@ -1,0 +1,206 @@
+"""The panel with the real worker and the bundled model on the synthetic sample: what a user sees is right."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import qt
+import slicer
+from PySide6.QtTest import QTest
+from rprlocalizationpanel import PanelBench
+from RPRLocalizationLib import mrml
+from RPRLocalizationLib.logic import RPRLocalizationLogic
+from RPRLocalizationLib.sampledata import QUERY, REFERENCE, loadSample
+from slicerhost.window import Window
+
+pytest.importorskip("torch", reason="the worker needs torch")
+
+SAMPLE = Path(__file__).resolve().parents[2] / "RPRLocalization" / "Resources" / "SampleData"
+TOLERANCE_MM = 12.0
+BETWEEN_FRAMES_MM = 3.0
+
+
+def truth(stem: str, organ: str) -> np.ndarray:
+    """Middle (LPS) of an organ's box in a sample CT."""
+    from rprloc.targets import load_targets
+
+    targets = load_targets(SAMPLE / f"{stem}.labels.nii.gz", SAMPLE / "label_ids.json")
+    return next(target.box.center for target in targets if target.name == organ)
+
+
+@pytest.fixture
+def real(host, loadModule) -> PanelBench:
+    """The panel as a user has it."""
+    return PanelBench(host, loadModule("RPRLocalization"), None)
+
+
+def workerProcess(bench: PanelBench) -> int:
+    """Process ID of the worker."""
+    return bench.logic.worker.client._link._process.processId()
+
+
+def search(bench: PanelBench) -> None:
+    bench.click(bench.ui.runButton)
+    bench.host.waitFor(lambda: not bench.logic.running, seconds=120)
+    bench.host.processEvents()
+
+
+def useTemplate(bench: PanelBench) -> None:
+    bench.ui.templateRadio.click()
+    bench.host.processEvents()
+    bench.click(bench.ui.allButton)
+
+
+def test_clickedLandmarkIsFoundInTheQueryWhileTheApplicationResponds(real):
+    loadSample(REFERENCE)
+    loadSample(QUERY)
+    window = Window(real.host, (1200, 900))
+    place = mrml.lpsToRas(truth("reference", "Larynx"))
+    slicer.util.setSliceViewerLayers(background=slicer.util.getNode(REFERENCE), fit=True)
+    real.click(real.ui.placeLandmarkButton)
+    slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode().JumpSliceByCentering(*place)
+    window.renderNow()
+    widget = window.slices["Red"].viewWidget()
+    x, y = widget.view().xyOf(place)
+    at = qt.QPoint(round(x), round(widget.height - 1 - y))
+    QTest.mouseMove(widget, at)
+    QTest.mouseClick(widget, qt.Qt.LeftButton, pos=at)
+    real.host.processEvents()
+    assert real.targets() == ["Landmark 1"] and not real.ui.placeLandmarkButton.checked
+    placed = slicer.util.getNode("Landmarks").GetNthControlPointPositionWorld(0)
+    assert np.linalg.norm(np.subtract(placed, place)) < BETWEEN_FRAMES_MM
+    real.click(real.ui.allButton)
+    ticks = []
+    timer = qt.QTimer()
+    timer.setInterval(20)
+    timer.connect("timeout()", lambda: ticks.append(real.logic.running))
+    timer.start()
+    search(real)
+    timer.stop()
+    assert sum(ticks) > 20, "the event loop went on during the run"
+    (row,) = real.run.rows
+    assert row.status == "ok" and np.linalg.norm(row.center - truth("query", "Larynx")) < TOLERANCE_MM
+    shown = slicer.util.arrayFromMarkupsControlPoints(real.run.result(0))[0]
+    assert np.allclose(mrml.rasToLps(shown), row.center)
+    real.host.mainWindow.takeCentralWidget().deleteLater()
+    real.host.mainWindow.menuBar().clear()
+    real.host.mainWindow.hide()
+
+
+def test_twoRunsShareAWorkerAndAKilledOneIsReplaced(real):
+    (query,) = loadSample(QUERY)
+    useTemplate(real)
+    search(real)
+    assert len(real.cells(2)) == 7 and "✗ failed" not in real.cells(2)
+    for row in real.run.rows:
+        assert np.linalg.norm(row.center - truth("query", row.target)) < TOLERANCE_MM, row.target
+    process = workerProcess(real)
+    search(real)
+    assert workerProcess(real) == process
+    for number in range(2):
+        copyOf(query, f"copy {number}")
+    real.host.processEvents()
+    real.click(real.ui.allButton)
+    real.click(real.ui.runButton)
+    real.host.waitFor(lambda: len(real.cells(2)) == 7 and real.run is not None and len(real.run.rows) == 7)
+    os.kill(process, signal.SIGKILL)
+    real.host.waitFor(lambda: not real.logic.running, seconds=120)
+    real.host.processEvents()
+    statuses = real.cells(2)
+    assert len(statuses) == 21 and statuses.count("✗ failed") == 7, "the killed query says so, nothing is lost"
+    assert "started again" in real.ui.logEdit.toPlainText() and workerProcess(real) != process
+    real.click(real.ui.noneButton)
+    real.tick(0)
+    search(real)
+    assert len(real.cells(2)) == 7 and "✗ failed" not in real.cells(2)
+
+
+@pytest.fixture
+def logic(host):
+    logic = RPRLocalizationLogic()
+    yield logic
+    logic.close()
+
+
+def test_scriptFindsTheSameUnderTransformsAndInOtherVoxelOrders(logic):
+    query = loadSample(QUERY)[0]
+    organs = ["Brainstem", "Mandible"]
+    content = logic.library.content(logic.library.find("bundled/han-ct-organs"))
+    content["targets"] = [target for target in content["targets"] if target["name"] in organs]
+    moved, bent, flipped = (copyOf(query, name) for name in ("moved", "bent", "flipped"))
+    shift = np.array([40.0, -25.0, 60.0])
+    linear = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    linear.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(translation(shift)))
+    moved.SetAndObserveTransformNodeID(linear.GetID())
+    bent.SetAndObserveTransformNodeID(gridTransform(query, shift).GetID())
+    flip(flipped)
+    run = logic.localize(template=content, queries=[query, moved, bent, flipped])
+    rows = {(row.query, row.target): row for row in run.rows}
+    assert {row.status for row in run.rows} == {"ok"}
+    for organ in organs:
+        plain = np.array(rows[QUERY, organ].center)
+        assert np.linalg.norm(plain - truth("query", organ)) < TOLERANCE_MM
+        for name, expected in (
+            ("moved", plain + mrml.rasToLps(shift)),
+            ("bent", plain + mrml.rasToLps(shift)),
+            ("flipped", plain),
+        ):
+            assert np.linalg.norm(rows[name, organ].center - expected) < BETWEEN_FRAMES_MM, (name, organ)
+
+
+def copyOf(volume, name):
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+    node.CopyOrientation(volume)
+    node.SetAndObserveImageData(volume.GetImageData())
+    return node
+
+
+def translation(shift):
+    matrix = np.eye(4)
+    matrix[:3, 3] = shift
+    return matrix
+
+
+def gridTransform(volume, shift):
+    """A non-linear transform node (a displacement grid) that happens to move everything by ``shift``."""
+    import vtk
+    from vtk.util.numpy_support import numpy_to_vtk
+
+    bounds = np.zeros(6)
+    volume.GetRASBounds(bounds)
+    grid = slicer.vtkOrientedGridTransform()
+    field = vtk.vtkImageData()
+    size, spacing = 6, (bounds[1::2] - bounds[::2] + 200.0) / 5.0
+    field.SetDimensions(size, size, size)
+    field.SetOrigin(bounds[::2] - 100.0)
+    field.SetSpacing(spacing)
+    field.GetPointData().SetScalars(numpy_to_vtk(np.tile(shift, (size**3, 1)), deep=True))
+    grid.SetDisplacementGridData(field)
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLGridTransformNode")
+    node.SetAndObserveTransformToParent(grid)
+    assert not node.IsTransformToWorldLinear()
+    return node
+
+
+def flip(node):
+    """Store the same volume with its first and third voxel axes exchanged, and one turned round."""
+    array = slicer.util.arrayFromVolume(node)
+    matrix = vtkArray(node)
+    turned = np.ascontiguousarray(array.transpose(2, 1, 0)[:, ::-1])
+    order = np.zeros((4, 4))
+    order[[2, 0, 3], [0, 2, 3]] = 1.0
+    order[1, 1], order[1, 3] = -1.0, array.shape[1] - 1
+    slicer.util.updateVolumeFromArray(node, turned)
+    node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix @ order))
+
+
+def vtkArray(node):
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    return slicer.util.arrayFromVTKMatrix(matrix)
