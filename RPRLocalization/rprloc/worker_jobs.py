@@ -42,10 +42,10 @@ class Job:
         """Hand an action of the client to the method."""
         self._actions.put(action)
 
-    def take_action(self) -> str | None:
-        """The oldest action not yet taken, or None."""
+    def take_action(self, wait_s: float = 0.0) -> str | None:
+        """The oldest action not yet taken, or None if none comes within ``wait_s`` seconds."""
         try:
-            return self._actions.get_nowait()
+            return self._actions.get(block=wait_s > 0, timeout=wait_s or None)
         except queue.Empty:
             return None
 

@@ -4,82 +4,110 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-
-import torch
+from typing import Any
 
 from rprloc.card import CARD_NAME, ModelCard, StageCard
 from rprloc.errors import InputError, ModelError, OutputError
 from rprloc.models import verify_files
 
 from .across import Across
-from .config import STAGES, StageConfig
-from .dataset import find_images, load_volumes, split_held_out
+from .config import StageConfig
+from .control import Control, until_written
+from .dataset import TrainingVolume, load_volumes, split_held_out
+from .events import Tell, TrainingEvent, tell_nobody
 from .export import export_stage, write_json
 from .machine import describe_machine
+from .request import TrainingRequest
+from .runlock import locked
+from .runstate import RunNotes, read_run
+from .sources import ImageSource, find_sources, is_label_map
 from .trainer import Plan, Trainer
 
-StageChoice = Literal["coarse", "fine", "both"]
+__all__ = ["TrainingRequest", "train_model"]
+
 ATLAS_NAME = "atlas.ckpt"
 STAGE_SUFFIX = ".stage.json"
-UNKNOWN_SOURCE = {"source": "not stated", "licence": "not stated"}
 
 
-@dataclass(frozen=True)
-class TrainingRequest:
-    """What to train.
+@dataclass
+class Run:
+    """A training while it runs: the request, whom to tell, and its notes on disk."""
 
-    Attributes:
-        images: folder of unannotated CTs. out: model folder to write.
-        stage: which network; ``both`` trains the coarse one first.
-        minutes, steps: length per stage (for ``both``, the minutes are shared); the stage's default steps if None.
-        name, version, body_region, data: go into the card; ``data`` names the source and licence of the CTs.
-        command: the command line, for the card.
-        across: pairs across patients in the second half of each stage (``rprtrain.atlas``); takes longer.
-        stages: settings by name.
-    """
+    request: TrainingRequest
+    control: Control
+    report: Callable[[str], None]
+    tell: Tell
+    notes: RunNotes
 
-    images: Path
-    out: Path
-    stage: StageChoice = "both"
-    minutes: float | None = None
-    steps: int | None = None
-    seed: int = 0
-    resume: bool = False
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    name: str = "unnamed"
-    version: str = "1.0.0"
-    body_region: str = "not stated"
-    data: dict[str, str] = field(default_factory=lambda: dict(UNKNOWN_SOURCE))
-    command: str = ""
-    across: bool = False
-    stages: dict[str, StageConfig] = field(default_factory=lambda: dict(STAGES))
+    def note_progress(self, trainer: Trainer) -> None:
+        """Write how far it is, after a checkpoint."""
+        self.notes.stage, self.notes.step = trainer.stage.name, trainer.history.steps
+        self.notes.fraction = round(trainer.progress(), 4)
+        self.notes.write()
+
+    def pause(self, stage: str, reason: str) -> None:
+        """Tell that something must be done before the training can go on."""
+        self.report(reason)
+        self.tell(TrainingEvent("paused", stage, message=reason))
 
 
 def train_model(
-    request: TrainingRequest, stop: Callable[[], bool] = lambda: False, report: Callable[[str], None] = print
+    request: TrainingRequest,
+    stop: Callable[[], bool] = lambda: False,
+    report: Callable[[str], None] = print,
+    tell: Tell = tell_nobody,
+    control: Control | None = None,
 ) -> Path:
     """Train and export; returns the path of ``model.json``, or of the checkpoint if there is no coarse network yet.
 
-    ``stop`` is asked before every step; True ends the stage early and still exports. Raises InputError for a folder
-    without usable CTs or a checkpoint of other settings, OutputError if the model cannot be written.
+    ``stop`` is asked before every step; True ends the stage early and still exports. ``control`` instead of it can
+    pause too. ``report`` gets lines for people, ``tell`` events for programs. Raises InputError for a folder without
+    usable CTs or a checkpoint of other settings, OutputError if the model cannot be written.
     """
-    names: list[str] = ["coarse", "fine"] if request.stage == "both" else [request.stage]
-    _prepare(request, names)
-    result = request.out
-    for name in names:
-        stage = request.stages[name]
-        minutes = None if request.minutes is None else request.minutes / len(names)
-        result = _train_stage(request, stage, minutes, stop, report)
-        if stop():
-            break
+    _prepare(request)
+    with locked(request.out):
+        control = control or Control(stop)
+        notes = _notes(request)
+        notes.write()
+        run = Run(request, control, report, tell, notes)
+        result = _train_stages(run)
+        notes.state = "stopped" if control.stopped else "done"
+        notes.write()
+    tell(TrainingEvent("finished", notes.stage, notes.step, notes.fraction, str(result)))
     return result
 
 
-def _prepare(request: TrainingRequest, names: list[str]) -> None:
+def _train_stages(run: Run) -> Path:
+    request = run.request
+    result = request.out / CARD_NAME
+    for name in request.stage_names:
+        if name in run.notes.finished and (request.out / f"{name}{STAGE_SUFFIX}").exists():
+            run.report(f"{name}: finished before")
+            continue
+        written = _train_stage(run, request.stages[name])
+        if written is None:
+            break
+        result = written
+        if run.control.stopped:
+            break
+        run.notes.finished.append(name)
+    return result
+
+
+def _notes(request: TrainingRequest) -> RunNotes:
+    """New notes; on resuming the same request, with the stages that are complete already."""
+    notes = RunNotes(request.out, json.loads(json.dumps(request.to_json())))
+    before = read_run(request.out) if request.resume else None
+    if before is not None and before.state != "done":
+        same = {**before.request, "device": "", "command": ""} == {**notes.request, "device": "", "command": ""}
+        notes.finished = before.finished if same else []
+    return notes
+
+
+def _prepare(request: TrainingRequest) -> None:
     if request.minutes is not None and not request.minutes > 0:
         raise InputError(f"--minutes {request.minutes}: must be above 0")
     if request.steps is not None and request.steps < 1:
@@ -88,32 +116,87 @@ def _prepare(request: TrainingRequest, names: list[str]) -> None:
         request.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{request.out}: the model folder cannot be made ({error.strerror})") from error
-    for name in names:
+    for name in request.stage_names:
         if not request.resume and (request.out / f"{name}.ckpt").exists():
             raise OutputError(
                 f"{request.out}: there is a {name} training already; --resume it or choose another folder"
             )
 
 
-def _train_stage(
-    request: TrainingRequest,
-    stage: StageConfig,
-    minutes: float | None,
-    stop: Callable[[], bool],
-    report: Callable[[str], None],
-) -> Path:
-    report(f"{stage.name}: reading {request.images} at {stage.spacing:g} mm")
-    training, held_out = split_held_out(load_volumes(find_images(request.images), stage.spacing, report))
-    report(f"{stage.name}: {len(training)} CTs to train on, {len(held_out)} held out, on {request.device}")
-    across = Across(request.out / ATLAS_NAME, stage, report=report) if request.across else None
-    steps = request.steps or stage.steps
-    plan = Plan(steps=steps, minutes=minutes, seed=request.seed, stop=stop, report=report, across=across)
-    checkpoint = request.out / f"{stage.name}.ckpt"
-    trainer = Trainer(stage, plan, training, held_out, request.device, checkpoint)
-    if request.resume and checkpoint.exists():
+def _sources(request: TrainingRequest) -> Sequence[ImageSource]:
+    if request.sources is not None:
+        return request.sources
+    return [source for source in find_sources(request.images) if not is_label_map(source.path)]
+
+
+def _read(run: Run, stage: StageConfig) -> tuple[list[TrainingVolume], list[TrainingVolume]]:
+    request = run.request
+    run.report(f"{stage.name}: reading {request.images} at {stage.spacing:g} mm")
+
+    def progress(done: int, total: int) -> None:
+        text = f"reading the CTs at {stage.spacing:g} mm: {done} of {total}"
+        run.tell(TrainingEvent("reading", stage.name, fraction=round(done / max(1, total), 4), message=text))
+        run.control.wish()
+
+    def left_out(text: str) -> None:
+        run.report(text)
+        run.tell(TrainingEvent("note", stage.name, message=text))
+
+    training, held_out = split_held_out(load_volumes(_sources(request), stage.spacing, left_out, progress))
+    text = f"{len(training)} CTs to train on, {len(held_out)} held out, on {request.device}"
+    run.report(f"{stage.name}: {text}")
+    run.tell(TrainingEvent("begin", stage.name, message=text))
+    return training, held_out
+
+
+def _train_stage(run: Run, stage: StageConfig) -> Path | None:
+    """Train and export one stage; None if it was stopped before its first step."""
+    request = run.request
+    training, held_out = _read(run, stage)
+    trainer = _trainer(run, stage, training, held_out)
+    if request.resume and trainer.path.exists():
         trainer.resume()
-        report(f"{stage.name}: resumed at step {trainer.history.steps}")
-    validation = trainer.run()
+        run.report(f"{stage.name}: resumed at step {trainer.history.steps}")
+    if run.control.stopped and trainer.history.steps == 0:
+        if stage.name == request.stage_names[0]:
+            raise InputError("stopped before the first step: nothing has been trained")
+        return None
+    metrics = trainer.run().to_json()
+    facts = {
+        **_facts(request, stage, trainer),
+        "volumes": {"training": len(training), "held_out": len(held_out)},
+        "metrics": metrics,
+    }
+
+    def write() -> Path:
+        card = export_stage(trainer.kept, stage, request.out, facts)
+        text = f"exported {request.out / card.file} ({trainer.history.steps} steps)"
+        path = _update_card(request, stage.name, card, trainer.path)
+        run.report(f"{stage.name}: {text}")
+        run.tell(TrainingEvent("exported", stage.name, trainer.history.steps, 1.0, text))
+        return path
+
+    return until_written(write, run.control, lambda reason: run.pause(stage.name, reason))
+
+
+def _trainer(run: Run, stage: StageConfig, training: list[TrainingVolume], held_out: list[TrainingVolume]) -> Trainer:
+    request = run.request
+    across = Across(request.out / ATLAS_NAME, stage, report=run.report) if request.across else None
+    plan = Plan(
+        steps=request.steps or stage.steps,
+        minutes=request.stage_minutes,
+        seed=request.seed,
+        report=run.report,
+        across=across,
+        control=run.control,
+        tell=run.tell,
+        saved=lambda: run.note_progress(trainer),
+    )
+    trainer = Trainer(stage, plan, training, held_out, request.device, request.out / f"{stage.name}.ckpt")
+    return trainer
+
+
+def _facts(request: TrainingRequest, stage: StageConfig, trainer: Trainer) -> dict[str, Any]:
     facts = {
         "steps": trainer.history.steps,
         "training_seconds": round(trainer.history.seconds),
@@ -122,14 +205,10 @@ def _train_stage(
         "command": request.command,
         "machine": describe_machine(request.device),
         "date": datetime.date.today().isoformat(),
-        "volumes": {"training": len(training), "held_out": len(held_out)},
-        "metrics": validation.to_json(),
         "curve": _thinned(trainer.history.curve),
         "settings": stage.to_json(),
     }
-    card = export_stage(trainer.average.net, stage, request.out, facts)
-    report(f"{stage.name}: exported {request.out / card.file} ({trainer.history.steps} steps)")
-    return _update_card(request, stage.name, card, checkpoint)
+    return facts | ({"notes": trainer.history.notes} if trainer.history.notes else {})
 
 
 def _thinned(curve: list[dict[str, Any]], points: int = 40) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     except (OSError, RuntimeError) as error:
         temporary.unlink(missing_ok=True)
         raise OutputError(
-            f"{path}: the checkpoint could not be written ({error}); free some space and --resume"
+            f"{path}: the checkpoint could not be written ({error}); free some space, then go on (--resume)"
         ) from error
 
 

@@ -55,6 +55,22 @@ class ScanRow:
         """A JSON object with lists for tuples."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
+    @classmethod
+    def from_json(cls, data: Any) -> ScanRow:
+        """Inverse of ``to_json``; further keys are ignored. Raises InputError for anything else."""
+        source = ImageSource.from_json(data)
+        try:
+            size, hu = (tuple(int(n) for n in data.get(key, ())) for key in ("size", "hu"))
+            spacing, body = (tuple(float(n) for n in data.get(key, ())) for key in ("spacing", "body_mm"))
+            return cls(
+                str(source.path),
+                *(source.series, source.name, source.group, size, spacing, hu),
+                *(float(data.get("z_mm", 0.0)), body, data.get("used") is True),
+                *(str(data.get("reason", "")), str(data.get("sha256", ""))),
+            )
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{source.path}: a damaged row of a scan") from error
+
     @property
     def source(self) -> ImageSource:
         """The volume to train on."""

@@ -21,11 +21,12 @@ WITHIN_WEIGHT = 0.5
 
 @dataclass(frozen=True)
 class StepResult:
-    """Loss (scalar, differentiable) and mean errors in mm of the pairs across the two views."""
+    """Loss (scalar, differentiable), mean errors in mm of the pairs across the two views, and cells of both fields."""
 
     loss: Tensor
     near_mm: float
     mean_mm: float
+    cells: int
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,8 @@ def run_step(
                 across.append(errors)
     if stage.net.descriptor:
         loss = loss + stage.descriptor_weight * _contrast(fields, places, inside, points[0])
-    return StepResult(loss, sum(e.near_mm for e in across) / 2, sum(e.mean_mm for e in across) / 2)
+    seen = sum(field.field[0, 0].numel() for field in fields)
+    return StepResult(loss, sum(e.near_mm for e in across) / 2, sum(e.mean_mm for e in across) / 2, seen)
 
 
 def _pairs(support: Tensor, points: Tensor, query: Embedded, cells: Tensor) -> PairErrors:

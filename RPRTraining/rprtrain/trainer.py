@@ -1,7 +1,8 @@
-"""The training loop of one stage: schedule, progress, validation, checkpoints, resume and early stop."""
+"""The training loop of one stage: schedule, progress, validation, checkpoints, resume, pause and early stop."""
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import time
@@ -15,14 +16,19 @@ from torch import nn
 
 from rprloc.errors import InputError
 from rprloc.pnet import Pnet
+from rprloc.worker_errors import is_out_of_memory
 
 from .across import Across
 from .average import AverageModel
+from .best import Best, better
 from .checkpoint import load_checkpoint, save_checkpoint
 from .config import StageConfig
+from .control import Control, until_written
 from .dataset import TrainingVolume
 from .dice import Dice
-from .step import run_step
+from .events import Kind, Tell, TrainingEvent, tell_nobody
+from .shrink import describe, reduced
+from .step import StepResult, run_step
 from .validate import Validation, validate
 
 WARM_UP_STEPS = 200
@@ -37,22 +43,37 @@ class Plan:
         steps: length; used for the schedule unless ``minutes`` is given.
         minutes: wall-clock length instead; the schedule follows the clock, so a curve is repeated only with ``steps``.
         seed: of everything random.
-        save_every_s: seconds between checkpoints.
+        save_every_s: seconds between checkpoints; with a step and a validation between, they are at most 60 apart.
         report_every, validate_every: steps.
-        stop: asked before every step; True ends the training early, and keeps what it has.
-        report: gets the progress lines.
+        stop: asked before every step; True ends the training early, and keeps the best so far.
+        control: pause and stop, instead of ``stop``.
+        report: gets the progress lines. tell: gets the same as events.
+        saved: called after every checkpoint.
         across: pairs across patients in the later part of the training; None: views of one CT only.
     """
 
     steps: int
     minutes: float | None = None
     seed: int = 0
-    save_every_s: float = 60.0
+    save_every_s: float = 40.0
     report_every: int = 50
     validate_every: int = 500
     stop: Callable[[], bool] = lambda: False
     report: Callable[[str], None] = print
     across: Across | None = None
+    control: Control | None = None
+    tell: Tell = tell_nobody
+    saved: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True)
+class StepFigures:
+    """Of one step: loss, errors in mm, and latent cells seen."""
+
+    loss: float
+    near_mm: float
+    mean_mm: float
+    cells: int
 
 
 @dataclass
@@ -63,10 +84,16 @@ class History:
     seconds: float = 0.0
     steps: int = 0
     stopped_early: bool = False
+    notes: list[str] = field(default_factory=list)
 
 
 class Trainer:
-    """Trains one stage on volumes in memory; see ``Plan``."""
+    """Trains one stage on volumes in memory; see ``Plan``.
+
+    ``kept``: the network to export after ``run``: the averaged weights at the end of the plan, or the best validated
+    ones of a training that was stopped early. ``stage``: the settings; ``working``: the same, smaller where memory ran
+    out.
+    """
 
     def __init__(
         self,
@@ -78,6 +105,8 @@ class Trainer:
         checkpoint: Path,
     ) -> None:
         self.stage, self.plan, self.device, self.path = stage, plan, device, checkpoint
+        self.working = stage
+        self.control = plan.control or Control(plan.stop)
         self.training = [v.to(device) for v in training]
         self.held_out = [v.to(device) for v in held_out]
         torch.manual_seed(plan.seed)
@@ -85,7 +114,10 @@ class Trainer:
         self.average = AverageModel(self.net)
         self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=stage.learning_rate, weight_decay=1e-3)
         self.history = History()
+        self.kept = self.average.net
+        self.best: Best | None = None
         self._reported = 0.0
+        self._saved = time.monotonic()
         self._validated: tuple[int, Validation] | None = None
         sizes = torch.tensor([float(v.hu.numel()) for v in training])
         self.chances = torch.cumsum(sizes.sqrt() / sizes.sqrt().sum(), 0)
@@ -99,22 +131,31 @@ class Trainer:
         self.average.net.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.history = History(**json.loads(state["history"]))
+        self.working = StageConfig.from_json(json.loads(state.get("working", state["stage"])))
+        self.best = Best.from_state(state["best"]) if state.get("best") else None
         self._reported = self.history.seconds
 
     def save(self) -> None:
-        """Write the checkpoint atomically."""
-        save_checkpoint(
-            self.path,
-            {
-                "step": self.history.steps,
-                "seed": self.plan.seed,
-                "stage": json.dumps(self.stage.to_json()),
-                "history": json.dumps(self.history.__dict__),
-                "net": self.net.state_dict(),
-                "average": self.average.net.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-            },
-        )
+        """Write the checkpoint atomically; where that fails, pause with the reason if somebody can end the pause."""
+        state = {
+            "step": self.history.steps,
+            "seed": self.plan.seed,
+            "stage": json.dumps(self.stage.to_json()),
+            "working": json.dumps(self.working.to_json()),
+            "history": json.dumps(self.history.__dict__),
+            "net": self.net.state_dict(),
+            "average": self.average.net.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "best": None if self.best is None else self.best.to_state(),
+        }
+
+        def write() -> None:
+            save_checkpoint(self.path, state)
+            self.plan.saved()
+
+        until_written(write, self.control, lambda reason: self._tell("paused", reason))
+        self._saved = time.monotonic()
+        self._tell("saved")
 
     def progress(self) -> float:
         """Fraction done, 0 to 1."""
@@ -123,32 +164,67 @@ class Trainer:
         return min(1.0, self.history.steps / max(1, self.plan.steps))
 
     def run(self) -> Validation:
-        """Train to the end of the plan or until asked to stop; returns the last validation."""
+        """Train to the end of the plan or until asked to stop; returns the validation of what is ``kept``."""
         self.history.stopped_early = False
-        saved = time.monotonic()
-        recent: list[tuple[float, float, float]] = []
+        self._saved = time.monotonic()
+        recent: list[StepFigures] = []
         while self.progress() < 1.0:
-            if self.plan.stop():
+            if not self._go_on():
                 self.history.stopped_early = True
                 break
             started = time.monotonic()
-            errors = self._step()
-            if errors is not None:
-                recent.append(errors)
+            figures = self._step_that_fits()
+            if figures is not None:
+                recent.append(figures)
             self.history.seconds += time.monotonic() - started
             if self.history.steps % self.plan.report_every == 0 and recent:
                 self._report(recent)
                 recent = []
             if self.history.steps % self.plan.validate_every == 0:
                 self._validate()
-            if time.monotonic() - saved > self.plan.save_every_s:
+            if time.monotonic() - self._saved > self.plan.save_every_s:
                 self.save()
-                saved = time.monotonic()
         if self._validated is None or self._validated[0] != self.history.steps:
             self._validate()
         assert self._validated is not None
         self.save()
-        return self._validated[1]
+        return self._keep(self._validated[1])
+
+    def _go_on(self) -> bool:
+        """Obey the user: False to stop; a pause is sat out here."""
+        wish = self.control.wish()
+        if wish == "pause":
+            self.save()
+            self._tell("paused", "paused")
+            wish = self.control.wait()
+            self._tell("continued")
+            self._saved = time.monotonic()
+        return wish != "stop"
+
+    def _keep(self, last: Validation) -> Validation:
+        self.kept = self.average.net
+        if not self.history.stopped_early or self.best is None or self.best.step == self.history.steps:
+            return last
+        self.kept = copy.deepcopy(self.average.net)
+        self.kept.load_state_dict(self.best.weights)
+        self._note(f"stopped: kept the weights of step {self.best.step}, whose validation was the best")
+        return self.best.validation
+
+    def _step_that_fits(self) -> StepFigures | None:
+        """One step; where memory runs out, the same step again with less in it."""
+        while True:
+            try:
+                return self._step()
+            except (RuntimeError, MemoryError) as error:
+                smaller = reduced(self.working) if is_out_of_memory(error) else None
+                if smaller is None:
+                    raise
+            # Outside of the handler: its traceback would keep the tensors of the failed step alive.
+            self.optimizer.zero_grad(set_to_none=True)
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+            self.working = smaller
+            self._note(f"out of memory: going on with {describe(smaller)}")
 
     def _set_rate(self, done: float) -> None:
         warm = min(1.0, (self.history.steps + 1) / WARM_UP_STEPS)
@@ -164,30 +240,36 @@ class Trainer:
                 if isinstance(module, nn.BatchNorm3d):
                     module.eval()
 
-    def _step(self) -> tuple[float, float, float] | None:
+    def _step(self) -> StepFigures | None:
         done = self.progress()
         self._set_rate(done)
         self._set_mode(done)
-        dice = Dice(self.plan.seed, self.stage.name, self.history.steps)
-        index = int(torch.searchsorted(self.chances, dice.uniform()).clamp_max(len(self.training) - 1))
-        partner = None
-        if self.plan.across is not None and done >= self.plan.across.start:
-            atlas = self.plan.across.atlas(self.average.net, self.training, self.device)
-            partner = self.plan.across.partner(atlas, self.training, index, dice)
-        result = run_step(self.net, self.training[index], self.stage, dice, partner)
+        result = self._losses(done, Dice(self.plan.seed, self.stage.name, self.history.steps))
+        if result is not None:
+            self.optimizer.zero_grad()
+            result.loss.backward()
+            nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+            self.optimizer.step()
         self.history.steps += 1
         if result is None:
             return None
-        self.optimizer.zero_grad()
-        result.loss.backward()
-        nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
-        self.optimizer.step()
         self.average.update(self.net, self.history.steps)
-        return float(result.loss.detach()), result.near_mm, result.mean_mm
+        return StepFigures(float(result.loss.detach()), result.near_mm, result.mean_mm, result.cells)
 
-    def _report(self, recent: list[tuple[float, float, float]]) -> None:
-        loss, near, mean = (sum(c) / len(recent) for c in zip(*recent, strict=True))
-        done = self.progress()
+    def _losses(self, done: float, dice: Dice) -> StepResult | None:
+        index = int(torch.searchsorted(self.chances, dice.uniform()).clamp_max(len(self.training) - 1))
+        partner = None
+        if self.plan.across is not None and done >= self.plan.across.start:
+            if not self.plan.across.path.exists():
+                self.save()
+            atlas = self.plan.across.atlas(self.average.net, self.training, self.device)
+            partner = self.plan.across.partner(atlas, self.training, index, dice)
+        return run_step(self.net, self.training[index], self.working, dice, partner)
+
+    def _report(self, recent: list[StepFigures]) -> None:
+        loss, near, mean = (
+            sum(getattr(f, key) for f in recent) / len(recent) for key in ("loss", "near_mm", "mean_mm")
+        )
         entry = {
             "step": self.history.steps,
             "loss": round(loss, 4),
@@ -195,22 +277,42 @@ class Trainer:
             "near_mm": round(near, 2),
         }
         self.history.curve.append(entry)
-        rate = len(recent) / max(1e-9, self.history.seconds - self._reported)
+        spent = max(1e-9, self.history.seconds - self._reported)
+        rate = len(recent) / spent
         self._reported = self.history.seconds
         left = (self.plan.steps - self.history.steps) / rate
         if self.plan.minutes is not None:
             left = self.plan.minutes * 60 - self.history.seconds
-        self.plan.report(
-            f"{self.stage.name} step {self.history.steps} ({100 * done:.0f} %): loss {loss:.3f}, mean pair error"
-            f" {mean:.1f} mm (near {near:.1f}), {rate:.2f} steps/s, {left / 60:.0f} min left"
+        text = (
+            f"{self.stage.name} step {self.history.steps} ({100 * self.progress():.0f} %): loss {loss:.3f},"
+            f" mean pair error {mean:.1f} mm (near {near:.1f}), {rate:.2f} steps/s, {left / 60:.0f} min left"
         )
+        self.plan.report(text)
+        figures = {"loss": entry["loss"], "pair_mm": entry["pair_mm"], "near_mm": entry["near_mm"]}
+        cells = sum(f.cells for f in recent) / spent
+        self._tell("step", text, **figures, throughput=round(cells, 1), seconds_left=round(max(0.0, left), 1))
 
     def _validate(self) -> None:
         result = validate(self.average.net, self.held_out, self.stage)
         self.history.curve.append({"step": self.history.steps, "validation": result.to_json()})
         match = "" if result.match_mm is None else f", descriptor match {result.match_mm:.1f} mm"
-        self.plan.report(
+        text = (
             f"{self.stage.name} step {self.history.steps}: held-out pair error {result.pair_mm:.1f} mm"
             f" (near {result.near_mm:.1f}; mean offset would be {result.mean_offset_mm:.1f}){match}"
         )
+        self.plan.report(text)
+        self._tell("validation", text, validation=result.to_json())
+        phase = int(self.plan.across is not None and self.progress() >= self.plan.across.start)
+        self.best = better(self.best, self.history.steps, phase, result, self.average.net)
         self._validated = (self.history.steps, result)
+
+    def _note(self, text: str) -> None:
+        """Something the user should know, kept for the card."""
+        note = f"step {self.history.steps}: {text}"
+        self.history.notes.append(note)
+        self.plan.report(f"{self.stage.name} {note}")
+        self._tell("note", note)
+
+    def _tell(self, kind: Kind, message: str = "", **figures: Any) -> None:
+        place = (self.stage.name, self.history.steps, round(self.progress(), 4))
+        self.plan.tell(TrainingEvent(kind, *place, message, **figures))

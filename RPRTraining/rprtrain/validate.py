@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 
 import torch
@@ -32,8 +33,8 @@ class Validation:
     match_mm: float | None
 
     def to_json(self) -> dict[str, float | None]:
-        """A JSON object, rounded to 0.001 mm."""
-        return {k: None if v is None else round(v, 3) for k, v in asdict(self).items()}
+        """A JSON object, rounded to 0.001 mm; None also where held-out views showed too little to tell."""
+        return {k: None if v is None or math.isnan(v) else round(v, 3) for k, v in asdict(self).items()}
 
 
 @torch.no_grad()

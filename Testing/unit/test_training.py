@@ -6,48 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from phantoms import body_hu, centres
+from tiny_training import CPU, TINY, TINY_FINE, phantom_volume
 
 from rprloc.card import read_card
 from rprloc.errors import InputError, ModelError, OutputError
-from rprloc.geometry import Geometry
 from rprloc.models import load_model
-from rprloc.pnet import PnetConfig
 from rprtrain.api import TrainingRequest, train_model
 from rprtrain.checkpoint import load_checkpoint, save_checkpoint
-from rprtrain.config import COARSE, FINE, StageConfig
+from rprtrain.config import StageConfig
 from rprtrain.dataset import TrainingVolume, find_images, split_held_out
 from rprtrain.trainer import Plan, Trainer
-
-CPU = torch.device("cpu")
-TINY = COARSE.with_changes(
-    net=PnetConfig(stem=4, stages=((4, 1), (8, 1)), head=8),
-    spacing=10.0,
-    crop=(32, 32, 40),
-    supports=60,
-    queries=80,
-    learning_rate=5e-3,
-)
-TINY_FINE = FINE.with_changes(
-    net=PnetConfig(stem=4, stages=((4, 1), (8, 1)), decoder=(8,), head=8, descriptor=6),
-    spacing=10.0,
-    crop=(32, 32, 40),
-    supports=60,
-    queries=80,
-)
-
-
-def phantom_volume(name: str, scale: float) -> TrainingVolume:
-    geometry = Geometry((34, 23, 31), *(_grid_frame()))
-    hu = torch.from_numpy(body_hu(centres(geometry), scale=scale).astype("int16"))
-    voxels = torch.nonzero(hu > -400).to(torch.int16)
-    return TrainingVolume(name, hu, voxels, torch.tensor([-170.0, -110.0, -20.0]), 10.0)
-
-
-def _grid_frame():  # type: ignore[no-untyped-def]
-    import numpy as np
-
-    return np.full(3, 10.0), np.array([-170.0, -110.0, -20.0]), np.eye(3)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,102 @@
+"""The notes of a training (``run.json``): what was asked for and how far it got, to go on after a crash."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from rprloc.errors import InputError, RprLocError
+from rprloc.outputs import atomic_write_text
+
+from .request import TrainingRequest
+from .runlock import is_locked
+
+RUN_NAME = "run.json"
+SCHEMA, SCHEMA_VERSION = "rprloc-run", 1
+State = Literal["running", "interrupted", "stopped", "done"]
+
+
+@dataclass
+class RunNotes:
+    """How far a training got.
+
+    Attributes:
+        folder: model folder. request: ``TrainingRequest.to_json``.
+        state: ``running``; ``interrupted`` (it ended without saying so: crash, closed application, or no disk space);
+            ``stopped`` (early, on request) and ``done`` have exported a model.
+        stage, step, fraction: at the last checkpoint. finished: stages that are complete.
+    """
+
+    folder: Path
+    request: dict[str, Any]
+    state: State = "running"
+    stage: str = ""
+    step: int = 0
+    fraction: float = 0.0
+    finished: list[str] = field(default_factory=list)
+    updated: str = ""
+
+    @property
+    def unfinished(self) -> bool:
+        """True if there is something to go on with."""
+        return self.state == "interrupted"
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object."""
+        keys = ("request", "state", "stage", "step", "fraction", "finished", "updated")
+        content = {key: getattr(self, key) for key in keys}
+        return {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **content}
+
+    def write(self) -> None:
+        """Write ``run.json`` atomically; raises OutputError."""
+        self.updated = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+        atomic_write_text(self.folder / RUN_NAME, json.dumps(self.to_json(), indent=1) + "\n")
+
+    def to_request(self, device: torch.device) -> TrainingRequest:
+        """The request that goes on with this training; raises InputError if the notes are damaged."""
+        return TrainingRequest.from_json(self.request, self.folder, device)
+
+
+def read_run(folder: Path) -> RunNotes | None:
+    """The notes in a folder, None without any; raises InputError if they are damaged."""
+    path = folder / RUN_NAME
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from error
+    try:
+        if data["schema"] != SCHEMA or data["schema_version"] != SCHEMA_VERSION:
+            raise ValueError("schema")
+        notes = RunNotes(folder, dict(data["request"]), data["state"], str(data["stage"]), int(data["step"]))
+        notes.fraction, notes.updated = float(data["fraction"]), str(data["updated"])
+        notes.finished = [str(name) for name in data["finished"]]
+        if notes.state not in ("running", "interrupted", "stopped", "done"):
+            raise ValueError("state")
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: not the notes of a training") from error
+    if notes.state == "running" and not is_locked(folder):
+        notes.state = "interrupted"
+    return notes
+
+
+def find_runs(folder: Path) -> list[RunNotes]:
+    """Trainings in a folder and in its subfolders, the latest first; damaged notes are passed over."""
+    if not folder.is_dir():
+        return []
+    places = [folder, *sorted(p for p in folder.iterdir() if p.is_dir())]
+    found = []
+    for place in places:
+        try:
+            notes = read_run(place)
+        except RprLocError:
+            continue
+        if notes is not None:
+            found.append(notes)
+    return sorted(found, key=lambda notes: notes.updated, reverse=True)

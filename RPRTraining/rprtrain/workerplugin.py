@@ -1,0 +1,36 @@
+"""The plug-in of the worker that trains (docs/worker-protocol.md).
+
+    python -m rprloc.worker --plugin rprtrain.workerplugin
+
+What is slow to import waits until a method is called, so that the worker starts quickly, and also without PyTorch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rprloc.worker_errors import require_torch
+from rprloc.worker_jobs import Job, Method, Registry
+
+METHODS = ("train.scan", "train.plan", "train.start", "train.find")
+
+
+def register(registry: Registry) -> None:
+    """Add the methods of training and of installing models."""
+    for name in METHODS:
+        registry.add(name, _later(name.replace(".", "_")))
+
+
+def _later(name: str) -> Method:
+    """The function of that name in ``workermethods``, imported when it is called; raises NoTorchError without torch."""
+
+    def call(job: Job) -> dict[str, Any]:
+        job.progress("start", "starting PyTorch")
+        require_torch()
+        from . import workermethods
+
+        method: Callable[[Job], dict[str, Any]] = getattr(workermethods, name)
+        return method(job)
+
+    return call
