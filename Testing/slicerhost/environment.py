@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import importlib
 import os
@@ -56,11 +57,22 @@ def noScreen() -> str:
     return ""
 
 
+def keepNone() -> None:
+    """Keep Python alive before 3.12: PySide6 6.12 drops a reference to None with every call that returns it.
+
+    Its one build for all versions takes None for immortal, which is true only from 3.12 on; older Pythons end with
+    "deallocating None" after some ten thousand calls. A count that is never used up does no harm.
+    """
+    if sys.version_info < (3, 12):
+        ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40
+
+
 def prepare(onScreen: bool = False) -> None:
     """Choose offscreen Qt and VTK unless a screen is wanted. Raises ImportError if a package is missing.
 
     VTK always renders offscreen, because the views' pictures are copied into Qt widgets (``views``).
     """
+    keepNone()
     if not onScreen:
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     if sys.platform.startswith("linux"):
