@@ -87,14 +87,24 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
         Raises InputError for inputs that cannot be used, and, if it waits, RuntimeError if the run as a whole failed
         (no worker, no model, ...); a query that cannot be searched becomes rows with the status ``failed``.
         """
-        volumes, paths = splitQueries(queries)
-        found = queriesOf(volumes, paths)
+        source = self._source(reference, targets, template)
+        how = {"model": model, "device": device, "options": options, "listener": listener}
+        title = self._title(reference, template)
+        run, job = self._prepared(source, queries, title, extremePoints, onRows, how)
+        job.whenFinished(lambda: dropIfEmpty(run))
+        self._start(job)
+        if waitForCompletion:
+            self._wait(job)
+        return run
+
+    def _prepared(self, source, queries, title, extremePoints, onRows, how):
+        """(Run, LocalizationJob) that is ready to start. Raises InputError."""
+        found = queriesOf(*splitQueries(queries))
         if not found:
             raise InputError(_("Choose at least one CT to search."))
-        source = self._source(reference, targets, template)
         source.check()
         self._refuseSecond()
-        run = Run.create(slicer.mrmlScene, self._title(reference, template))
+        run = Run.create(slicer.mrmlScene, title)
         nodes = ResultNodes(slicer.mrmlScene)
 
         def take(query, rows):
@@ -106,14 +116,10 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
                 nodes.show(run, indices, extremePoints)
             onRows(run, indices)
 
-        job = LocalizationJob(
-            self.worker, source, found, self._model(model), self._device(device), listener or Listener(), take, options
-        )
-        job.whenFinished(lambda: dropIfEmpty(run))
-        self._start(job)
-        if waitForCompletion:
-            self._wait(job)
-        return run
+        model, device = self._model(how["model"]), self._device(how["device"])
+        listener = how["listener"] or Listener()
+        job = LocalizationJob(self.worker, source, found, model, device, listener, take, how["options"])
+        return run, job
 
     def saveTemplate(
         self, reference, targets, title: str, *, model=None, device=None, waitForCompletion=True, listener=None

@@ -34,6 +34,8 @@ class RunSection(Section):
         ui.modelFolderButton.connect("clicked(bool)", self._onModelFolder)
         ui.deviceSelector.connect("activated(int)", self._onDevice)
         ui.devicesButton.connect("clicked(bool)", self._onFindDevices)
+        # Here and not in the .ui file: there it would be set before the box has its content.
+        ui.logBox.collapsed = True
         self._fillModels()
         self._fillDevices()
         self._showIdle()

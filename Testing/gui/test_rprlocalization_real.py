@@ -11,10 +11,10 @@ import pytest
 import qt
 import slicer
 from PySide6.QtTest import QTest
-from rprlocalizationpanel import PanelBench
 from RPRLocalizationLib import mrml
 from RPRLocalizationLib.logic import RPRLocalizationLogic
 from RPRLocalizationLib.sampledata import QUERY, REFERENCE, loadSample
+from rprlocalizationpanel import PanelBench
 from slicerhost.window import Window
 
 pytest.importorskip("torch", reason="the worker needs torch")

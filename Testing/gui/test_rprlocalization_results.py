@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import slicer
-from rprlocalizationpanel import PanelBench
 from RPRLocalizationLib import mrml
+from rprlocalizationpanel import PanelBench
 
 SAMPLE = Path(__file__).resolve().parents[2] / "RPRLocalization" / "Resources" / "SampleData"
 CT, TARGET, STATUS, CENTER, SIZE, SPREAD, CYCLE, REVIEW = range(8)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 import qt
 import slicer
@@ -13,6 +16,7 @@ from RPRLocalizationLib.parameters import ReferenceSource
 from RPRLocalizationLib.resultrows import Run
 
 READY_SECONDS = 1.0
+MOST_MEGABYTES = 100
 
 
 def test_closedSceneLeavesAnEmptyWorkingPanel(panel):
@@ -191,8 +195,6 @@ def test_logicWorksWithoutThePanel(host):
 
 
 def _array():
-    import numpy as np
-
     return np.full((8, 9, 10), 40, np.int16)
 
 
@@ -210,3 +212,21 @@ def test_openingIsFast(panel):
     started = time.perf_counter()
     panel.host.loadModule("RPRLocalization")
     print(f"panel ready after {time.perf_counter() - started:.2f} s (aim: below {READY_SECONDS} s)")
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads the memory of the process from /proc")
+def test_twentyRunsKeepTheMemoryOfTheApplication(panel):
+    """Growth of the process that stands for Slicer, volumes of 128 x 128 x 110 voxels; the worker is played."""
+    panel.ready()
+    query = slicer.util.getNode("query 1")
+    slicer.util.updateVolumeFromArray(query, np.full((110, 128, 128), 40, np.int16))
+
+    def megabytes():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    panel.localize()
+    before = megabytes()
+    for _run in range(20):
+        panel.localize()
+        panel.click(panel.ui.removeResultsButton)
+    assert megabytes() - before < MOST_MEGABYTES
