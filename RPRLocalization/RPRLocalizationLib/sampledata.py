@@ -28,8 +28,13 @@ def registerSampleData() -> None:
             uris=(FOLDER / f"{file}.nii.gz").as_uri(),
             fileNames=f"{file}.nii.gz",
             nodeNames=name,
-            customDownloader=lambda source, name=name: loadSample(name),
+            customDownloader=loadSource,
         )
+
+
+def loadSource(source) -> list:
+    """What the button of the Sample Data module calls; a function, so that registering twice is noticed."""
+    return loadSample(source.sampleName)
 
 
 def loadSample(name: str) -> list:
