@@ -113,10 +113,19 @@ def read_card(folder: Path) -> ModelCard:
     """Read and validate ``folder/model.json``; raises ModelError with one line if anything is not as it must be."""
     path = folder / CARD_NAME
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise ModelError(f"{folder}: there is no model here ({CARD_NAME} is missing)") from error
     except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: the model card cannot be read ({error})") from error
+    return parse_card(text, str(path))
+
+
+def parse_card(text: str, path: str) -> ModelCard:
+    """The card in the text of ``path``; raises ModelError with one line if anything is not as it must be."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{path}: the model card cannot be read ({error})") from error
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         raise ModelError(f"{path}: this is not the card of an RPRLoc model")
@@ -128,8 +137,8 @@ def read_card(folder: Path) -> ModelCard:
             name=str(data["name"]),
             version=str(data["version"]),
             body_region=str(data["body_region"]),
-            coarse=StageCard.from_json(data["stages"]["coarse"], str(path)),
-            fine=None if fine is None else StageCard.from_json(fine, str(path)),
+            coarse=StageCard.from_json(data["stages"]["coarse"], path),
+            fine=None if fine is None else StageCard.from_json(fine, path),
             training=dict(data["training"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -83,8 +83,7 @@ def build_parser() -> Parser:
     _add_template(commands)
     _add_evaluate(commands)
     _add_train(commands)
-    models = commands.add_parser("models", help="list installed models and verify their checksums", epilog=EPILOG)
-    models.set_defaults(command=_models)
+    _add_models(commands)
     return parser
 
 
@@ -175,6 +174,26 @@ def _add_train(commands: Commands[Parser]) -> None:
     _add_device(parser)
     parser.add_argument("--seed", type=_seed, default=0, metavar="N")
     parser.set_defaults(command=_train)
+
+
+def _add_models(commands: Commands[Parser]) -> None:
+    models = commands.add_parser(
+        "models", help="list installed models and verify their checksums; install, export, import", epilog=EPILOG
+    )
+    models.set_defaults(command=_models, action="list")
+    actions = models.add_subparsers(metavar="ACTION")
+    install = actions.add_parser("install", help="copy a model folder into the model folder", epilog=EPILOG)
+    install.add_argument("source", type=Path, metavar="DIR", help="model folder, as train writes it")
+    export = actions.add_parser("export", help="write a model as one .zip with checksums", epilog=EPILOG)
+    export.add_argument("source", metavar="MODEL", help="model folder, or name of an installed model")
+    export.add_argument("archive", type=Path, metavar="FILE.zip")
+    bring = actions.add_parser("import", help="install the model of an exported .zip", epilog=EPILOG)
+    bring.add_argument("source", type=Path, metavar="FILE.zip")
+    for name, parser in (("install", install), ("export", export), ("import", bring)):
+        if name != "export":
+            parser.add_argument("--into", type=Path, metavar="FOLDER", help="default: first folder of RPRLOC_MODELS")
+        _add_overwrite(parser)
+        parser.set_defaults(command=_models, action=name)
 
 
 def _add_targets(parser: Parser, or_template: bool) -> None:

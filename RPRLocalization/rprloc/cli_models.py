@@ -1,4 +1,4 @@
-"""``rprloc models``: installed models, with their checksums verified."""
+"""``rprloc models``: installed models, with their checksums verified; and install, export, import."""
 
 from __future__ import annotations
 
@@ -6,11 +6,24 @@ import argparse
 import sys
 
 from .cli import EXIT_BAD_INPUT, EXIT_OK
-from .models import PATH_VARIABLE, ModelEntry, list_models, model_folders
+from .models import PATH_VARIABLE, ModelEntry, find_model, list_models, model_folders
+from .modelstore import export_model, import_model, install_model, user_model_folder
 
 
 def run_models(args: argparse.Namespace) -> int:
-    """List and verify; exit code 2 if any model is damaged."""
+    """Run the action; listing gives exit code 2 if any model is damaged."""
+    if args.action == "list":
+        return _list()
+    if args.action == "export":
+        written = export_model(find_model(args.source), args.archive, args.overwrite)
+    else:
+        act = install_model if args.action == "install" else import_model
+        written = act(args.source, args.into or user_model_folder(), args.overwrite)
+    print(f"written: {written}")
+    return EXIT_OK
+
+
+def _list() -> int:
     entries = list_models()
     if not entries:
         places = ", ".join(str(folder) for folder in model_folders())

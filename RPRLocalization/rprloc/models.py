@@ -78,6 +78,11 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def bytes_sha256(data: bytes) -> str:
+    """SHA-256 of bytes, hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
 def verify_files(folder: Path, card: ModelCard) -> None:
     """Compare the network files with the card's checksums; raises ModelError naming the first that differs."""
     for stage in (card.coarse, card.fine):

@@ -10,6 +10,8 @@ import torch
 
 from rprloc.card import CARD_NAME, read_card
 from rprloc.devices import resolve_device
+from rprloc.models import find_model
+from rprloc.modelstore import export_model, import_model, install_model
 from rprloc.worker_errors import BadRequestError
 from rprloc.worker_inputs import need
 from rprloc.worker_jobs import Job
@@ -84,6 +86,30 @@ def train_start(job: Job) -> dict[str, Any]:
 def train_find(job: Job) -> dict[str, Any]:
     """Trainings in a folder and its subfolders, the latest first."""
     return {"runs": [run_json(notes) for notes in find_runs(path_of(job, "folder"))]}
+
+
+def model_install(job: Job) -> dict[str, Any]:
+    """Copy a trained model into the user's model folder."""
+    return _installed(install_model(path_of(job, "folder"), path_of(job, "into"), _overwrite(job)))
+
+
+def model_export(job: Job) -> dict[str, Any]:
+    """Write a model as one .zip."""
+    model = need(job.params, "model", str, "the name or folder of a model")
+    return {"file": str(export_model(find_model(model), path_of(job, "file"), _overwrite(job)))}
+
+
+def model_import(job: Job) -> dict[str, Any]:
+    """Install the model of an exported .zip."""
+    return _installed(import_model(path_of(job, "file"), path_of(job, "into"), _overwrite(job)))
+
+
+def _overwrite(job: Job) -> bool:
+    return job.params.get("overwrite") is True
+
+
+def _installed(place: Path) -> dict[str, Any]:
+    return {"folder": str(place), "card": card_json(read_card(place))}
 
 
 def run_json(notes: RunNotes) -> dict[str, Any]:

@@ -13,7 +13,10 @@ from typing import Any
 from rprloc.worker_errors import require_torch
 from rprloc.worker_jobs import Job, Method, Registry
 
-METHODS = ("train.scan", "train.plan", "train.start", "train.find")
+METHODS = (
+    *("train.scan", "train.plan", "train.start", "train.find"),
+    *("model.install", "model.export", "model.import"),
+)
 
 
 def register(registry: Registry) -> None:

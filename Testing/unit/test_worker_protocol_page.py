@@ -13,6 +13,7 @@ from workers import PATIENCE_S, RecordedJob
 from rprloc.worker_exit import Exit
 from rprloc.worker_jobs import Registry
 from rprloc.worker_methods import PROTOCOL, register
+from rprtrain import workerplugin
 
 PAGE = (Path(__file__).parents[2] / "docs" / "worker-protocol.md").read_text(encoding="utf-8")
 
@@ -24,6 +25,7 @@ def python_blocks() -> list[str]:
 def test_every_method_has_its_section() -> None:
     registry = Registry()
     register(registry, Exit())
+    workerplugin.register(registry)
     assert set(re.findall(r"^### ([a-z.]+)$", PAGE, re.MULTILINE)) == {*registry.names(), "cancel", "action"}
     assert f"version {PROTOCOL}\n" in PAGE
 

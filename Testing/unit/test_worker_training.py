@@ -93,7 +93,7 @@ def test_training_sends_events_and_ends_with_the_card(tmp_path: Path, images: Pa
 )
 def test_wrong_requests_are_refused(tmp_path: Path, wrong: dict[str, Any]) -> None:
     with pytest.raises(BadRequestError):
-        call("train.start", **start(tmp_path / "m", tmp_path, [], **wrong))
+        call("train.start", **{**start(tmp_path / "m", tmp_path, []), **wrong})
     with pytest.raises(BadRequestError, match="go on with"):
         call("train.start", folder=str(tmp_path), resume=True)
 
