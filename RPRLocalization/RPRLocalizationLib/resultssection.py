@@ -32,6 +32,8 @@ class ResultsSection(Section):
         self._followed = []
         ui.runSelector.connect("activated(int)", self._onRun)
         ui.resultsTable.connect("itemSelectionChanged()", self._onSelection)
+        # Also a click on the row that is selected already: the user may have scrolled away.
+        ui.resultsTable.connect("cellClicked(int,int)", self._onSelection)
         ui.acceptButton.connect("clicked(bool)", lambda: self._review(ACCEPTED))
         ui.rejectButton.connect("clicked(bool)", lambda: self._review(REJECTED))
         ui.nextButton.connect("clicked(bool)", self._onNext)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import slicer
-from RPRLocalizationLib import mrml
+from RPRLocalizationLib import mrml, viewing
 from rprlocalizationpanel import PanelBench
 
 SAMPLE = Path(__file__).resolve().parents[2] / "RPRLocalization" / "Resources" / "SampleData"
@@ -81,6 +81,15 @@ def test_clickedRowShowsItsVolumeAtItsPlace(done):
     assert background() == slicer.util.getNode("query 2").GetID()
     assert np.allclose(redPosition(), [11.0, 12.0, 13.0])
     assert slicer.app.layoutManager().layout == layout
+
+
+def test_clickOnTheSelectedRowGoesBackToIt(done):
+    select(done, 1)
+    before = redPosition()
+    viewing.jumpTo([5.0, 5.0, 5.0])
+    assert redPosition() != before
+    done.ui.resultsTable.cellClicked.emit(1, 0)
+    assert redPosition() == before
 
 
 def test_onlyTheResultsOfTheShownPatientAreVisible(done):
