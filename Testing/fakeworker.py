@@ -1,4 +1,4 @@
-"""A stand-in for the worker client: answers as the protocol says (docs/worker-protocol.md), without a process or torch."""
+"""A stand-in for the worker client: answers as docs/worker-protocol.md says, without a process or torch."""
 
 from __future__ import annotations
 
@@ -35,8 +35,7 @@ class FakeWorker:
     """``later(f)`` calls f from the event loop; without one, tests call ``run`` to let everything happen.
 
     requests: (method, params) in order. held: methods that stay without an answer. replies: method -> function of
-    params that gives the events instead of the usual ones. reports: place (LPS) of every target, by default the middle
-    of the volume.
+    params that gives the events instead of the usual ones.
     """
 
     def __init__(self, later: Callable[[Callable[[], None]], None] | None = None) -> None:
