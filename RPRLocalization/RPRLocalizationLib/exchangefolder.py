@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -47,11 +48,12 @@ class ExchangeFolder:
             self._written.discard(path)
 
     def close(self) -> None:
-        """Delete the arrays and the folder."""
+        """Delete the arrays and the folder, which a worker that ends removes at the same time."""
         self.clear()
-        if self._path is not None and self._path.is_dir() and not self._written:
-            self._path.rmdir()
-        self._path = None
+        path, self._path = self._path, None
+        if path is not None and not self._written:
+            with suppress(FileNotFoundError):
+                path.rmdir()
 
 
 def compact(array: np.ndarray) -> np.ndarray:

@@ -65,6 +65,7 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
         template=None,
         model: str | None = None,
         device: str | None = None,
+        name: str = "",
         extremePoints: bool = False,
         options: dict | None = None,
         waitForCompletion: bool = True,
@@ -74,24 +75,23 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
         """Find the targets of one reference CT, or of a template, in other CTs.
 
         reference: volume node that carries ``targets``: fiducial lists (each point a landmark), ROIs and segmentations
-        (each segment an organ), or ``MarkedTarget`` items. template: instead of these, a template's file, JSON object
+        (each segment an organ), or ``MarkedTarget`` items. template: instead, a template's file, JSON object
         or title in the library. queries: volume nodes, and paths of CT files or DICOM folders (these are searched
         without being loaded). model, device: by default what the user has chosen. options: ``steps``, ``runs``,
-        ``seed`` of the engine. extremePoints: also show the six extreme points of every organ.
+        ``seed`` of the engine. name: of the run. extremePoints: also show the six extreme points of every organ.
         listener: told of progress, log lines and the end; onRows(run, indices): told of every finished query.
 
         Gives the ``Run``: ``run.rows`` holds one ``ResultRow`` per query and target, positions in LPS mm of the world;
         its nodes lie in a subject-hierarchy folder per query. With waitForCompletion=False it gives the run at once,
         ``self.job`` works on, and rows come as they are found.
 
-        Raises InputError for inputs that cannot be used, and, if it waits, RuntimeError if the run as a whole failed
+        Raises InputError for inputs that cannot be used; if it waits, RuntimeError if the run as a whole failed
         (no worker, no model, ...); a query that cannot be searched becomes rows with the status ``failed``.
         """
         source = self._source(reference, targets, template)
         how = {"model": model, "device": device, "options": options, "listener": listener}
-        title = self._title(reference, template)
+        title = self._title(name or (reference.GetName() if template is None else _("template")))
         run, job = self._prepared(source, queries, title, extremePoints, onRows, how)
-        job.whenFinished(lambda: dropIfEmpty(run))
         self._start(job)
         if waitForCompletion:
             self._wait(job)
@@ -119,6 +119,7 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
         model, device = self._model(how["model"]), self._device(how["device"])
         listener = how["listener"] or Listener()
         job = LocalizationJob(self.worker, source, found, model, device, listener, take, how["options"])
+        job.whenFinished(lambda: dropIfEmpty(run))
         return run, job
 
     def saveTemplate(
@@ -228,11 +229,12 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
             raise InputError(_("Tick at least one target of the template."))
         return content
 
-    def _title(self, reference, template) -> str:
-        marked = reference.GetName() if template is None else _("template")
+    @staticmethod
+    def _title(marked: str) -> str:
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
-        name = _("Localization {time} ({marked})").format(marked=marked, time=stamp)
-        return slicer.mrmlScene.GetUniqueNameByString(name)
+        return slicer.mrmlScene.GetUniqueNameByString(
+            _("Localization {time} ({marked})").format(marked=marked, time=stamp)
+        )
 
     def _model(self, model: str | None) -> str:
         return model or self.settings.model

@@ -98,7 +98,7 @@ class Panel(VTKObservationMixin):
         if self.reference.usesTemplate():
             template = self.reference.template
             content = self.logic.library.content(template.chosen(), self.parameters.unusedTemplateTargets)
-            run = self.logic.localize(template=content, **common)
+            run = self.logic.localize(template=content, name=template.chosen().title, **common)
         else:
             targets = self.reference.usedTargets()
             run = self.logic.localize(self.parameters.referenceVolume, targets, **common)

@@ -2,8 +2,9 @@
 
     python Resources/Icons/make_icons.py
 
-Writes Resources/Icons/RPRLoc.png (the extension), RPRLocalization/Resources/Icons/RPRLocalization.png (the module) and
-the thumbnails of the sample patients, from the synthetic sample itself.
+Writes Resources/Icons/RPRLoc.png (the extension), RPRLocalization/Resources/Icons/RPRLocalization.png and
+RPRTraining/Resources/Icons/RPRTraining.png (the modules) and the thumbnails of the sample patients, from the synthetic
+sample itself.
 """
 
 from __future__ import annotations
@@ -53,6 +54,20 @@ def draw(path: Path, background: str) -> None:
     save(figure, path)
 
 
+def draw_training(path: Path, background: str) -> None:
+    """The training's icon: a falling curve over a stack of slices."""
+    figure, axes = canvas(background)
+    for n in range(3):
+        low = 0.17 + 0.06 * n
+        axes.add_patch(Rectangle((low, low), 0.5, 0.5, fc=ORGAN, ec="white", lw=1.4, alpha=0.35 + 0.2 * n))
+    x = np.linspace(0.16, 0.86, 100)
+    y = 0.22 + 0.6 * np.exp(-6.5 * (x - 0.16))
+    axes.plot(x, y, color=background, lw=6.5, solid_capstyle="round")
+    axes.plot(x, y, color="white", lw=3, solid_capstyle="round")
+    axes.add_patch(Circle((x[-1], y[-1]), 0.05, fc=MARK, ec="white", lw=1))
+    save(figure, path)
+
+
 def thumbnail(path: Path, name: str) -> None:
     """The middle sagittal slice of a sample CT, marked as synthetic."""
     sys.path.insert(0, str(ROOT / "RPRLocalization"))
@@ -80,5 +95,6 @@ def save(figure, path: Path) -> None:
 if __name__ == "__main__":
     draw(ROOT / "Resources" / "Icons" / "RPRLoc.png", INK)
     draw(MODULE_ICONS / "RPRLocalization.png", INK)
+    draw_training(ROOT / "RPRTraining" / "Resources" / "Icons" / "RPRTraining.png", INK)
     thumbnail(MODULE_ICONS / "RPRLocSyntheticReference.png", "reference")
     thumbnail(MODULE_ICONS / "RPRLocSyntheticQuery.png", "query")

@@ -140,7 +140,7 @@ def test_scriptFindsTheSameUnderTransformsAndInOtherVoxelOrders(logic):
     flip(flipped)
     run = logic.localize(template=content, queries=[query, moved, bent, flipped])
     rows = {(row.query, row.target): row for row in run.rows}
-    assert {row.status for row in run.rows} == {"ok"}
+    assert not [(row.query, row.target, row.reason) for row in run.rows if row.status != "ok"]
     for organ in organs:
         plain = np.array(rows[QUERY, organ].center)
         assert np.linalg.norm(plain - truth("query", organ)) < TOLERANCE_MM
@@ -190,7 +190,9 @@ def flip(node):
     """Store the same volume with its first and third voxel axes exchanged, and one turned round."""
     array = slicer.util.arrayFromVolume(node)
     matrix = vtkArray(node)
-    turned = np.ascontiguousarray(array.transpose(2, 1, 0)[:, ::-1])
+    turned = array.transpose(2, 1, 0)[:, ::-1].copy()
+    # The copy shares its voxels with the original, which must stay as it is.
+    node.SetAndObserveImageData(None)
     order = np.zeros((4, 4))
     order[[2, 0, 3], [0, 2, 3]] = 1.0
     order[1, 1], order[1, 3] = -1.0, array.shape[1] - 1

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = (ROOT / "RPRLocalization", ROOT / "RPRTraining")
-MODULES = [folder for folder in FOLDERS if (folder / "CMakeLists.txt").is_file()]
+MODULES = [ROOT / "RPRLocalization", ROOT / "RPRTraining"]
 PLACEHOLDER = "github.com/OWNER/RPRLoc"
 
 
@@ -37,6 +36,11 @@ def test_modulesShareNoFileName() -> None:
     """Both modules install into one flat folder."""
     names = [name for folder in MODULES for name in listed(folder)]
     assert len(names) == len(set(names)) and not any(name.startswith("Testing") for name in names)
+
+
+def test_bothModulesAreBuilt() -> None:
+    text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
+    assert re.findall(r"^add_subdirectory\((\w+)\)$", text, flags=re.MULTILINE) == [folder.name for folder in MODULES]
 
 
 def test_extensionFieldsAreOneQuotedStringEach() -> None:
@@ -66,7 +70,10 @@ def test_placeholderOfTheAddressIsKnown() -> None:
     assert not [p for p in code if PLACEHOLDER in p.read_text(encoding="utf-8")]
 
 
-@pytest.mark.parametrize("icon", ["Resources/Icons/RPRLoc.png", "RPRLocalization/Resources/Icons/RPRLocalization.png"])
+ICONS = ["Resources/Icons/RPRLoc.png"] + [f"{folder.name}/Resources/Icons/{folder.name}.png" for folder in MODULES]
+
+
+@pytest.mark.parametrize("icon", ICONS)
 def test_iconsHave128Pixels(icon: str) -> None:
     header = (ROOT / icon).read_bytes()[:24]
     assert header[:8] == b"\x89PNG\r\n\x1a\n" and struct.unpack(">II", header[16:24]) == (128, 128)
