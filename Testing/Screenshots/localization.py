@@ -1,6 +1,7 @@
-"""The README's picture of the panel: the tutorial's steps on the synthetic sample, with the real panel and real results.
+"""The README's picture of the panel: the tutorial's steps on the synthetic sample; real panel, real results.
 
-python -m slicerhost RPRLocalization --render --script Testing/Screenshots/localization.py --size 1500x950 --screenshot out.png
+    python -m slicerhost RPRLocalization --render --size 1500x1000 --screenshot out.png \\
+        --script Testing/Screenshots/localization.py
 """
 
 from __future__ import annotations
