@@ -86,6 +86,12 @@ class ctkCollapsibleGroupBox(QtWidgets.QGroupBox):
             if isinstance(widget, QtWidgets.QWidget):
                 widget.setVisible(opened)
 
+    def showEvent(self, event: Any) -> None:
+        """Children that came after the box was folded are hidden as well."""
+        super().showEvent(event)
+        if not self.isChecked():
+            self._apply(False)
+
 
 @custom
 class ctkCheckBox(QtWidgets.QCheckBox):

@@ -118,6 +118,7 @@ class Host:
         slicer.mrmlScene = self.scene.mrml
         self.unloadModules()
         pythonqt.stopSingleShots()
+        slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalView)
         self.scene.clear()
         self.scene.applicationLogic.GetInteractionNode().SetCurrentInteractionMode(
             slicer.vtkMRMLInteractionNode.ViewTransform

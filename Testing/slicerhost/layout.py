@@ -1,5 +1,6 @@
 """``slicer.app.layoutManager()``: the three slice views and the 3D view of Slicer's conventional layout.
 
+Other layouts can be chosen, but show the same views; one with a plot view has that as well.
 Slice and composite nodes and their logics exist from the start, as in Slicer. What renders (``views``) is made when it
 is first asked for, because most tests need no pictures.
 """
@@ -12,8 +13,10 @@ import slicer
 from PySide6 import QtCore
 from PySide6.QtCore import Property, Signal
 
+from .plotview import PlotWidget
 from .pythonqt import markAsCpp
 
+CONVENTIONAL = slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalView
 SLICES = {"Red": "Axial", "Yellow": "Sagittal", "Green": "Coronal"}
 COLORS = {"Red": (0.952, 0.290, 0.200), "Yellow": (0.929, 0.835, 0.298), "Green": (0.431, 0.690, 0.294)}
 
@@ -92,19 +95,27 @@ class ThreeDWidget:
 
 @markAsCpp
 class LayoutManager(QtCore.QObject):
-    """The views of the conventional layout; the layout itself is fixed."""
+    """The views of the conventional layout, and the number of the layout."""
 
     layoutChanged = Signal(int)
     _slices: Any = None
     _threeD: Any = None
+    _plot: Any = None
     _application: Any = None
-    _layout: int = 2
+    _node: Any = None
+    _layout: int = CONVENTIONAL
 
     def __init__(self, mrmlScene: Any, applicationLogic: Any) -> None:
         super().__init__()
         self._application = applicationLogic
         self._slices = {name: SliceWidget(name, mrmlScene, applicationLogic) for name in SLICES}
         self._threeD = ThreeDWidget(mrmlScene, applicationLogic)
+        self._plot = PlotWidget(mrmlScene)
+        self._node = slicer.vtkMRMLLayoutNode()
+        self._node.SetSingletonTag("vtkMRMLLayoutNode")
+        mrmlScene.AddNode(self._node)
+        self._addLayouts()
+        self._node.AddObserver("ModifiedEvent", lambda *_: self._onNode())
         # Closing the scene resets the singleton nodes; Slicer then applies the layout again.
         mrmlScene.AddObserver(slicer.vtkMRMLScene.EndCloseEvent, lambda *_: self._reset())
 
@@ -131,11 +142,29 @@ class LayoutManager(QtCore.QObject):
     def resetThreeDViews(self) -> None:
         self._threeD.threeDView().resetFocalPoint()
 
+    def _addLayouts(self) -> None:
+        """The node refuses layouts without a description; their content does not matter here."""
+        cls = slicer.vtkMRMLLayoutNode
+        for layout in {v for name, v in vars(cls).items() if name.startswith("SlicerLayout") and isinstance(v, int)}:
+            self._node.AddLayoutDescription(layout, f"<layout{layout}/>")
+        self._node.SetViewArrangement(CONVENTIONAL)
+
+    def _onNode(self) -> None:
+        layout = self._node.GetViewArrangement()
+        if layout != self._layout:
+            self._layout = layout
+            self.layoutChanged.emit(layout)
+
     def setLayout(self, layout: int) -> None:
-        self._layout = layout
-        self.layoutChanged.emit(layout)
+        self._node.SetViewArrangement(int(layout))
+
+    def plotWidget(self, index: int) -> PlotWidget | None:
+        return self._plot if index < self.plotViewCount else None
+
+    def _plotViewCount(self) -> int:
+        return int(slicer.vtkSlicerPlotsLogic.GetLayoutWithPlot(self._layout) == self._layout)
 
     threeDViewCount = Property(int, lambda self: 1)
     tableViewCount = Property(int, lambda self: 0)
-    plotViewCount = Property(int, lambda self: 0)
+    plotViewCount = Property(int, _plotViewCount)
     layout = Property(int, lambda self: self._layout, setLayout)
