@@ -1,0 +1,131 @@
+"""The training curves as Slicer's plot nodes: one table and one series per curve, and a chart of all."""
+
+from __future__ import annotations
+
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+STEP, ERROR = "step", "error (mm)"
+TRAINING, HELD_OUT, GUESS = "training", "held-out", "guess"
+# Colours that colour-blind people can tell apart; dashes also where there is no colour.
+COLORS = {"coarse": (0.0, 0.45, 0.70), "fine": (0.84, 0.37, 0.0)}
+DASHES = {
+    TRAINING: slicer.vtkMRMLPlotSeriesNode.LineStyleSolid,
+    HELD_OUT: slicer.vtkMRMLPlotSeriesNode.LineStyleDash,
+    GUESS: slicer.vtkMRMLPlotSeriesNode.LineStyleDot,
+}
+
+
+class Curves:
+    """Keeps the figures, because the scene may be closed while a training goes on; the nodes come back then."""
+
+    def __init__(self) -> None:
+        self.title = ""
+        self.points: dict[tuple[str, str], list[tuple[float, float]]] = {}
+        self._series: dict[tuple[str, str], str] = {}
+        self._chartId = ""
+
+    def begin(self, title: str) -> None:
+        """Forget the curves of the training before, and use its nodes again."""
+        self.title, self.points = title, {}
+        for series in filter(None, map(self._node, self._series.values())):
+            for node in (series.GetTableNode(), series):
+                slicer.mrmlScene.RemoveNode(node)
+        self._series = {}
+        chart = self.chart()
+        if chart is not None:
+            chart.SetTitle(title)
+
+    def take(self, event: dict) -> None:
+        """Add the figures of a ``TrainingEvent`` (JSON) to their curves."""
+        stage, step = str(event.get("stage", "")), float(event.get("step", 0))
+        if event.get("pair_mm") is not None:
+            self._add((stage, TRAINING), step, float(event["pair_mm"]))
+        validation = event.get("validation") or {}
+        for kind, key in ((HELD_OUT, "pair_mm"), (GUESS, "mean_offset_mm")):
+            if validation.get(key) is not None:
+                self._add((stage, kind), step, float(validation[key]))
+
+    def chart(self):
+        """The chart node; None if there is none in the scene."""
+        return self._node(self._chartId)
+
+    def ensureChart(self):
+        """The chart node with all curves so far, made if need be."""
+        for curve in self.points:
+            self._seriesNode(curve)
+        return self._chartNode()
+
+    def _add(self, curve: tuple[str, str], step: float, error: float) -> None:
+        self.points.setdefault(curve, []).append((step, error))
+        if slicer.mrmlScene.IsClosing() or slicer.mrmlScene.IsImporting():
+            return
+        known = self._node(self._series.get(curve, "")) is not None
+        series = self._seriesNode(curve)
+        if known:
+            table = series.GetTableNode()
+            _append(table.GetTable(), step, error)
+            table.Modified()
+
+    @staticmethod
+    def _node(nodeId: str):
+        return slicer.mrmlScene.GetNodeByID(nodeId) if nodeId else None
+
+    def _chartNode(self):
+        chart = self.chart()
+        if chart is None:
+            chart = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotChartNode", _("Training curves"))
+            chart.SetTitle(self.title)
+            chart.SetXAxisTitle(_("training step"))
+            chart.SetYAxisTitle(_("mean error of point pairs (mm)"))
+            self._chartId = chart.GetID()
+        return chart
+
+    def _seriesNode(self, curve: tuple[str, str]):
+        series = self._node(self._series.get(curve, ""))
+        if series is not None:
+            return series
+        name = curveName(curve)
+        table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", _("Training: {curve}").format(curve=name))
+        _fill(table, self.points[curve])
+        series = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", name)
+        series.SetAndObserveTableNodeID(table.GetID())
+        series.SetXColumnName(STEP)
+        series.SetYColumnName(ERROR)
+        series.SetPlotType(series.PlotTypeScatter)
+        series.SetMarkerStyle(series.MarkerStyleNone)
+        series.SetLineStyle(DASHES[curve[1]])
+        series.SetLineWidth(2)
+        series.SetColor(*COLORS.get(curve[0], (0.3, 0.3, 0.3)))
+        self._series[curve] = series.GetID()
+        self._chartNode().AddAndObservePlotSeriesNodeID(series.GetID())
+        return series
+
+
+def curveName(curve: tuple[str, str]) -> str:
+    """Text of the legend."""
+    stage = {"coarse": _("coarse"), "fine": _("fine")}.get(curve[0], curve[0])
+    kinds = {
+        TRAINING: _("{stage}: training CTs"),
+        HELD_OUT: _("{stage}: held-out CTs"),
+        GUESS: _("{stage}: without a network (mean offset)"),
+    }
+    return kinds[curve[1]].format(stage=stage)
+
+
+def _fill(tableNode, points: list[tuple[float, float]]) -> None:
+    table = tableNode.GetTable()
+    for name in (STEP, ERROR):
+        column = vtk.vtkFloatArray()
+        column.SetName(name)
+        table.AddColumn(column)
+    for point in points:
+        _append(table, *point)
+    tableNode.Modified()
+
+
+def _append(table, step: float, error: float) -> None:
+    for name, value in ((STEP, step), (ERROR, error)):
+        table.GetColumnByName(name).InsertNextValue(value)
+    table.Modified()

@@ -1,0 +1,78 @@
+"""The panel: five sections over one logic."""
+
+from __future__ import annotations
+
+from RPRLocalizationLib.uihelpers import qt
+
+from .ctssection import CTsSection
+from .judgesection import JudgeSection
+from .plansection import PlanSection
+from .trainsection import RUN_NAME, TrainSection
+from .usesection import UseSection
+
+
+class TrainingPanel:
+    """Connects the sections: every change updates all of them, once the application is idle."""
+
+    def __init__(self, ui, logic) -> None:
+        self.ui, self.logic = ui, logic
+        self._soon = qt.QTimer()
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(0)
+        self._soon.connect("timeout()", self.update)
+        self.cts = CTsSection(ui, logic, self.updateSoon)
+        self.plan = PlanSection(ui, logic, self.updateSoon, self.cts.chosen)
+        self.train = TrainSection(ui, logic, self.updateSoon, self.problem, self.request, self._onEnded)
+        self.judge = JudgeSection(ui, logic, self.updateSoon, self.cts.chosen)
+        self.use = UseSection(ui, logic, self.updateSoon, lambda: self.judge.model, self.findRuns)
+        self.sections = (self.cts, self.plan, self.train, self.judge, self.use)
+        self._runs: list[dict] = []
+        self.judge.showRuns([])
+        self.update()
+
+    def updateSoon(self) -> None:
+        """Update once when the application is idle, however often this is called until then."""
+        self._soon.start()
+
+    def update(self) -> None:
+        """Show the state of everything."""
+        for section in self.sections:
+            section.update()
+
+    def problem(self) -> str:
+        """Why a training cannot start, for the user; empty if it can."""
+        return self.cts.problem() or self.plan.problem()
+
+    def request(self) -> dict:
+        """The parameters of ``train.start``, but for the folder."""
+        return {"images": self.cts.folder, **self.plan.card(), **self.plan.params(self.cts.chosen())}
+
+    def findRuns(self, chosen: str = "") -> None:
+        """List trainings and models anew; a worker is started only if there is a training to look at."""
+        folder = self.logic.settings.runsFolder
+        if self.logic.training or not any(folder.glob(f"*/{RUN_NAME}")):
+            self._showRuns(self._runs, chosen)
+            return
+
+        def onFound(result, problem):
+            if problem is not None:
+                self.train.log("warning", problem.message)
+            self._showRuns(list(result["runs"]) if result else self._runs, chosen)
+
+        self.logic.findRuns([str(folder)], onFound)
+
+    def cleanup(self) -> None:
+        """The module is being unloaded."""
+        self._soon.stop()
+        for section in self.sections:
+            section.cleanup()
+
+    def _showRuns(self, runs: list[dict], chosen: str) -> None:
+        self._runs = runs
+        self.train.showRuns(runs)
+        self.judge.showRuns(runs, chosen)
+        self.plan.fillModels()
+        self.updateSoon()
+
+    def _onEnded(self, result) -> None:
+        self.findRuns(str((result or {}).get("model") or ""))

@@ -1,0 +1,44 @@
+"""The module's widget in Slicer: makes the panel and follows the life of the module."""
+
+from __future__ import annotations
+
+import slicer
+from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
+
+from .traininglogic import RPRTrainingLogic
+from .trainingpanel import TrainingPanel
+
+
+class RPRTrainingWidget(ScriptedLoadableModuleWidget):
+    """Slicer calls setup, enter and cleanup; ``makeLogic`` can be replaced by a test.
+
+    Nothing of a training belongs to the scene: it goes on when the scene is closed or another module is opened.
+    """
+
+    makeLogic = staticmethod(RPRTrainingLogic)
+
+    def __init__(self, parent=None) -> None:
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        self.logic = None
+        self.panel = None
+
+    def setup(self) -> None:
+        """Called when the module is opened for the first time."""
+        ScriptedLoadableModuleWidget.setup(self)
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/RPRTraining.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = self.makeLogic()
+        self.panel = TrainingPanel(self.ui, self.logic)
+
+    def enter(self) -> None:
+        """Called each time the module is opened: look for trainings that were interrupted, and for new models."""
+        self.panel.findRuns()
+
+    def cleanup(self) -> None:
+        """Called when the application closes, and before the module is reloaded."""
+        if self.panel is not None:
+            self.panel.cleanup()
+        if self.logic is not None:
+            self.logic.close()

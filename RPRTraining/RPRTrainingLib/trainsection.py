@@ -1,0 +1,208 @@
+"""Section 3: start, pause, stop and resume; progress, figures, curves and log."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from RPRLocalizationLib import torchsetup
+from RPRLocalizationLib.section import Section, failing
+from slicer.i18n import tr as _
+
+from .curveview import CurveView
+from .plansection import folderName
+from .texts import duration, millimetres
+from .trainingrun import RunListener, RunState
+
+_STEPS = 1000
+RUN_NAME = "run.json"
+
+
+class TrainSection(Section):
+    """Trains what sections 1 and 2 say.
+
+    problem: gives why a training cannot start. request: gives the parameters of ``train.start`` but for the folder.
+    ended: called when a training has ended.
+    """
+
+    def __init__(self, ui, logic, changed, problem, request, ended) -> None:
+        super().__init__(ui, logic, changed)
+        self._problem, self._request, self._ended = problem, request, ended
+        self.unfinished: list[dict] = []
+        self._outcome = ""
+        self.curveView = CurveView(logic.curves, changed)
+        ui.trainButton.connect("clicked(bool)", self._onStart)
+        ui.pauseButton.connect("clicked(bool)", self._onPause)
+        ui.stopButton.connect("clicked(bool)", self._onStop)
+        ui.resumeRunButton.connect("clicked(bool)", self._onResumeRun)
+        ui.curveButton.connect("clicked(bool)", self._onCurve)
+
+    def cleanup(self) -> None:
+        self.curveView.cleanup()
+        super().cleanup()
+
+    def showRuns(self, runs: list[dict]) -> None:
+        """The trainings that were found; those that were interrupted can be resumed here."""
+        self.unfinished = [run for run in runs if run.get("state") == "interrupted"]
+        selector = self.ui.unfinishedSelector
+        selector.clear()
+        for run in self.unfinished:
+            selector.addItem(runText(run))
+
+    def update(self) -> None:
+        """Enable the buttons, or say why not; show how far the training is."""
+        run, training = self.logic.run, self.logic.training
+        problem = self.logic.busyReason() or self._problem()
+        self.setEnabled(self.ui.trainButton, problem, _("Start the training of section 2 with the CTs of section 1."))
+        self.ui.trainWhyLabel.text = "" if self.logic.task else problem
+        self.ui.trainWhyLabel.visible = bool(self.ui.trainWhyLabel.text)
+        self._updatePauseAndStop()
+        self.ui.unfinishedBox.visible = bool(self.unfinished) and not training
+        self.setEnabled(
+            self.ui.resumeRunButton, self.logic.busyReason(), _("Go on from the last saved state of this training.")
+        )
+        self.setEnabled(
+            self.ui.curveButton,
+            "" if self.logic.curves.points else _("There is no curve yet: it begins with the first training steps."),
+            _("Show the error during the training in a plot view; again: back to the former layout."),
+        )
+        self.ui.curveButton.text = _("Back to my layout") if self.curveView.shown else _("Show curves")
+        self.ui.trainProgressBar.visible = training
+        if training:
+            self.ui.trainProgressBar.value = round(_STEPS * run.fraction)
+        self.ui.trainStatusLabel.text = statusText(run) if training else self._outcome
+        self.ui.trainFiguresLabel.text = figuresText(run) if run is not None else ""
+        for label in (self.ui.trainStatusLabel, self.ui.trainFiguresLabel):
+            label.visible = bool(label.text)
+
+    def log(self, level: str, text: str) -> None:
+        """Add a line to the log; warnings open it."""
+        sign = "⚠ " if level == "warning" else ""
+        for line in text.splitlines():
+            self.ui.trainLogEdit.appendPlainText(f"{time.strftime('%H:%M:%S')}  {sign}{line}")
+        if level == "warning":
+            self.ui.trainLogBox.collapsed = False
+
+    def _updatePauseAndStop(self) -> None:
+        training = self.logic.training
+        state = self.logic.run.state if training else None
+        nothing = "" if training else _("No training is running.")
+        wait = {
+            RunState.PAUSING: _("The training pauses after its current step."),
+            RunState.STOPPING: _("The training stops after its current step and keeps the best network."),
+        }.get(state, "")
+        paused = state == RunState.PAUSED
+        self.ui.pauseButton.text = _("Continue") if paused else _("Pause")
+        hint = _("Go on with the training.") if paused else _("Let other programs have the computer for a while.")
+        self.setEnabled(self.ui.pauseButton, nothing or wait, hint)
+        stopping = wait if state == RunState.STOPPING else ""
+        self.setEnabled(
+            self.ui.stopButton, nothing or stopping, _("End the training now; the best network so far becomes a model.")
+        )
+
+    def _onStart(self) -> None:
+        if torchsetup.ensureTorch():
+            request = self._request()
+            folder = newFolder(self.logic.settings.runsFolder, folderName(request["name"]))
+            self._start(request["name"], {**request, "out": str(folder)})
+        self.changed()
+
+    def _onResumeRun(self) -> None:
+        run = self.unfinished[self.ui.unfinishedSelector.currentIndex]
+        if torchsetup.ensureTorch():
+            device = self.logic.settings.device
+            self._start(str(run.get("name", "")), {"resume": run["folder"], "device": device})
+        self.changed()
+
+    def _start(self, name: str, params: dict) -> None:
+        self._outcome = ""
+        with failing(_("The training could not be started.")):
+            self.logic.train(name, params, RunListener(self.changed, self.log, self._onFinished))
+            where = params.get("out") or params.get("resume")
+            self.log("info", _("Training of {name}, kept in {folder}").format(name=name, folder=where))
+
+    def _onPause(self) -> None:
+        if self.logic.run.state == RunState.PAUSED:
+            self.logic.resume()
+        else:
+            self.logic.pause()
+        self.changed()
+
+    def _onStop(self) -> None:
+        self.logic.stop()
+        self.changed()
+
+    def _onFinished(self, result, problem) -> None:
+        if problem is None:
+            done = result.get("state") != "stopped"
+            self._outcome = (
+                _("Done. Judge the model in section 4, then install it in section 5.")
+                if done
+                else _("Stopped; the best network so far was kept. Judge it in section 4.")
+            )
+            self.log("info", self._outcome)
+        else:
+            self._outcome = f"⚠ {problem.message}"
+            self.log("info" if problem.cancelled else "warning", problem.message)
+            if problem.details:
+                self.log("warning", problem.details)
+        self._ended(result)
+        self.changed()
+        if problem is not None and problem.code == "no-torch":
+            torchsetup.ensureTorch()
+
+    def _onCurve(self) -> None:
+        self.curveView.toggle()
+        self.changed()
+
+
+def newFolder(parent: Path, name: str) -> Path:
+    """A folder for a new training: no training is ever written over another one."""
+    folder, count = parent / name, 1
+    while folder.exists():
+        count += 1
+        folder = parent / f"{name}-{count}"
+    return folder
+
+
+def runText(run: dict) -> str:
+    """An unfinished training in one line."""
+    stages = {"coarse": _("coarse network"), "fine": _("fine network")}
+    text = _("{name}: {stage}, {percent} % done, saved {date}")
+    return text.format(
+        name=run.get("name") or Path(str(run.get("folder", ""))).name,
+        stage=stages.get(run.get("stage"), _("beginning")),
+        percent=round(100 * float(run.get("fraction") or 0.0)),
+        date=str(run.get("updated", "")).replace("T", " ")[:16],
+    )
+
+
+def statusText(run) -> str:
+    """What the training does, in one line."""
+    if run.state == RunState.STARTING:
+        return _("Starting the worker...")
+    if run.state == RunState.PAUSED:
+        return _("Paused. {reason}").format(reason=run.message).strip()
+    if run.state == RunState.PAUSING:
+        return _("Pausing after the current step...")
+    if run.state == RunState.STOPPING:
+        return _("Stopping; the best network is being written...")
+    if not run.step:
+        return run.message
+    left = duration(run.secondsLeft)
+    text = _("{stage}, step {step}").format(stage=run.stageTitle(), step=run.step)
+    text = text[0].upper() + text[1:]
+    return _("{text} - about {time} left").format(text=text, time=left) if left else text
+
+
+def figuresText(run) -> str:
+    """The latest figures, in words."""
+    lines = []
+    if run.errorMm is not None:
+        lines.append(_("Error on the training CTs: {error}").format(error=millimetres(run.errorMm)))
+    if run.heldOutMm is not None:
+        text = _("Error on held-out CTs: {error} (without a network: {guess})")
+        lines.append(text.format(error=millimetres(run.heldOutMm), guess=millimetres(run.guessMm)))
+    if run.throughput and run.active:
+        lines.append(_("Speed: {speed} cells x volumes per second").format(speed=f"{run.throughput:,.0f}"))
+    return "\n".join(lines)
