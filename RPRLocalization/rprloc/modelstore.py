@@ -23,6 +23,10 @@ LARGEST_CARD, LARGEST_NETWORK = 4_000_000, 100_000_000
 _DATE = (2020, 1, 1, 0, 0, 0)
 
 
+class ModelExistsError(OutputError):
+    """There is a model of that name already, and nobody has said that it may be replaced."""
+
+
 def user_model_folder() -> Path:
     """Where models are installed: the first folder of the variable RPRLOC_MODELS; raises OutputError without it."""
     chosen = [p for p in os.environ.get(PATH_VARIABLE, "").split(os.pathsep) if p]
@@ -160,7 +164,9 @@ def _place(into: Path, card: ModelCard, overwrite: bool) -> Iterator[tuple[Path,
         temporary = Path(tempfile.mkdtemp(prefix=".rprloc-", dir=into))
     try:
         if place.exists() and not overwrite:
-            raise OutputError(f"{place}: there is a model of this name already: rename it, or replace it (--overwrite)")
+            raise ModelExistsError(
+                f"{place}: there is a model of this name already: rename it, or replace it (--overwrite)"
+            )
         yield temporary, place
         with output_errors(place):
             temporary.chmod(0o755)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -29,22 +28,13 @@ class StageCost:
     name: str
     seconds_per_step: float
     step_bytes: int
-    data_bytes: int
-
-    @property
-    def memory_bytes(self) -> int:
-        """Of the training, without PyTorch itself (0.5 GB)."""
-        return self.step_bytes + self.data_bytes
-
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object."""
-        return {**asdict(self), "seconds_per_step": round(self.seconds_per_step, 3), "memory_bytes": self.memory_bytes}
+    data_bytes: int = 0
 
 
-def measure_stage(stage: StageConfig, device: torch.device, rows: Sequence[ScanRow] = (), steps: int = 2) -> StageCost:
+def measure_stage(stage: StageConfig, device: torch.device, steps: int = 2) -> StageCost:
     """Run a few steps of the stage on a made-up body after one to warm up; the network is thrown away.
 
-    ``rows``: the CTs to be trained on, for the memory they need. Raises what the device raises, e.g. out of memory.
+    Raises what the device raises, e.g. out of memory.
     """
     volume = _body(stage).to(device)
     net = Pnet(stage.net).to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
@@ -68,7 +58,7 @@ def measure_stage(stage: StageConfig, device: torch.device, rows: Sequence[ScanR
         times.append(time.perf_counter() - started)
         sizes.append(sum(saved.values()))
     weights = WEIGHT_COPIES * sum(p.numel() * p.element_size() for p in net.parameters())
-    return StageCost(stage.name, min(times[1:]), max(sizes) + weights, _data_bytes(stage, rows))
+    return StageCost(stage.name, min(times[1:]), max(sizes) + weights)
 
 
 def _same(tensor: Tensor) -> Tensor:
@@ -90,8 +80,8 @@ def _body(stage: StageConfig) -> TrainingVolume:
     return TrainingVolume("made up", hu, body, torch.zeros(3), stage.spacing)
 
 
-def _data_bytes(stage: StageConfig, rows: Sequence[ScanRow]) -> int:
-    """int16 voxels of the bodies' boxes, and 20 000 body points each."""
+def data_bytes(stage: StageConfig, rows: Sequence[ScanRow]) -> int:
+    """Of the CTs in memory: int16 voxels of the bodies' boxes, and 20 000 body points each."""
     total = 0.0
     for row in rows:
         if row.used and row.body_mm:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from rprloc.resample import Grid, to_grid
 from rprloc.volume import stem_of
 
 from .dice import Dice
-from .sources import ImageSource, find_images
+from .sources import ImageSource, find_images, held_out
 from .views import BODY_HU
 
 __all__ = ["TrainingVolume", "find_images", "load_volumes", "split_held_out"]
@@ -38,11 +37,6 @@ class TrainingVolume:
     origin: Tensor
     spacing: float
     group: str = ""
-
-    @property
-    def patient(self) -> str:
-        """What keeps the CTs of one patient together."""
-        return self.group or self.name
 
     @classmethod
     def from_grid(cls, name: str, grid: Grid) -> TrainingVolume:
@@ -97,18 +91,7 @@ def load_volumes(
 def split_held_out(
     volumes: list[TrainingVolume], fraction: float = 0.05
 ) -> tuple[list[TrainingVolume], list[TrainingVolume]]:
-    """(training, held out) by a hash of the patient: all CTs of a patient are on one side, the same one every time.
-
-    At least one patient is held out and one trained on; where all CTs seem to be of one patient, the CTs are
-    split as if they were of several.
-    """
-    several = len({v.patient for v in volumes}) > 1
-    key = {id(v): v.patient if several else v.name for v in volumes}
-    ranked = sorted(set(key.values()), key=lambda k: hashlib.sha256(k.encode()).hexdigest())
-    count = max(1, round(fraction * len(volumes)))
-    held: set[str] = set()
-    for name in ranked[:-1]:
-        if sum(k in held for k in key.values()) >= count:
-            break
-        held.add(name)
-    return [v for v in volumes if key[id(v)] not in held], [v for v in volumes if key[id(v)] in held]
+    """(training, held out); see ``rprtrain.sources.held_out``."""
+    held = held_out([(v.group, v.name) for v in volumes], fraction)
+    pairs = list(zip(volumes, held, strict=True))
+    return [v for v, out in pairs if not out], [v for v, out in pairs if out]

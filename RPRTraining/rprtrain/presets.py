@@ -1,6 +1,6 @@
 """Settings for a body region, as data that can be shown before a training starts.
 
-How the settings follow from the extents of the bodies (preset ``from-my-data``):
+How the settings follow from the extents of the bodies (preset ``from-data``):
 
 * ``r`` of the coarse network: offsets are ``r * tanh``, which is steep and exact only well below ``r``. Measured:
   r = 300 over offsets of 400 mm errs by 23 mm per axis, over 250 mm by 5.6 mm. So ``r`` is at least 1.25 times the
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,8 +26,9 @@ from .scan import ScanRow
 
 ROOM = 1.25
 DIAGONAL_PERCENTILE = 95.0
+CHANGEABLE = {"spacing", "range_mm", "reach_mm", "smallest_mm", "learning_rate", "elastic_mm"}
 SPACINGS = (1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
-FROM_MY_DATA = "from-my-data"
+FROM_MY_DATA = "from-data"
 
 
 @dataclass(frozen=True)
@@ -132,16 +133,35 @@ def _step_up(least: float) -> float:
     return next((s for s in SPACINGS if s >= least), SPACINGS[-1])
 
 
+def changed(preset: Preset, changes: Any) -> Preset:
+    """The preset with numbers of the user's own: ``{"coarse": {"spacing": 3.0, "range_mm": 400.0}, ...}``.
+
+    ``reach_mm`` follows ``range_mm`` unless it is given too. Raises InputError for unknown or impossible numbers.
+    """
+    stages = dict(preset.stages)
+    try:
+        for name, values in dict(changes or {}).items():
+            stage, numbers = stages[name], {str(key): float(value) for key, value in dict(values).items()}
+            if not set(numbers) <= CHANGEABLE or not all(0 < n < 1e5 for n in numbers.values()):
+                raise ValueError(name)
+            if "range_mm" in numbers:
+                numbers.setdefault("reach_mm", min(stage.reach_mm, round(0.8 * numbers["range_mm"])))
+            stages[name] = stage.with_changes(**numbers)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"settings that cannot be changed, or not so: {changes}") from error
+    return replace(preset, stages=stages)
+
+
 def describe_stage(stage: StageConfig) -> dict[str, Any]:
-    """What a plan shows of a stage: lengths in mm, sizes in voxels."""
+    """What a plan shows of a stage: lengths in mm, sizes in voxels (x, y, z)."""
     return {
         "name": stage.name,
-        "spacing_mm": stage.spacing,
-        "r_mm": stage.range_mm,
+        "spacing": stage.spacing,
+        "range_mm": stage.range_mm,
         "reach_mm": stage.reach_mm,
-        "crop_voxels": list(stage.crop[::-1]),
+        "crop": list(stage.crop[::-1]),
         "crop_mm": [round(n * stage.spacing) for n in stage.crop[::-1]],
-        "receptive_field_mm": stage.net.receptive_field * stage.spacing,
+        "receptive_mm": stage.net.receptive_field * stage.spacing,
         "stride_mm": stage.net.stride * stage.spacing,
         "steps": stage.steps,
         "settings": stage.to_json(),

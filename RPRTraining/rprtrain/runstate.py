@@ -6,15 +6,17 @@ import datetime
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
-
-import torch
+from typing import TYPE_CHECKING, Any, Literal
 
 from rprloc.errors import InputError, RprLocError
 from rprloc.outputs import atomic_write_text
 
-from .request import TrainingRequest
 from .runlock import is_locked
+
+if TYPE_CHECKING:
+    import torch
+
+    from .request import TrainingRequest
 
 RUN_NAME = "run.json"
 SCHEMA, SCHEMA_VERSION = "rprloc-run", 1
@@ -59,6 +61,8 @@ class RunNotes:
 
     def to_request(self, device: torch.device) -> TrainingRequest:
         """The request that goes on with this training; raises InputError if the notes are damaged."""
+        from .request import TrainingRequest  # needs torch, which reading the notes does not
+
         return TrainingRequest.from_json(self.request, self.folder, device)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -76,6 +77,24 @@ def is_label_map(path: Path) -> bool:
     """Tell a label map or segmentation by its file name."""
     name = path.name.lower()
     return ".labels." in name or ".seg." in name or "label" in name.split(".", 1)[0].split("_")
+
+
+def held_out(patients: Sequence[tuple[str, str]], fraction: float = 0.05) -> list[bool]:
+    """Which of the volumes, given as (group, name), validate the training: by a hash of the patient.
+
+    The same volumes give the same answer in any order, and all volumes of a patient the same. At least one patient is
+    held out and one trained on; where all seem to be of one patient, they are split as if they were of several.
+    """
+    several = len({group or name for group, name in patients}) > 1
+    keys = [(group or name) if several else name for group, name in patients]
+    ranked = sorted(set(keys), key=lambda key: hashlib.sha256(key.encode()).hexdigest())
+    count = max(1, round(fraction * len(keys)))
+    held: set[str] = set()
+    for key in ranked[:-1]:
+        if sum(k in held for k in keys) >= count:
+            break
+        held.add(key)
+    return [key in held for key in keys]
 
 
 def _volumes(folder: Path) -> Iterator[ImageSource]:

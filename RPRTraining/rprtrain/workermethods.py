@@ -1,7 +1,8 @@
-"""What the worker's plug-in does: scan, plan, train, find unfinished trainings."""
+"""Worker methods that need PyTorch: plan, train, install and exchange models."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,9 @@ import torch
 
 from rprloc.card import CARD_NAME, read_card
 from rprloc.devices import resolve_device
-from rprloc.models import find_model
-from rprloc.modelstore import export_model, import_model, install_model
-from rprloc.worker_errors import BadRequestError
+from rprloc.errors import InputError
+from rprloc.modelstore import ModelExistsError, export_model, import_model, install_model
+from rprloc.worker_errors import BadRequestError, WorkerError
 from rprloc.worker_inputs import need
 from rprloc.worker_jobs import Job
 from rprloc.worker_locate import card_json
@@ -22,119 +23,83 @@ from .config import StageConfig
 from .events import TrainingEvent
 from .jobcontrol import JobControl
 from .plan import make_plan
-from .presets import FROM_MY_DATA, PRESETS, find_preset
-from .request import TrainingRequest
-from .runstate import RunNotes, find_runs, read_run
-from .scan import ScanRow, scan_folder
+from .presets import Preset, changed, find_preset
+from .request import UNKNOWN_SOURCE, TrainingRequest
+from .runstate import read_run
+from .scan import ScanRow
+from .workerscan import path_of
 
 TEXTS = {"name": "unnamed", "version": "1.0.0", "body_region": "not stated", "start_from": ""}
 
 
-def train_scan(job: Job) -> dict[str, Any]:
-    """Every volume of a folder with a verdict: one ``partial`` each, and all of them in the result."""
-    folder = path_of(job, "folder")
+class ExistsError(WorkerError):
+    """There is a model of that name already."""
 
-    def progress(done: int, total: int, row: ScanRow) -> None:
-        job.partial(row=row.to_json())
-        job.progress("scan", f"{row.name}", done, total)
-
-    def stop() -> bool:
-        job.check()
-        return job.take_action() == "stop"
-
-    job.progress("scan", f"looking into {folder.name}")
-    rows = scan_folder(folder, progress, stop)
-    used = [row for row in rows if row.used]
-    patients = len({row.group for row in used})
-    return {"rows": [row.to_json() for row in rows], "used": len(used), "patients": patients}
+    code = "exists"
 
 
 def train_plan(job: Job) -> dict[str, Any]:
-    """The presets, and the plan of one of them for the rows that are used."""
-    rows, device = _rows(job), device_of(job)
-    preset = find_preset(str(job.params.get("preset", "head-and-neck")), rows)
+    """What a training of these rows would be."""
+    rows, device = rows_of(job), device_of(job)
+    used = [row for row in rows if row.used]
     minutes, steps = _length(job)
-    measure = job.params.get("measure", True) is not False
-    if measure:
-        job.progress("measure", "timing a few steps")
-    plan = make_plan(preset, rows, device, minutes=minutes, steps=steps, measure=measure)
-    presets = [{"name": p.name, "title": p.title, "description": p.description} for p in PRESETS.values()]
-    mine = {"name": FROM_MY_DATA, "title": "From my data", "description": "settings from the CTs of the folder"}
-    return {"plan": plan, "presets": [*presets, mine]}
+    preset = _preset(job, used) if used else find_preset("head-and-neck")
+    return make_plan(
+        preset, rows, device, minutes=minutes, steps=steps, measure=job.params.get("measure", True) is not False
+    )
 
 
 def train_start(job: Job) -> dict[str, Any]:
-    """Train, or go on with what is in the folder; obeys pause, continue and stop."""
-    request = _resumed(job) if job.params.get("resume") is True else _new_request(job)
+    """Train, or go on with what is in a folder; obeys pause, resume and stop."""
+    request = _resumed(job) if job.params.get("resume") else _new_request(job)
+    names, last = request.stage_names, {"step": 0}
 
     def tell(event: TrainingEvent) -> None:
-        job.partial(**event.to_json())
+        last["step"] = event.step
+        job.partial(progress={**event.to_json(), **overall(event, names)})
         if event.kind == "note":
             job.log(event.message, "warning")
-        if event.kind in ("reading", "step", "validation"):
-            percent = round(100 * event.fraction)
-            phase = "read" if event.kind == "reading" else "train"
-            job.progress(phase, event.message, percent, 100, event.seconds_left)
 
-    written = train_model(request, report=job.log, tell=tell, control=JobControl(job))
-    card = card_json(read_card(request.out)) if (request.out / CARD_NAME).is_file() else None
+    train_model(request, report=job.log, tell=tell, control=JobControl(job))
     notes = read_run(request.out)
-    state = "done" if notes is None else notes.state
-    return {"folder": str(request.out), "written": str(written), "state": state, "card": card}
+    answer = {"folder": str(request.out), "state": "done" if notes is None else notes.state, "steps": last["step"]}
+    if not (request.out / CARD_NAME).is_file():
+        return {**answer, "model": "", "card": None}
+    return {**answer, "model": str(request.out), "card": card_json(read_card(request.out))}
 
 
-def train_find(job: Job) -> dict[str, Any]:
-    """Trainings in a folder and its subfolders, the latest first."""
-    return {"runs": [run_json(notes) for notes in find_runs(path_of(job, "folder"))]}
+def overall(event: TrainingEvent, names: list[str]) -> dict[str, float | None]:
+    """Fraction of the whole training, and seconds left of it, if every stage takes as long."""
+    if event.kind == "finished":
+        return {"total_fraction": 1.0, "total_seconds_left": 0.0}
+    stage = names.index(event.stage) if event.stage in names else 0
+    done = 0.0 if event.kind in ("reading", "begin") else event.fraction
+    left = event.seconds_left
+    if left is not None and done < 1.0:
+        left += (len(names) - stage - 1) * left / (1.0 - done)
+    total = round((stage + done) / len(names), 4)
+    return {"total_fraction": total, "total_seconds_left": None if left is None else round(left, 1)}
 
 
 def model_install(job: Job) -> dict[str, Any]:
     """Copy a trained model into the user's model folder."""
-    return _installed(install_model(path_of(job, "folder"), path_of(job, "into"), _overwrite(job)))
+    return _installed(job, lambda: install_model(path_of(job, "folder"), path_of(job, "into"), _replace(job)))
 
 
 def model_export(job: Job) -> dict[str, Any]:
-    """Write a model as one .zip."""
-    model = need(job.params, "model", str, "the name or folder of a model")
-    return {"file": str(export_model(find_model(model), path_of(job, "file"), _overwrite(job)))}
+    """Write a model as one .zip; the client has asked before it replaces a file."""
+    path = export_model(path_of(job, "folder"), path_of(job, "path"), overwrite=True)
+    return {"path": str(path), "bytes": path.stat().st_size}
 
 
 def model_import(job: Job) -> dict[str, Any]:
     """Install the model of an exported .zip."""
-    return _installed(import_model(path_of(job, "file"), path_of(job, "into"), _overwrite(job)))
+    return _installed(job, lambda: import_model(path_of(job, "path"), path_of(job, "into"), _replace(job)))
 
 
-def _overwrite(job: Job) -> bool:
-    return job.params.get("overwrite") is True
-
-
-def _installed(place: Path) -> dict[str, Any]:
-    return {"folder": str(place), "card": card_json(read_card(place))}
-
-
-def run_json(notes: RunNotes) -> dict[str, Any]:
-    """What a client is told of a training on disk."""
-    request, keys = notes.request, ("name", "images", "stage", "minutes", "steps")
-    sources = request.get("sources")
-    return {
-        "folder": str(notes.folder),
-        "state": notes.state,
-        "unfinished": notes.unfinished,
-        "at_stage": notes.stage,
-        "step": notes.step,
-        "fraction": notes.fraction,
-        "updated": notes.updated,
-        "volumes": len(sources) if isinstance(sources, list) else None,
-        "request": {key: request.get(key) for key in keys},
-    }
-
-
-def path_of(job: Job, name: str) -> Path:
-    """The parameter as a path; raises BadRequestError."""
-    text = need(job.params, name, str, "a path")
-    if not text or "\0" in text:
-        raise BadRequestError(f"{name!r} is not a path")
-    return Path(text)
+def rows_of(job: Job) -> list[ScanRow]:
+    """The parameter ``rows``; raises BadRequestError or InputError."""
+    return [ScanRow.from_json(row) for row in need(job.params, "rows", list, "a list of rows of train.scan")]
 
 
 def device_of(job: Job) -> torch.device:
@@ -145,9 +110,16 @@ def device_of(job: Job) -> torch.device:
     return resolve_device(name)
 
 
-def _rows(job: Job) -> list[ScanRow]:
-    rows = need(job.params, "rows", list, "a list of rows of train.scan")
-    return [ScanRow.from_json(row) for row in rows]
+def _replace(job: Job) -> bool:
+    return job.params.get("replace") is True
+
+
+def _installed(job: Job, act: Callable[[], Path]) -> dict[str, Any]:
+    try:
+        place = act()
+    except ModelExistsError as error:
+        raise ExistsError(str(error)) from error
+    return {"folder": str(place), "card": card_json(read_card(place))}
 
 
 def _number(job: Job, name: str, kind: type) -> Any:
@@ -164,44 +136,52 @@ def _length(job: Job) -> tuple[float | None, int | None]:
     return _number(job, "minutes", float), _number(job, "steps", int)
 
 
+def _preset(job: Job, rows: list[ScanRow]) -> Preset:
+    name = job.params.get("preset", "head-and-neck")
+    if not isinstance(name, str):
+        raise BadRequestError("'preset' must be a text")
+    return changed(find_preset(name, rows), job.params.get("changes"))
+
+
 def _resumed(job: Job) -> TrainingRequest:
-    folder = path_of(job, "folder")
+    folder = path_of(job, "resume")
     notes = read_run(folder)
     if notes is None:
-        raise BadRequestError(f"{folder}: there is no training to go on with")
+        raise InputError(f"{folder}: there is no training to go on with")
     minutes, steps = _length(job)
     request = notes.to_request(device_of(job))
     return replace(request, minutes=minutes or request.minutes, steps=steps or request.steps)
 
 
 def _new_request(job: Job) -> TrainingRequest:
-    rows = [row for row in _rows(job) if row.used]
+    rows = [row for row in rows_of(job) if row.used]
     minutes, steps = _length(job)
     texts = {name: str(job.params.get(name) or usual) for name, usual in TEXTS.items()}
-    sources = {key: str(job.params.get(f"data_{key}") or "not stated") for key in ("source", "licence")}
-    stage = job.params.get("stage", "both")
+    data = job.params.get("data") or {}
+    if not isinstance(data, dict):
+        raise BadRequestError("'data' must hold source and licence")
+    stage, seed = job.params.get("stage", "both"), job.params.get("seed", 0)
     if stage not in ("coarse", "fine", "both"):
         raise BadRequestError("'stage' must be coarse, fine or both")
-    seed = job.params.get("seed", 0)
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
         raise BadRequestError("'seed' must be a whole number")
     return TrainingRequest(
         images=path_of(job, "images"),
-        out=path_of(job, "folder"),
+        out=path_of(job, "out"),
         stage=stage,
         minutes=minutes,
         steps=steps,
         seed=seed,
         device=device_of(job),
-        data=sources,
+        name=texts["name"],
+        version=texts["version"],
+        body_region=texts["body_region"],
+        data={key: str(data.get(key) or usual) for key, usual in UNKNOWN_SOURCE.items()},
         command="RPRTraining",
         across=job.params.get("across") is True,
         stages=_stages(job, rows),
         sources=tuple(row.source for row in rows),
         batch=_number(job, "batch", int) or 1,
-        name=texts["name"],
-        version=texts["version"],
-        body_region=texts["body_region"],
         start_from=texts["start_from"],
     )
 
@@ -210,7 +190,7 @@ def _stages(job: Job, rows: list[ScanRow]) -> dict[str, StageConfig]:
     """The settings of ``stages`` (as a plan has them), or those of a preset."""
     given = job.params.get("stages")
     if given is None:
-        return dict(find_preset(str(job.params.get("preset", "head-and-neck")), rows).stages)
+        return dict(_preset(job, rows).stages)
     try:
         stages = {str(name): StageConfig.from_json(settings) for name, settings in given.items()}
     except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -13,19 +13,32 @@ from typing import Any
 from rprloc.worker_errors import require_torch
 from rprloc.worker_jobs import Job, Method, Registry
 
-METHODS = (
-    *("train.scan", "train.plan", "train.start", "train.find"),
-    *("model.install", "model.export", "model.import"),
-)
+LIGHT = ("train.scan", "train.find")
+HEAVY = ("train.plan", "train.start", "model.install", "model.export", "model.import")
+METHODS = (*LIGHT, *HEAVY)
 
 
 def register(registry: Registry) -> None:
     """Add the methods of training and of installing models."""
-    for name in METHODS:
-        registry.add(name, _later(name.replace(".", "_")))
+    for name in LIGHT:
+        registry.add(name, _light(name.replace(".", "_")))
+    for name in HEAVY:
+        registry.add(name, _heavy(name.replace(".", "_")))
 
 
-def _later(name: str) -> Method:
+def _light(name: str) -> Method:
+    """The function of that name in ``workerscan``, imported when it is called."""
+
+    def call(job: Job) -> dict[str, Any]:
+        from . import workerscan
+
+        method: Callable[[Job], dict[str, Any]] = getattr(workerscan, name)
+        return method(job)
+
+    return call
+
+
+def _heavy(name: str) -> Method:
     """The function of that name in ``workermethods``, imported when it is called; raises NoTorchError without torch."""
 
     def call(job: Job) -> dict[str, Any]:

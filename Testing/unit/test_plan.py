@@ -9,9 +9,9 @@ from tiny_training import CPU, TINY, TINY_FINE
 
 from rprloc.errors import InputError
 from rprtrain.config import COARSE, StageConfig
-from rprtrain.cost import measure_stage
+from rprtrain.cost import data_bytes, measure_stage
 from rprtrain.plan import make_plan
-from rprtrain.presets import FROM_MY_DATA, PRESETS, ROOM, Preset, find_preset
+from rprtrain.presets import FROM_MY_DATA, PRESETS, ROOM, Preset, changed, find_preset
 from rprtrain.scan import ScanRow
 
 
@@ -62,19 +62,39 @@ def test_without_usable_cts_there_is_no_proposal() -> None:
 
 
 def test_a_step_is_measured() -> None:
-    cost = measure_stage(TINY, CPU, rows((300.0, 200.0, 100.0)))
+    cost = measure_stage(TINY, CPU)
     assert cost.seconds_per_step > 0
     assert cost.step_bytes > 2 * TINY.crop[0] * TINY.crop[1] * TINY.crop[2]
-    assert cost.data_bytes == (2 * 32 * 22 * 12 + 120_000)
+    assert data_bytes(TINY, rows((300.0, 200.0, 100.0))) == 2 * 32 * 22 * 12 + 120_000
 
 
 def test_a_plan_tells_time_and_memory() -> None:
     preset = Preset("tiny", "Tiny", "", "phantom", {"coarse": TINY, "fine": TINY_FINE})
-    found = [*rows((300.0, 200.0, 100.0), (300.0, 200.0, 100.0)), ScanRow("x", "", "x", "x")]
+    found = [*rows(*[(300.0, 200.0, 100.0)] * 4), ScanRow("x", "", "x", "x")]
+    unknown = make_plan(preset, found, CPU, minutes=2.0, measure=False)
+    assert [s["seconds"] for s in unknown["stages"]] == [60.0, 60.0]
+    assert make_plan(preset, found, CPU, measure=False)["seconds"] is None
     plan = make_plan(preset, found, CPU, steps=10)
-    json.dumps(plan, allow_nan=False)
-    assert (plan["volumes"], plan["patients"]) == (2, 1)
+    json.dumps([plan, unknown], allow_nan=False)
+    assert (plan["training"], plan["held_out"], plan["patients"]) == (2, 2, 2)
     assert plan["seconds"] > sum(10 * s["seconds_per_step"] for s in plan["stages"]) > 0
-    assert plan["memory_bytes"] == max(s["memory_bytes"] for s in plan["stages"])
-    timed = make_plan(preset, found, CPU, minutes=2.0, measure=False)
-    assert [s["seconds"] for s in timed["stages"]] == [60.0, 60.0] and timed["memory_bytes"] is None
+    assert plan["memory_gb"] >= 0.6 and plan["disk_gb"] >= 0 and plan["problem"] == ""
+    again = make_plan(preset, found, CPU, steps=20, measure=False)
+    assert [s["seconds_per_step"] for s in again["stages"]] == [s["seconds_per_step"] for s in plan["stages"]]
+
+
+def test_a_plan_warns() -> None:
+    wide = rows(*[(700.0, 300.0, 400.0)] * 20)
+    notes = make_plan(find_preset("head-and-neck"), wide, CPU, measure=False)["notes"]
+    assert len(notes) == 1 and "larger r" in notes[0]
+    assert "at least 2" in make_plan(find_preset("head-and-neck"), wide[:1], CPU, measure=False)["problem"]
+
+
+def test_numbers_of_the_users_own() -> None:
+    preset = changed(find_preset("head-and-neck"), {"coarse": {"range_mm": 300, "spacing": 3.5}})
+    coarse = preset.stages["coarse"]
+    assert (coarse.range_mm, coarse.spacing, coarse.reach_mm) == (300.0, 3.5, 240)
+    assert changed(preset, None) == preset
+    for wrong in ({"third": {}}, {"coarse": {"name": 1}}, {"coarse": {"spacing": -1}}, {"coarse": 3}, "x"):
+        with pytest.raises(InputError, match="cannot be changed"):
+            changed(preset, wrong)

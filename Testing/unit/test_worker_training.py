@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,9 +17,10 @@ from workers import RecordedJob, Worker
 
 from rprloc.card import read_card
 from rprloc.errors import InputError, RprLocError
-from rprloc.worker_errors import BadRequestError, CancelledError
+from rprloc.worker_errors import BadRequestError, CancelledError, WorkerError
 from rprloc.worker_jobs import Registry
 from rprtrain import workermethods, workerplugin
+from rprtrain.events import TrainingEvent
 from rprtrain.jobcontrol import JobControl
 
 STAGES = {"coarse": TINY.to_json(), "fine": TINY_FINE.to_json()}
@@ -42,14 +46,14 @@ def images(tmp_path: Path, sample: Any) -> Path:
 
 @pytest.fixture
 def rows(images: Path) -> list[dict[str, Any]]:
-    return call("train.scan", folder=str(images))[0]["rows"]
+    return [event["row"] for event in call("train.scan", folder=str(images))[1].of_kind("partial")]
 
 
 def test_a_scan_sends_every_row(images: Path) -> None:
     answer, job = call("train.scan", folder=str(images))
-    assert [event["row"] for event in job.of_kind("partial")] == answer["rows"]
-    assert [(row["name"], row["used"]) for row in answer["rows"]] == [("a", True), ("b", True), ("c", False)]
-    assert (answer["used"], answer["patients"]) == (2, 2)
+    found = [event["row"] for event in job.of_kind("partial")]
+    assert [(row["name"], row["used"]) for row in found] == [("a", True), ("b", True), ("c", False)]
+    assert answer == {"used": 2, "left_out": 1, "patients": 2}
     assert [event["done"] for event in job.of_kind("progress") if event["total"]] == [1, 2, 3]
     with pytest.raises(BadRequestError, match="folder"):
         call("train.scan")
@@ -57,32 +61,41 @@ def test_a_scan_sends_every_row(images: Path) -> None:
         call("train.scan", folder=str(images / "none"))
 
 
-def test_a_plan_comes_with_the_presets(rows: list[dict[str, Any]]) -> None:
-    answer, _ = call("train.plan", rows=rows, preset="from-my-data", device="cpu", minutes=6, measure=False)
-    assert [preset["name"] for preset in answer["presets"]] == ["head-and-neck", "abdomen", "from-my-data"]
-    assert answer["plan"]["volumes"] == 2 and answer["plan"]["stages"][0]["seconds"] == 180
+def test_a_plan_of_the_rows(rows: list[dict[str, Any]]) -> None:
+    changes = {"coarse": {"spacing": 3.0}}
+    usual = {"rows": rows, "preset": "from-data", "device": "cpu", "minutes": 6, "measure": False}
+    plan, _ = call("train.plan", **usual, changes=changes, start_from="")
+    assert (plan["training"], plan["held_out"], plan["patients"], plan["problem"]) == (1, 1, 2, "")
+    assert plan["stages"][0]["seconds"] == 180 and plan["stages"][0]["spacing"] == 3.0
+    assert "2 patients" in plan["notes"][0] and plan["memory_gb"] > 0 and plan["gpu_gb"] is None
+    assert "at least 2" in call("train.plan", **{**usual, "rows": []})[0]["problem"]
     with pytest.raises(BadRequestError, match="minutes"):
         call("train.plan", rows=rows, minutes=-1)
     with pytest.raises(InputError, match="path"):
         call("train.plan", rows=[3])
+    with pytest.raises(InputError, match="cannot be changed"):
+        call("train.plan", rows=rows, changes={"coarse": {"name": "x"}})
 
 
 def start(folder: Path, images: Path, rows: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
     usual = {"images": str(images), "rows": rows, "stages": STAGES, "stage": "coarse", "steps": 2, "device": "cpu"}
-    return {"folder": str(folder), **usual, "name": "mine", "body_region": "phantom", **more}
+    return {"out": str(folder), **usual, "name": "mine", "body_region": "phantom", **more}
 
 
 def test_training_sends_events_and_ends_with_the_card(tmp_path: Path, images: Path, rows: list[dict[str, Any]]) -> None:
     rows[2]["used"] = True
-    answer, job = call("train.start", **start(tmp_path / "m", images, rows, data_licence="CC0"))
-    kinds = [event["kind"] for event in job.of_kind("partial")]
+    answer, job = call("train.start", **start(tmp_path / "m", images, rows, data={"licence": "CC0"}))
+    events = [event["progress"] for event in job.of_kind("partial")]
+    kinds = [event["kind"] for event in events]
     assert kinds == [*["reading"] * 3, "begin", "validation", "saved", "exported", "finished"]
-    assert (answer["state"], answer["card"]["name"]) == ("done", "mine")
+    assert [event["total_fraction"] for event in events][-3:] == [1.0, 1.0, 1.0]
+    assert (answer["state"], answer["steps"], answer["card"]["name"]) == ("done", 2, "mine")
+    assert answer["model"] == answer["folder"] == str(tmp_path / "m")
     assert any("CTs to train on" in event["message"] for event in job.of_kind("log"))
     card = read_card(tmp_path / "m")
     assert card.training == {"source": "not stated", "licence": "CC0", "images": "cts"}
-    runs = call("train.find", folder=str(tmp_path))[0]["runs"]
-    assert [(run["folder"], run["state"], run["unfinished"]) for run in runs] == [(str(tmp_path / "m"), "done", False)]
+    runs = call("train.find", folders=[str(tmp_path), str(tmp_path / "m")])[0]["runs"]
+    assert [(run["model"], run["state"], run["unfinished"]) for run in runs] == [(str(tmp_path / "m"), "done", False)]
     with pytest.raises(RprLocError, match="already"):
         call("train.start", **start(tmp_path / "m", images, rows))
 
@@ -94,8 +107,8 @@ def test_training_sends_events_and_ends_with_the_card(tmp_path: Path, images: Pa
 def test_wrong_requests_are_refused(tmp_path: Path, wrong: dict[str, Any]) -> None:
     with pytest.raises(BadRequestError):
         call("train.start", **{**start(tmp_path / "m", tmp_path, []), **wrong})
-    with pytest.raises(BadRequestError, match="go on with"):
-        call("train.start", folder=str(tmp_path), resume=True)
+    with pytest.raises(InputError, match="go on with"):
+        call("train.start", resume=str(tmp_path))
 
 
 def test_a_control_obeys_actions() -> None:
@@ -124,7 +137,7 @@ def worker(tmp_path: Path) -> Iterator[Worker]:
 
 
 def wait_for(worker: Worker, request: int, fits: Callable[[dict[str, Any]], bool]) -> None:
-    while not fits(event := worker.until(request, "partial", "result", "error")[-1]):
+    while not fits((event := worker.until(request, "partial", "result", "error")[-1]).get("progress", {})):
         assert event["event"] == "partial", event
 
 
@@ -137,9 +150,9 @@ def test_pause_kill_find_resume_stop(worker: Worker, tmp_path: Path, images: Pat
     assert worker.close_input() == 0
     again = Worker(tmp_path, ["rprtrain.workerplugin"])
     try:
-        (run,) = again.ask("train.find", folder=str(tmp_path))["runs"]
-        assert run["unfinished"] and run["step"] >= 50 and run["request"]["name"] == "mine"
-        request = again.send("train.start", folder=run["folder"], resume=True, device="cpu")
+        (run,) = again.ask("train.find", folders=[str(tmp_path)])["runs"]
+        assert run["unfinished"] and run["step"] >= 50 and run["name"] == "mine"
+        request = again.send("train.start", resume=run["folder"], device="cpu")
         wait_for(again, request, lambda event: event.get("kind") == "step" and event["step"] > run["step"])
         again.send("action", id=request, action="stop")
         last = again.until(request, "result", "error")[-1]
@@ -149,5 +162,28 @@ def test_pause_kill_find_resume_stop(worker: Worker, tmp_path: Path, images: Pat
     assert read_card(tmp_path / "m").coarse.facts["stopped_early"]
 
 
-def test_methods_are_those_registered() -> None:
-    assert all(hasattr(workermethods, name.replace(".", "_")) for name in workerplugin.METHODS)
+def test_the_whole_training_is_told_of() -> None:
+    step = TrainingEvent("step", "coarse", 5, 0.5, seconds_left=60.0)
+    assert workermethods.overall(step, ["coarse", "fine"]) == {"total_fraction": 0.25, "total_seconds_left": 180.0}
+    reading = TrainingEvent("reading", "fine", fraction=0.9)
+    assert workermethods.overall(reading, ["coarse", "fine"])["total_fraction"] == 0.5
+
+
+def test_models_are_installed_and_exchanged(tiny_model: Path, tmp_path: Path) -> None:
+    into, archive = str(tmp_path / "models"), str(tmp_path / "t.zip")
+    place = call("model.install", folder=str(tiny_model), into=into)[0]
+    assert place["card"]["name"] == "tiny" and Path(place["folder"]).parent == tmp_path / "models"
+    with pytest.raises(WorkerError) as caught:
+        call("model.install", folder=str(tiny_model), into=into, replace=False)
+    assert caught.value.code == "exists"
+    written = call("model.export", folder=place["folder"], path=archive)[0]
+    assert written == {"path": archive, "bytes": Path(archive).stat().st_size}
+    assert call("model.import", path=archive, into=into, replace=True)[0] == place
+
+
+def test_methods_are_there_and_light_ones_do_without_torch() -> None:
+    assert all(hasattr(workermethods, name.replace(".", "_")) for name in workerplugin.HEAVY)
+    code = "import rprtrain.workerplugin, rprtrain.workerscan, sys; assert 'torch' not in sys.modules"
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    )
