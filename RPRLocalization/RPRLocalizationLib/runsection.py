@@ -44,6 +44,11 @@ class RunSection(Section):
         """What shows a job in this section."""
         return Listener(self._onProgress, self.log, self._onFinished)
 
+    def refresh(self) -> None:
+        """The module is opened: models may have been installed, and model and device been chosen, elsewhere."""
+        self._fillModels()
+        self._fillDevices()
+
     def update(self) -> None:
         """Enable the buttons, or say why not."""
         if self.parameters is None:

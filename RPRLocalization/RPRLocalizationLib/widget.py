@@ -48,6 +48,7 @@ class RPRLocalizationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def enter(self) -> None:
         """Called each time the module is opened."""
+        self.panel.run.refresh()
         self.initializeParameterNode()
 
     def exit(self) -> None:

@@ -15,7 +15,7 @@ from .texts import lengths
 from .traininglogic import CHECK
 
 MEASURE, MEAN, P95, COUNT = range(4)
-PICTURE_WIDTH = 420
+PICTURE_WIDTH, TABLE_HEIGHT = 420, 260
 
 
 class JudgeSection(Section):
@@ -37,6 +37,7 @@ class JudgeSection(Section):
         ui.checkButton.connect("clicked(bool)", self._onCheck)
         ui.cancelCheckButton.connect("clicked(bool)", lambda: logic.cancel())
         header = ui.checkTable.horizontalHeader()
+        header.setStretchLastSection(False)
         header.setSectionResizeMode(MEASURE, qt.QHeaderView.Stretch)
         for column in (MEAN, P95, COUNT):
             header.setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
@@ -157,7 +158,7 @@ class JudgeSection(Section):
                 table.setItem(index, column, tableItem(text, measureHint(row)))
         table.visible = bool(rows)
         height = table.horizontalHeader().height + sum(table.rowHeight(index) for index in range(len(rows))) + 4
-        table.setMinimumHeight(min(height, 260))
+        table.setFixedHeight(min(height, TABLE_HEIGHT))
 
     def _showPicture(self, path: str) -> None:
         picture = qt.QPixmap(path) if path else qt.QPixmap()

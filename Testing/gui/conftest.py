@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import slicerhost
 from rprlocalizationpanel import panel  # noqa: F401 (a fixture)
+from rprtrainingpanel import bench  # noqa: F401 (a fixture)
 from slicerhost import environment
 
 REASON = environment.missing()

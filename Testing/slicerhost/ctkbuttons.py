@@ -86,11 +86,11 @@ class ctkCollapsibleGroupBox(QtWidgets.QGroupBox):
             if isinstance(widget, QtWidgets.QWidget):
                 widget.setVisible(opened)
 
-    def showEvent(self, event: Any) -> None:
-        """Children that came after the box was folded are hidden as well."""
-        super().showEvent(event)
-        if not self.isChecked():
-            self._apply(False)
+    def childEvent(self, event: Any) -> None:
+        """Children that come after the box was folded are hidden as well."""
+        super().childEvent(event)
+        if event.polished() and not self.isChecked():
+            event.child().setProperty("visible", False)
 
 
 @custom

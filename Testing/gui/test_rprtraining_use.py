@@ -1,0 +1,146 @@
+"""Sections 4 and 5 of the panel RPRTraining: self-check, install, export and import. The worker is played."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import qt
+import slicer
+
+
+@pytest.fixture
+def done(bench):
+    """A training that has ended, with its model on disk."""
+    run = bench.logic.settings.runsFolder / "my-abdomen"
+    bench.scan()
+    bench.plan()
+    bench.worker.held.add("train.start")
+    bench.click(bench.ui.trainButton)
+    run.mkdir(parents=True)
+    card = {"schema": "rprloc-model", "name": "my-abdomen", "version": "1.0.0", "body_region": "abdomen"}
+    stages = {"coarse": {"sha256": "0" * 64}, "fine": None}
+    (run / "model.json").write_text(json.dumps({**card, "stages": stages}), encoding="utf-8")
+    (run / "run.json").write_text("{}", encoding="utf-8")
+    for event in bench.worker._train_start(bench.worker.of("train.start")[0]):
+        bench.worker.last("train.start").tell(event)
+    bench.settle()
+    return bench
+
+
+def titles(bench) -> list[str]:
+    """The models of section 4."""
+    return [bench.ui.trainedSelector.itemText(n) for n in range(bench.ui.trainedSelector.count)]
+
+
+def test_trainedModelIsChosenForSectionsFourAndFive(done):
+    assert titles(done) == ["my abdomen (trained 2026-11-22)", "han-ct 1.0.0 (installed)"]
+    assert done.ui.useModelLabel.text == "my abdomen (trained 2026-11-22)"
+    assert done.ui.trainStatusLabel.text.startswith("Done. Judge the model")
+
+
+def test_selfCheckIsATableAndASentence(done):
+    done.click(done.ui.checkButton)
+    (params,) = done.worker.of("train.check")
+    folder = str(done.logic.settings.runsFolder / "my-abdomen")
+    assert params["model"] == folder and params["run"] == folder and params["targets"] is None
+    assert done.column(done.ui.checkTable, 0) == ["There and back (cycle error)", "Same point twice (repeatability)"]
+    assert done.column(done.ui.checkTable, 1) == ["4.2 mm", "2.1 mm"]
+    assert done.column(done.ui.checkTable, 2) == ["9.6 mm", "5 mm"]
+    assert "Points come back to within 4 mm. Measured on 4 CTs that the training did not see" in done.ui.checkLabel.text
+
+
+def test_selfCheckShowsItsPicture(done):
+    def withPicture(params):
+        picture = qt.QImage(40, 30, qt.QImage.Format_RGB32)
+        picture.fill(0)
+        assert picture.save(params["picture"])
+        usual = done.worker._train_check(params)
+        return [*usual[:-1], {**usual[-1], "picture": params["picture"]}]
+
+    assert done.ui.checkPictureLabel.isHidden()
+    done.worker.replies["train.check"] = withPicture
+    done.click(done.ui.checkButton)
+    assert not done.ui.checkPictureLabel.isHidden() and done.ui.checkPictureLabel.pixmap.width() == 420
+
+
+def test_drawnOrgansAreMeasuredAsWell(done, tmp_path):
+    done.ui.checkTargetsEdit.setCurrentPath(str(tmp_path))
+    done.click(done.ui.checkButton)
+    assert done.worker.of("train.check")[0]["targets"] == str(tmp_path)
+    assert done.column(done.ui.checkTable, 0)[2] == "liver: overlap (IoU)"
+    assert done.column(done.ui.checkTable, 2)[2] == "-"
+
+
+def test_installedModelIsJudgedOnTheTickedCTs(done):
+    done.ui.trainedSelector.setCurrentIndex(1)
+    done.ui.trainedSelector.activated.emit(1)
+    done.settle()
+    done.click(done.ui.checkButton)
+    (params,) = done.worker.of("train.check")
+    assert params["run"] == "" and len(params["rows"]) == 6 and Path(params["model"]).name == "han-ct"
+    assert not done.ui.installButton.enabled and "installed already" in done.ui.installButton.toolTip
+
+
+def test_selfCheckCanBeCancelledAndFail(done):
+    done.worker.held.add("train.check")
+    done.click(done.ui.checkButton)
+    assert not done.ui.trainButton.enabled and not done.ui.exportModelButton.enabled
+    done.click(done.ui.cancelCheckButton)
+    assert done.ui.checkLabel.text == "⚠ Cancelled" and done.ui.checkTable.isHidden()
+    done.worker.held.clear()
+    done.worker.replies["train.check"] = lambda params: [{"event": "error", "code": "input", "message": "too few CTs"}]
+    done.click(done.ui.checkButton)
+    assert done.ui.checkLabel.text == "⚠ too few CTs" and done.ui.checkButton.enabled
+
+
+def test_installedModelIsListedByTheLocalizationAtOnce(done):
+    localization = done.host.loadModule("RPRLocalization")
+    done.host.selectModule("RPRTraining")
+    done.settle()
+    done.click(done.ui.checkButton)
+    done.click(done.ui.installButton)
+    assert "Installed" in done.ui.useLabel.text and not done.ui.installButton.enabled
+    assert titles(done)[0] == "my abdomen (trained 2026-11-22, installed)"
+    assert done.ui.checkTable.rowCount == 2, "what was measured stays"
+    done.click(done.ui.openLocalizationButton)
+    assert slicer.util.selectedModule() == "RPRLocalization"
+    selector = localization.ui.modelSelector
+    assert selector.currentText.startswith("my-abdomen 1.0.0") and selector.count == 2
+
+
+@pytest.mark.parametrize("answer", [qt.QMessageBox.Yes, qt.QMessageBox.No])
+def test_modelOfThatNameIsReplacedOnlyAfterAYes(done, answer):
+    (done.logic.settings.installFolder / "my-abdomen").mkdir(parents=True)
+    done.host.dialogs.answerMessage(answer)
+    done.click(done.ui.installButton)
+    replaced = [params["replace"] for params in done.worker.of("model.install")]
+    assert replaced == ([False, True] if answer == qt.QMessageBox.Yes else [False])
+    assert ("Installed" in done.ui.useLabel.text) is (answer == qt.QMessageBox.Yes)
+
+
+def test_exportWritesOneFile(done, tmp_path):
+    done.host.dialogs.answerFile(tmp_path / "model.zip")
+    done.click(done.ui.exportModelButton)
+    (params,) = done.worker.of("model.export")
+    assert params == {"folder": str(done.logic.settings.runsFolder / "my-abdomen"), "path": str(tmp_path / "model.zip")}
+    assert "5.3 MB" in done.ui.useLabel.text
+    done.host.dialogs.answerFile("")
+    done.click(done.ui.exportModelButton)
+    assert len(done.worker.of("model.export")) == 1
+
+
+def test_importedModelIsChosen(bench, tmp_path):
+    bench.host.dialogs.answerFile(tmp_path / "liver.zip")
+    bench.click(bench.ui.importModelButton)
+    assert bench.worker.of("model.import")[0]["path"] == str(tmp_path / "liver.zip")
+    assert bench.ui.useModelLabel.text == "liver 1.0.0 (installed)"
+
+
+def test_damagedFileIsRefused(bench, tmp_path):
+    error = {"event": "error", "code": "model", "message": "liver.zip: damaged (checksum)"}
+    bench.worker.replies["model.import"] = lambda params: [error]
+    bench.host.dialogs.answerFile(tmp_path / "liver.zip")
+    bench.click(bench.ui.importModelButton)
+    assert "damaged (checksum)" in bench.ui.useLabel.text
