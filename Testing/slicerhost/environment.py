@@ -57,14 +57,15 @@ def noScreen() -> str:
     return ""
 
 
-def keepNone() -> None:
-    """Keep Python alive before 3.12: PySide6 6.12 drops a reference to None with every call that returns it.
+def keepSingletons() -> None:
+    """Keep Python alive before 3.12: PySide6 6.12 drops references to None, True and False that it gives back.
 
-    Its one build for all versions takes None for immortal, which is true only from 3.12 on; older Pythons end with
-    "deallocating None" after some ten thousand calls. A count that is never used up does no harm.
+    Its one build for all versions takes them for immortal, which is true only from 3.12 on; older Pythons end with
+    "deallocating None" (or "True or False") after some ten thousand calls. A count that is never used up does no harm.
     """
     if sys.version_info < (3, 12):
-        ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40
+        for singleton in (None, True, False):
+            ctypes.c_ssize_t.from_address(id(singleton)).value += 1 << 40
 
 
 def prepare(onScreen: bool = False) -> None:
@@ -72,7 +73,7 @@ def prepare(onScreen: bool = False) -> None:
 
     VTK always renders offscreen, because the views' pictures are copied into Qt widgets (``views``).
     """
-    keepNone()
+    keepSingletons()
     if not onScreen:
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     if sys.platform.startswith("linux"):
