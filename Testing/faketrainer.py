@@ -94,9 +94,8 @@ class FakeTrainer(FakeWorker):
         sizes = {"memory_gb": 3.4, "gpu_gb": None, "disk_gb": 0.3}
         notes = ["only 6 patients: expect a weak model"] if count < 20 else []
         plan = {"preset": params["preset"], "device": "cpu", "training": count - 1, "held_out": 1, "patients": count}
-        return [
-            {"event": "result", **plan, "stages": stages, "seconds": 12600.0, **sizes, "notes": notes, "problem": ""}
-        ]
+        plan["seconds"] = 12600.0 if params["measure"] else None
+        return [{"event": "result", **plan, "stages": stages, **sizes, "notes": notes, "problem": ""}]
 
     def _train_start(self, params: Event) -> list[Event]:
         folder = params.get("out") or params["resume"]

@@ -120,19 +120,26 @@ class PlanSection(Section):
         """Ask the worker, unless it has begun something else meanwhile."""
         if self.logic.task or self._planning or not self._rows():
             return
-        asked = self._asked = self.params(self._rows())
+        self._asked = self.params(self._rows())
+        self._planning = True
+        # Timing a few steps takes seconds: everything else is shown before that.
+        self._request(self._asked, measure=False)
+        self._showPlan()
 
+    def _request(self, asked: dict, measure: bool) -> None:
         def onPlan(result, problem):
-            self._planning = False
-            if asked == self.params(self._rows()):
+            current = asked == self.params(self._rows())
+            untimed = current and not measure and result is not None and result.get("seconds") is None
+            if current and (result is not None or not measure):
                 self.plan, self._problem = result, problem.message if problem else ""
-                if result is not None:
-                    self._showNumbers(result)
+                self._showNumbers(result or {})
+            if untimed and not self.logic.task:
+                self._request(asked, measure=True)
+            else:
+                self._planning = False
             self.changed()
 
-        self._planning = True
-        self.logic.plan(asked, onPlan)
-        self._showPlan()
+        self.logic.plan({**asked, "measure": measure}, onPlan)
 
     def _showPlan(self) -> None:
         if not self._rows():
@@ -279,15 +286,17 @@ def planText(plan: dict) -> str:
         )
     ]
     lines += [stageText(stage) for stage in plan.get("stages", ())]
-    time = _("Time: about <b>{time}</b> on {device}.").format(
-        time=duration(plan.get("seconds")) or "?", device=escape(deviceTitle(str(plan.get("device", ""))))
-    )
+    device = escape(deviceTitle(str(plan.get("device", ""))))
+    if plan.get("seconds") is None:
+        time = _("Time on {device}: a few steps are being timed...").format(device=device)
+    else:
+        time = _("Time: about <b>{time}</b> on {device}.").format(time=duration(plan["seconds"]), device=device)
     sizes = [
         (_("memory {size}"), plan.get("memory_gb")),
         (_("graphics memory {size}"), plan.get("gpu_gb")),
         (_("disk {size}"), plan.get("disk_gb")),
     ]
-    needs = ", ".join(text.format(size=f"{value:.1f} GB") for text, value in sizes if value)
+    needs = ", ".join(text.format(size=f"{max(value, 0.1):.1f} GB") for text, value in sizes if value)
     lines.append(f"{time} {_('Needs {needs}.').format(needs=needs)}" if needs else time)
     lines += [f"⚠ {escape(str(note))}" for note in [*plan.get("notes", ()), plan.get("problem")] if note]
     return "<br>".join(lines)

@@ -35,7 +35,7 @@ class TrainingBench:
         """Fill in section 2 and wait for the plan."""
         self.ui.nameEdit.setText("my abdomen")
         self.ui.regionEdit.setText("abdomen")
-        self.host.waitFor(lambda: self.panel.plan.plan is not None)
+        self.host.waitFor(lambda: self.ui.trainButton.enabled)
         self.settle()
 
     def begin(self) -> None:

@@ -111,7 +111,7 @@ def test_anotherFolderNeedsAnotherScan(bench, tmp_path):
 
 def test_planIsShownBeforeTheStart(bench):
     bench.scan()
-    bench.host.waitFor(lambda: bench.panel.plan.plan is not None)
+    bench.host.waitFor(lambda: (bench.panel.plan.plan or {}).get("seconds"))
     bench.settle()
     text = bench.ui.planLabel.text
     assert "5 CTs to learn from, 1 CT held out" in text and "r = 500 mm" in text and "receptive field 188 mm" in text
@@ -120,6 +120,14 @@ def test_planIsShownBeforeTheStart(bench):
     assert "name" in bench.ui.trainWhyLabel.text and not bench.ui.trainButton.enabled
     bench.plan()
     assert bench.ui.trainButton.enabled and bench.ui.trainWhyLabel.isHidden()
+
+
+def test_planIsShownWhileStepsAreTimed(bench):
+    usual = bench.worker._train_plan
+    bench.worker.replies["train.plan"] = lambda params: [] if params["measure"] else usual(params)
+    bench.scan()
+    bench.plan()
+    assert "being timed" in bench.ui.planLabel.text and "r = 500 mm" in bench.ui.planLabel.text
 
 
 def test_planFollowsTheChoices(bench):
@@ -132,15 +140,15 @@ def test_planFollowsTheChoices(bench):
     bench.ui.coarseRangeSpin.setValue(700.0)
     bench.ui.minutesSpin.setValue(90.0)
     bench.settle()
-    bench.host.waitFor(lambda: bench.panel.plan.plan is not None)
+    bench.host.waitFor(lambda: (bench.panel.plan.plan or {}).get("seconds"))
     last = bench.worker.of("train.plan")[-1]
-    assert len(bench.worker.of("train.plan")) == asked + 1, "asked once for all changes"
+    assert len(bench.worker.of("train.plan")) == asked + 2, "once for all changes: at once, and with the time"
     assert (
         last["preset"] == "abdomen" and last["minutes"] == 90.0 and last["changes"] == {"coarse": {"range_mm": 700.0}}
     )
     bench.settle()
     bench.click(bench.ui.resetNumbersButton)
-    bench.host.waitFor(lambda: bench.panel.plan.plan is not None)
+    bench.host.waitFor(lambda: (bench.panel.plan.plan or {}).get("seconds"))
     assert bench.ui.coarseRangeSpin.value == 500.0 and bench.worker.of("train.plan")[-1]["changes"] == {}
 
 

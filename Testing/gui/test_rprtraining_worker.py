@@ -1,0 +1,58 @@
+"""The panel RPRTraining with the real worker process, on the synthetic sample: what both sides must agree on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from rprtrainingpanel import TrainingBench
+
+SAMPLE = Path(__file__).parents[2] / "RPRLocalization" / "Resources" / "SampleData"
+
+
+@pytest.fixture
+def real(host, loadModule, tmp_path):
+    """The panel as the user has it, over the folder of the sample."""
+    from RPRTrainingLib.trainingsettings import TrainingSettings
+
+    settings = TrainingSettings()
+    settings.chosenRunsFolder = str(tmp_path / "trainings")
+    settings.modelFolder = str(tmp_path / "models")
+    widget = loadModule("RPRTraining")
+    yield TrainingBench(host, widget, None, SAMPLE)
+    host.unloadModules()
+
+
+def test_scanAndPlanOfTheSample(real):
+    real.scan()
+    verdicts = dict(zip(real.column(real.ui.ctsTable, 0), real.column(real.ui.ctsTable, 1), strict=True))
+    assert verdicts["query"] == verdicts["reference"] == "used"
+    assert verdicts["query.labels"].startswith("left out: ") and len(verdicts) == 4
+    real.plan()
+    assert "1 CT to learn from, 1 CT held out" in real.ui.planLabel.text
+    assert real.ui.coarseRangeSpin.value > 100.0 and "Time" in real.ui.planLabel.text
+    assert real.ui.trainButton.enabled, real.ui.trainButton.toolTip
+
+
+def test_bundledModelIsExportedAndImportedAgain(real, tmp_path):
+    real.host.dialogs.answerFile(tmp_path / "model.zip")
+    real.click(real.ui.exportModelButton)
+    real.host.waitFor(lambda: not real.logic.task)
+    real.settle()
+    assert (tmp_path / "model.zip").is_file() and "Written" in real.ui.useLabel.text
+    real.host.dialogs.answerFile(tmp_path / "model.zip")
+    real.click(real.ui.importModelButton)
+    real.host.waitFor(lambda: not real.logic.task)
+    real.settle()
+    assert (tmp_path / "models" / "han-ct" / "model.json").is_file()
+    assert "Installed" in real.ui.useLabel.text and Path(real.panel.judge.model["folder"]).parent == tmp_path / "models"
+
+
+def test_foreignFileIsRefusedInOneLine(real, tmp_path):
+    (tmp_path / "model.zip").write_bytes(b"no archive")
+    real.host.dialogs.answerFile(tmp_path / "model.zip")
+    real.click(real.ui.importModelButton)
+    real.host.waitFor(lambda: not real.logic.task)
+    real.settle()
+    assert real.ui.useLabel.text.startswith("⚠") and "\n" not in real.ui.useLabel.text
+    assert not (tmp_path / "models").exists() or not list((tmp_path / "models").iterdir())
