@@ -1,4 +1,4 @@
-"""The command line: ``rprloc locate | template | evaluate | models | train``.
+"""The command line: ``rprloc locate | template | evaluate | train | check | models``.
 
 Exit codes: 0 success; 1 some query failed (the others are written); 2 wrong use or bad input, with one line
 on stderr; 130 interrupted. Heavy imports (torch, SimpleITK) wait until a command needs them.
@@ -83,6 +83,7 @@ def build_parser() -> Parser:
     _add_template(commands)
     _add_evaluate(commands)
     _add_train(commands)
+    _add_check(commands)
     _add_models(commands)
     return parser
 
@@ -174,6 +175,24 @@ def _add_train(commands: Commands[Parser]) -> None:
     _add_device(parser)
     parser.add_argument("--seed", type=_seed, default=0, metavar="N")
     parser.set_defaults(command=_train)
+
+
+def _add_check(commands: Commands[Parser]) -> None:
+    parser = commands.add_parser(
+        "check", help="judge a model without labels: cycle error and repeatability", epilog=EPILOG
+    )
+    parser.add_argument("--model", required=True, metavar="DIR", help="model folder, or name of an installed model")
+    parser.add_argument("--images", type=Path, metavar="FOLDER", help="default: what the training in DIR held out")
+    parser.add_argument(
+        "--targets", type=Path, metavar="FOLDER",
+        help="label maps, segmentations or markups named like the CTs; the first CT that has one is the reference",
+    )  # fmt: skip
+    parser.add_argument("--json", type=Path, metavar="OUT.json", help="the table as JSON")
+    parser.add_argument("--picture", type=Path, metavar="OUT.png", help="curves of the errors (needs matplotlib)")
+    parser.add_argument("--seed", type=_seed, default=0, metavar="N", help="of the random points")
+    _add_overwrite(parser)
+    _add_device(parser)
+    parser.set_defaults(command=_check)
 
 
 def _add_models(commands: Commands[Parser]) -> None:
@@ -289,3 +308,9 @@ def _train(args: argparse.Namespace) -> int:
     from .cli_train import run_train
 
     return run_train(args)
+
+
+def _check(args: argparse.Namespace) -> int:
+    from .cli_check import run_check
+
+    return run_check(args)

@@ -11,7 +11,8 @@ import torch
 
 from rprloc.card import CARD_NAME, read_card
 from rprloc.devices import resolve_device
-from rprloc.errors import InputError
+from rprloc.errors import InputError, OutputError
+from rprloc.models import load_model
 from rprloc.modelstore import ModelExistsError, export_model, import_model, install_model
 from rprloc.worker_errors import BadRequestError, WorkerError
 from rprloc.worker_inputs import need
@@ -19,6 +20,10 @@ from rprloc.worker_jobs import Job
 from rprloc.worker_locate import card_json
 
 from .api import train_model
+from .check import check_model
+from .checkpicture import write_check_picture
+from .checksources import check_sources
+from .checktargets import check_targets
 from .config import StageConfig
 from .events import TrainingEvent
 from .jobcontrol import JobControl
@@ -79,6 +84,32 @@ def overall(event: TrainingEvent, names: list[str]) -> dict[str, float | None]:
         left += (len(names) - stage - 1) * left / (1.0 - done)
     total = round((stage + done) / len(names), 4)
     return {"total_fraction": total, "total_seconds_left": None if left is None else round(left, 1)}
+
+
+def train_check(job: Job) -> dict[str, Any]:
+    """Judge a model on CTs that its training did not see, or on the rows given."""
+    progress, model = _told(job), load_model(path_of(job, "model"), device_of(job))
+    sources = (
+        check_sources(path_of(job, "run")) if job.params.get("run") else [r.source for r in rows_of(job) if r.used]
+    )
+    report = check_model(model, sources, progress)
+    if job.params.get("targets"):
+        report.rows += check_targets(model, sources, path_of(job, "targets"), progress)
+    picture = ""
+    if job.params.get("picture"):
+        try:
+            picture = str(write_check_picture(path_of(job, "picture"), report))
+        except OutputError as error:
+            job.log(str(error), "warning")
+    return {**report.to_json(), "picture": picture}
+
+
+def _told(job: Job) -> Callable[[int, int, str], None]:
+    def progress(done: int, total: int, text: str) -> None:
+        job.check()
+        job.progress("check", text, done, total)
+
+    return progress
 
 
 def model_install(job: Job) -> dict[str, Any]:

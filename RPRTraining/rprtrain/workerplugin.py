@@ -14,7 +14,7 @@ from rprloc.worker_errors import require_torch
 from rprloc.worker_jobs import Job, Method, Registry
 
 LIGHT = ("train.scan", "train.find")
-HEAVY = ("train.plan", "train.start", "model.install", "model.export", "model.import")
+HEAVY = ("train.plan", "train.start", "train.check", "model.install", "model.export", "model.import")
 METHODS = (*LIGHT, *HEAVY)
 
 
