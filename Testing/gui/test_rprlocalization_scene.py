@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,6 @@ from RPRLocalizationLib.logic import RPRLocalizationLogic
 from RPRLocalizationLib.parameters import ReferenceSource
 from RPRLocalizationLib.resultrows import Run
 
-READY_SECONDS = 1.0
 MOST_MEGABYTES = 100
 
 
@@ -206,12 +206,17 @@ def test_logicRefusesWrongInputs(host, arguments):
         RPRLocalizationLogic(client=FakeWorker()).localize(**arguments)
 
 
-def test_openingIsFast(panel):
-    """No limit is asserted: a busy machine must not fail the test. The figure is printed for the report."""
-    panel.host.unloadModules()
-    started = time.perf_counter()
-    panel.host.loadModule("RPRLocalization")
-    print(f"panel ready after {time.perf_counter() - started:.2f} s (aim: below {READY_SECONDS} s)")
+def test_openingThePanelImportsNoTorch():
+    """In a process of its own: importing torch takes seconds, and the application must not wait for it."""
+    program = (
+        "import slicerhost, sys\n"
+        "host = slicerhost.start()\n"
+        "host.loadModule('RPRLocalization')\n"
+        "host.unloadModules()\n"
+        "print('torch' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.split()[-1] == "False"
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads the memory of the process from /proc")
