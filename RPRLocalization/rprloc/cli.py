@@ -167,6 +167,9 @@ def _add_train(commands: Commands[Parser]) -> None:
         action="store_true",
         help="register the CTs to their mean and train on pairs of patients too (needs 0.2 min of CPU per CT)",
     )
+    parser.add_argument(
+        "--start-from", default="", metavar="MODEL", help="begin with the weights of this model (folder or name)"
+    )
     parser.add_argument("--name", help="name of the model for its card (default: name of DIR)")
     parser.add_argument("--model-version", default="1.0.0", metavar="V", help="version for the card")
     parser.add_argument("--body-region", default="not stated", metavar="TEXT", help="for the card")

@@ -48,6 +48,7 @@ def _request(args: argparse.Namespace) -> TrainingRequest:
         seed=args.seed,
         resume=args.resume,
         across=args.across_patients,
+        start_from=args.start_from,
         device=resolve_device(args.device),
         name=args.name or args.out.resolve().name,
         version=args.model_version,

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rprloc.card import CARD_NAME, ModelCard, StageCard
+from torch import nn
+
+from rprloc.card import CARD_NAME, ModelCard, StageCard, read_card
 from rprloc.errors import InputError, ModelError, OutputError
-from rprloc.models import verify_files
+from rprloc.models import find_model, verify_files
 
 from .across import Across
 from .config import StageConfig
@@ -25,6 +27,7 @@ from .runlock import locked
 from .runstate import RunNotes, read_run
 from .sources import ImageSource, find_sources, is_label_map
 from .trainer import Plan, Trainer
+from .warmstart import calibrate, load_folded, start_weights
 
 __all__ = ["TrainingRequest", "train_model"]
 
@@ -116,6 +119,8 @@ def _prepare(request: TrainingRequest) -> None:
         request.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{request.out}: the model folder cannot be made ({error.strerror})") from error
+    for name in request.stage_names if request.start_from else ():
+        start_weights(request.start_from, request.stages[name])
     for name in request.stage_names:
         if not request.resume and (request.out / f"{name}.ckpt").exists():
             raise OutputError(
@@ -157,6 +162,8 @@ def _train_stage(run: Run, stage: StageConfig) -> Path | None:
     if request.resume and trainer.path.exists():
         trainer.resume()
         run.report(f"{stage.name}: resumed at step {trainer.history.steps}")
+    elif request.start_from:
+        _start_from(run, stage, trainer)
     if run.control.stopped and trainer.history.steps == 0:
         if stage.name == request.stage_names[0]:
             raise InputError("stopped before the first step: nothing has been trained")
@@ -177,6 +184,17 @@ def _train_stage(run: Run, stage: StageConfig) -> Path | None:
         return path
 
     return until_written(write, run.control, lambda reason: run.pause(stage.name, reason))
+
+
+def _start_from(run: Run, stage: StageConfig, trainer: Trainer) -> None:
+    weights, card = start_weights(run.request.start_from, stage)
+
+    def prepare(net: nn.Module) -> None:
+        load_folded(net, weights)
+        calibrate(net, trainer.training, stage)
+
+    trainer.begin_with(prepare)
+    run.report(f"{stage.name}: started from {card.name} {card.version}")
 
 
 def _trainer(run: Run, stage: StageConfig, training: list[TrainingVolume], held_out: list[TrainingVolume]) -> Trainer:
@@ -208,6 +226,8 @@ def _facts(request: TrainingRequest, stage: StageConfig, trainer: Trainer) -> di
         "curve": _thinned(trainer.history.curve),
         "settings": stage.to_json(),
     }
+    if request.start_from:
+        facts["started_from"] = read_card(find_model(request.start_from)).identity
     return facts | ({"notes": trainer.history.notes} if trainer.history.notes else {})
 
 

@@ -122,6 +122,12 @@ class Trainer:
         sizes = torch.tensor([float(v.hu.numel()) for v in training])
         self.chances = torch.cumsum(sizes.sqrt() / sizes.sqrt().sum(), 0)
 
+    def begin_with(self, prepare: Callable[[nn.Module], None]) -> None:
+        """Begin with weights that ``prepare`` puts into the network."""
+        prepare(self.net)
+        self.average = AverageModel(self.net)
+        self.kept = self.average.net
+
     def resume(self) -> None:
         """Continue from the checkpoint; raises InputError if there is none or it belongs to other settings."""
         state = load_checkpoint(self.path, self.device)
