@@ -114,7 +114,9 @@ class FakeTrainer(FakeWorker):
         if params["targets"]:
             rows.append({"name": "liver: overlap (IoU)", "unit": "%", "mean": 61.0, "p95": None, "n": 3})
         step = {"event": "progress", "phase": "check", "message": "pair 1 of 2", "done": 1, "total": 2}
-        summary = {"volumes": 4, "pairs": 12, "picture": "", "verdict": "Points come back to within 4 mm."}
+        errors = {"cycle error": [0.5 * n for n in range(60)], "repeatability": [0.2 * n for n in range(60)]}
+        summary = {"volumes": 4, "pairs": 12, "held_out": True, "errors": errors, "left_out": []}
+        summary["verdict"] = "Good: most points come back to where they started."
         return [step, {"event": "result", "rows": rows, **summary}]
 
     def _model_install(self, params: Event) -> list[Event]:

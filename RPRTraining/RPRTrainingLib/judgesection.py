@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from RPRLocalizationLib import torchsetup
@@ -11,11 +10,12 @@ from RPRLocalizationLib.section import Section, failing
 from RPRLocalizationLib.uihelpers import qt, silent, tableItem
 from slicer.i18n import tr as _
 
+from .errorpicture import errorPicture
 from .texts import lengths
 from .traininglogic import CHECK
 
 MEASURE, MEAN, P95, COUNT = range(4)
-PICTURE_WIDTH, TABLE_HEIGHT = 420, 260
+TABLE_HEIGHT = 260
 
 
 class JudgeSection(Section):
@@ -30,7 +30,6 @@ class JudgeSection(Section):
         self._models: list[dict] = []
         self._checked = ""
         self._outcome = ""
-        self._folder = tempfile.TemporaryDirectory(prefix="rprtraining-")
         ui.checkTargetsEdit.currentPath = logic.settings.targets
         ui.checkTargetsEdit.connect("currentPathChanged(QString)", self._onTargets)
         ui.trainedSelector.connect("activated(int)", lambda index: self._onModel())
@@ -42,10 +41,6 @@ class JudgeSection(Section):
         for column in (MEAN, P95, COUNT):
             header.setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
         self._clear()
-
-    def cleanup(self) -> None:
-        self._folder.cleanup()
-        super().cleanup()
 
     @property
     def model(self) -> dict | None:
@@ -127,7 +122,6 @@ class JudgeSection(Section):
             "rows": [] if model["run"] else self._rows(),
             "device": self.logic.settings.device,
             "targets": self.ui.checkTargetsEdit.currentPath.strip() or None,
-            "picture": str(Path(self._folder.name) / "check.png"),
         }
 
     def _onProgress(self, event) -> None:
@@ -139,14 +133,9 @@ class JudgeSection(Section):
         if problem is not None:
             self._outcome = f"⚠ {problem.message}"
         else:
-            text = _("{verdict} Measured on {volumes} CTs that the training did not see, {pairs} pairs of them.")
-            if not self.model["run"]:
-                text = _("{verdict} Measured on {volumes} CTs, {pairs} pairs of them.")
-            self._outcome = text.format(
-                verdict=result.get("verdict", ""), volumes=result.get("volumes", "?"), pairs=result.get("pairs", "?")
-            ).strip()
+            self._outcome = outcomeText(result, bool(self.model["run"]))
             self._fillTable(result.get("rows", ()))
-            self._showPicture(str(result.get("picture") or ""))
+            self._showPicture(result.get("errors") or {})
         self.changed()
 
     def _fillTable(self, rows) -> None:
@@ -160,12 +149,25 @@ class JudgeSection(Section):
         height = table.horizontalHeader().height + sum(table.rowHeight(index) for index in range(len(rows))) + 4
         table.setFixedHeight(min(height, TABLE_HEIGHT))
 
-    def _showPicture(self, path: str) -> None:
-        picture = qt.QPixmap(path) if path else qt.QPixmap()
-        label = self.ui.checkPictureLabel
-        label.visible = not picture.isNull()
-        if not picture.isNull():
-            label.setPixmap(picture.scaledToWidth(PICTURE_WIDTH, qt.Qt.SmoothTransformation))
+    def _showPicture(self, errors: dict[str, list[float]]) -> None:
+        titled = {measureTitle({"name": name}): values for name, values in errors.items() if values}
+        self.ui.checkPictureLabel.visible = bool(titled)
+        if titled:
+            self.ui.checkPictureLabel.setPixmap(errorPicture(titled))
+
+
+def outcomeText(result: dict, own: bool) -> str:
+    """The verdict, what it was measured on, and what it is worth. own: a model of a training of this computer."""
+    text = _("{verdict} Measured on {volumes} CTs, {pairs} pairs of them.")
+    lines = [
+        text.format(
+            verdict=result.get("verdict", ""), volumes=result.get("volumes", "?"), pairs=result.get("pairs", "?")
+        ).strip()
+    ]
+    if own and not result.get("held_out", True):
+        lines.append(_("⚠ The training has seen these CTs: too few were held out. The true errors may be larger."))
+    lines += [_("⚠ Left out: {name}").format(name=name) for name in result.get("left_out", ())]
+    return "\n".join(lines)
 
 
 def trainedModel(run: dict, installed: list) -> dict:

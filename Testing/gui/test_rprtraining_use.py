@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import qt
 import slicer
+from RPRTrainingLib.errorpicture import COLORS, SIZE
 
 
 @pytest.fixture
@@ -48,21 +49,25 @@ def test_selfCheckIsATableAndASentence(done):
     assert done.column(done.ui.checkTable, 0) == ["There and back (cycle error)", "Same point twice (repeatability)"]
     assert done.column(done.ui.checkTable, 1) == ["4.2 mm", "2.1 mm"]
     assert done.column(done.ui.checkTable, 2) == ["9.6 mm", "5 mm"]
-    assert "Points come back to within 4 mm. Measured on 4 CTs that the training did not see" in done.ui.checkLabel.text
+    text = "Good: most points come back to where they started. Measured on 4 CTs, 12 pairs of them."
+    assert done.ui.checkLabel.text == text
 
 
 def test_selfCheckShowsItsPicture(done):
-    def withPicture(params):
-        picture = qt.QImage(40, 30, qt.QImage.Format_RGB32)
-        picture.fill(0)
-        assert picture.save(params["picture"])
-        usual = done.worker._train_check(params)
-        return [*usual[:-1], {**usual[-1], "picture": params["picture"]}]
-
     assert done.ui.checkPictureLabel.isHidden()
-    done.worker.replies["train.check"] = withPicture
     done.click(done.ui.checkButton)
-    assert not done.ui.checkPictureLabel.isHidden() and done.ui.checkPictureLabel.pixmap.width() == 420
+    picture = done.ui.checkPictureLabel.pixmap.toImage()
+    assert not done.ui.checkPictureLabel.isHidden() and (picture.width(), picture.height()) == SIZE
+    colors = {picture.pixelColor(x, y).getRgb()[:3] for x in range(0, 420, 2) for y in range(230)}
+    assert set(COLORS[:2]) <= colors, "a curve for each measure"
+
+
+def test_checkOnCTsOfTheTrainingIsSaid(done):
+    usual = done.worker._train_check
+    note = {"held_out": False, "left_out": ["a.nii.gz: damaged"]}
+    done.worker.replies["train.check"] = lambda params: [{**event, **note} for event in usual(params)]
+    done.click(done.ui.checkButton)
+    assert "The training has seen these CTs" in done.ui.checkLabel.text and "a.nii.gz" in done.ui.checkLabel.text
 
 
 def test_drawnOrgansAreMeasuredAsWell(done, tmp_path):
