@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,6 +40,27 @@ def test_modulesShareNoFileName() -> None:
     """Both modules install into one flat folder."""
     names = [name for folder in MODULES for name in listed(folder)]
     assert len(names) == len(set(names)) and not any(name.startswith("Testing") for name in names)
+
+
+def test_installedInOneFolderTheWorkerFindsTheBundledModel(tmp_path: Path) -> None:
+    """As the package of the extension is laid out: without the checkout around it."""
+    for module in MODULES:
+        for name in listed(module):
+            target = tmp_path / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(module / name, target)
+    command = [sys.executable, "-m", "rprloc.worker", "--plugin", "rprtrain.workerplugin"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "RPRLOC_MODELS": ""}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=tmp_path, env=environment
+    ) as worker:
+        assert worker.stdin is not None and worker.stdout is not None
+        worker.stdin.write(json.dumps({"id": 1, "method": "models", "params": {}}) + "\n")
+        worker.stdin.flush()
+        answer = next(event for event in map(json.loads, worker.stdout) if event["event"] in ("result", "error"))
+        worker.stdin.close()
+    folders = [Path(model["folder"]) for model in answer["models"] if not model["problem"]]
+    assert folders == [tmp_path / "Resources" / "Models" / "han-ct"]
 
 
 def test_bothModulesAreBuilt() -> None:
