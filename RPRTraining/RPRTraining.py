@@ -15,7 +15,7 @@ class RPRTraining(ScriptedLoadableModule):
 
     def __init__(self, parent):
         ScriptedLoadableModule.__init__(self, parent)
-        parent.title = _("One-Shot Localization: Training")
+        parent.title = _("One-Shot Localization Training")
         parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
         parent.dependencies = ["RPRLocalization"]
         parent.contributors = ["RPRLoc developers"]

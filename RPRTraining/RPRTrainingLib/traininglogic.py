@@ -121,7 +121,7 @@ class RPRTrainingLogic(ScriptedLoadableModuleLogic):
         self._act("stop", RunState.STOPPING)
 
     def check(self, params: dict, onProgress, onDone) -> None:
-        """Judge a model without labels. Raises InputError if busy."""
+        """Judge a model without labels: onProgress(event). Raises InputError if busy."""
         self._begin(CHECK, "train.check", params, onDone, onProgress=onProgress)
 
     def files(self, method: str, params: dict, onDone) -> None:

@@ -16,7 +16,10 @@ SIZE = (600, 400)
 
 
 class PlotView(View):
-    """Line plots of the series of a chart node, with its titles and a legend; read anew at every rendering."""
+    """Line plots of the series of a chart node, with its titles and a legend; read anew at every rendering.
+
+    ``group`` reports changes of the chart and of its tables, as the displayable managers of the other views do.
+    """
 
     def __init__(self, node: Any, scene: Any, size: tuple[int, int] = SIZE) -> None:
         super().__init__(size)
@@ -24,6 +27,30 @@ class PlotView(View):
         self.renderer.SetBackground(*BACKGROUND)
         self._actor = vtk.vtkContextActor()
         self.renderer.AddActor(self._actor)
+        self.group = vtk.vtkObject()
+        self._observed: list[tuple[Any, int]] = []
+        self._observe()
+        node.AddObserver("ModifiedEvent", lambda *_: self._observe())
+
+    def _observe(self) -> None:
+        """Follow the present chart and its series."""
+        for observed, tag in self._observed:
+            observed.RemoveObserver(tag)
+        chart = self._chartNode()
+        nodes = [self._node, chart] if chart else [self._node]
+        if chart:
+            nodes += [chart.GetNthPlotSeriesNode(n) for n in range(chart.GetNumberOfPlotSeriesNodes())]
+        tables = [node.GetTableNode() for node in nodes[2:] if node is not None]
+        followed = [node for node in (*nodes, *tables) if node is not None]
+        self._observed = [(node, node.AddObserver("ModifiedEvent", self._onModified)) for node in followed]
+
+    def _onModified(self, caller: Any, _event: Any) -> None:
+        if caller.IsA("vtkMRMLPlotChartNode"):
+            self._observe()
+        self.group.InvokeEvent("UpdateEvent")
+
+    def _chartNode(self) -> Any:
+        return self._scene.GetNodeByID(self._node.GetPlotChartNodeID() or "")
 
     def mrmlPlotViewNode(self) -> Any:
         return self._node
@@ -31,7 +58,7 @@ class PlotView(View):
     def chart(self) -> Any:
         """A vtkChartXY of the present chart node; empty if there is none."""
         drawn = vtk.vtkChartXY()
-        node = self._scene.GetNodeByID(self._node.GetPlotChartNodeID() or "")
+        node = self._chartNode()
         if node is None:
             return drawn
         drawn.SetTitle(node.GetTitle() or "")

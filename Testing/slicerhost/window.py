@@ -33,12 +33,26 @@ class Window:
             grid.addWidget(widget, index // 2, index % 2)
             grid.setRowStretch(index // 2, 1)
             grid.setColumnStretch(index % 2, 1)
+        self._views, self._plot = views, None
+        manager.connect("layoutChanged(int)", self._onLayout)
+        views.destroyed.connect(lambda: manager.disconnect("layoutChanged(int)", self._onLayout))
+        self._onLayout()
         self.main = host.mainWindow
         self.main.setCentralWidget(views)
         self._addMenu()
         self.main.resize(*size)
         self.main.show()
         host.processEvents()
+
+    def _onLayout(self) -> None:
+        """A layout with a plot view has it in place of the sagittal view."""
+        plotWidget = slicer.app.layoutManager().plotWidget(0)
+        if plotWidget is not None and self._plot is None:
+            self._plot = ViewWidget(plotWidget.plotView())
+            self._views.layout().addWidget(self._plot, 1, 0)
+        if self._plot is not None:
+            self._plot.setVisible(plotWidget is not None)
+            self.slices["Yellow"].setVisible(plotWidget is None)
 
     def _addMenu(self) -> None:
         menu = self.main.menuBar().addMenu("File")
