@@ -161,6 +161,7 @@ def _add_train(commands: Commands[Parser]) -> None:
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--minutes", type=_positive_float, metavar="M", help="wall clock, shared by the stages")
     length.add_argument("--steps", type=_positive_int, metavar="N", help="training steps per stage")
+    parser.add_argument("--batch", type=_positive_int, default=1, metavar="N", help="volumes per step (default: 1)")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in DIR")
     parser.add_argument(
         "--across-patients",

@@ -49,6 +49,7 @@ def _request(args: argparse.Namespace) -> TrainingRequest:
         resume=args.resume,
         across=args.across_patients,
         start_from=args.start_from,
+        batch=args.batch,
         device=resolve_device(args.device),
         name=args.name or args.out.resolve().name,
         version=args.model_version,

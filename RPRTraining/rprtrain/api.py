@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from .request import TrainingRequest
 from .runlock import locked
 from .runstate import RunNotes, read_run
 from .sources import ImageSource, find_sources, is_label_map
+from .team import Team
 from .trainer import Plan, Trainer
 from .warmstart import calibrate, load_folded, start_weights
 
@@ -44,6 +45,11 @@ class Run:
     report: Callable[[str], None]
     tell: Tell
     notes: RunNotes
+    team: Team = field(default_factory=Team)
+
+    def all_agree(self, value: bool) -> bool:
+        """What the leader of the team found, in every process."""
+        return self.team.share(float(value), self.request.device) > 0
 
     def note_progress(self, trainer: Trainer) -> None:
         """Write how far it is, after a checkpoint."""
@@ -70,6 +76,9 @@ def train_model(
     pause too. ``report`` gets lines for people, ``tell`` events for programs. Raises InputError for a folder without
     usable CTs or a checkpoint of other settings, OutputError if the model cannot be written.
     """
+    if not Team().leads:
+        silent = Run(request, Control(stop), lambda line: None, tell_nobody, RunNotes(request.out, {}))
+        return _train_stages(silent)
     _prepare(request)
     with locked(request.out):
         control = control or Control(stop)
@@ -87,14 +96,15 @@ def _train_stages(run: Run) -> Path:
     request = run.request
     result = request.out / CARD_NAME
     for name in request.stage_names:
-        if name in run.notes.finished and (request.out / f"{name}{STAGE_SUFFIX}").exists():
+        before = name in run.notes.finished and (request.out / f"{name}{STAGE_SUFFIX}").exists()
+        if run.all_agree(before):
             run.report(f"{name}: finished before")
             continue
         written = _train_stage(run, request.stages[name])
         if written is None:
             break
         result = written
-        if run.control.stopped:
+        if run.all_agree(run.control.stopped):
             break
         run.notes.finished.append(name)
     return result
@@ -164,11 +174,14 @@ def _train_stage(run: Run, stage: StageConfig) -> Path | None:
         run.report(f"{stage.name}: resumed at step {trainer.history.steps}")
     elif request.start_from:
         _start_from(run, stage, trainer)
-    if run.control.stopped and trainer.history.steps == 0:
+    if run.all_agree(run.control.stopped) and trainer.history.steps == 0:
         if stage.name == request.stage_names[0]:
             raise InputError("stopped before the first step: nothing has been trained")
         return None
     metrics = trainer.run().to_json()
+    run.team.wait()
+    if not run.team.leads:
+        return trainer.path
     facts = {
         **_facts(request, stage, trainer),
         "volumes": {"training": len(training), "held_out": len(held_out)},
@@ -209,9 +222,18 @@ def _trainer(run: Run, stage: StageConfig, training: list[TrainingVolume], held_
         control=run.control,
         tell=run.tell,
         saved=lambda: run.note_progress(trainer),
+        batch=_batch(request, run.team),
     )
     trainer = Trainer(stage, plan, training, held_out, request.device, request.out / f"{stage.name}.ckpt")
     return trainer
+
+
+def _batch(request: TrainingRequest, team: Team) -> int:
+    """Volumes per step: one per process unless the request asks for more."""
+    batch = max(request.batch, team.size)
+    if batch % team.size:
+        raise InputError(f"--batch {batch} cannot be shared by {team.size} processes: choose a multiple")
+    return batch
 
 
 def _facts(request: TrainingRequest, stage: StageConfig, trainer: Trainer) -> dict[str, Any]:
@@ -223,6 +245,7 @@ def _facts(request: TrainingRequest, stage: StageConfig, trainer: Trainer) -> di
         "command": request.command,
         "machine": describe_machine(request.device),
         "date": datetime.date.today().isoformat(),
+        "batch": _batch(request, trainer.team),
         "curve": _thinned(trainer.history.curve),
         "settings": stage.to_json(),
     }

@@ -19,7 +19,9 @@ from rprloc.pnet import Pnet
 from rprloc.worker_errors import is_out_of_memory
 
 from .across import Across
+from .atlas import Atlas
 from .average import AverageModel
+from .batch import batch_gradients
 from .best import Best, better
 from .checkpoint import load_checkpoint, save_checkpoint
 from .config import StageConfig
@@ -29,6 +31,7 @@ from .dice import Dice
 from .events import Kind, Tell, TrainingEvent, tell_nobody
 from .shrink import describe, reduced
 from .step import StepResult, run_step
+from .team import Team
 from .validate import Validation, validate
 
 WARM_UP_STEPS = 200
@@ -49,6 +52,7 @@ class Plan:
         control: pause and stop, instead of ``stop``.
         report: gets the progress lines. tell: gets the same as events.
         saved: called after every checkpoint.
+        batch: volumes per step, shared out among the processes of ``team``.
         across: pairs across patients in the later part of the training; None: views of one CT only.
     """
 
@@ -64,6 +68,8 @@ class Plan:
     control: Control | None = None
     tell: Tell = tell_nobody
     saved: Callable[[], None] = lambda: None
+    batch: int = 1
+    team: Team = field(default_factory=Team)
 
 
 @dataclass(frozen=True)
@@ -111,11 +117,14 @@ class Trainer:
         self.held_out = [v.to(device) for v in held_out]
         torch.manual_seed(plan.seed)
         self.net: nn.Module = Pnet(stage.net).to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self.team = plan.team
+        self.parallel = self.team.wrap(self.net)
         self.average = AverageModel(self.net)
         self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=stage.learning_rate, weight_decay=1e-3)
         self.history = History()
         self.kept = self.average.net
         self.best: Best | None = None
+        self._across: Atlas | None = None
         self._reported = 0.0
         self._saved = time.monotonic()
         self._validated: tuple[int, Validation] | None = None
@@ -143,6 +152,9 @@ class Trainer:
 
     def save(self) -> None:
         """Write the checkpoint atomically; where that fails, pause with the reason if somebody can end the pause."""
+        self._saved = time.monotonic()
+        if not self.team.leads:
+            return
         state = {
             "step": self.history.steps,
             "seed": self.plan.seed,
@@ -183,6 +195,7 @@ class Trainer:
             if figures is not None:
                 recent.append(figures)
             self.history.seconds += time.monotonic() - started
+            self.history.seconds = self.team.share(self.history.seconds, self.device)
             if self.history.steps % self.plan.report_every == 0 and recent:
                 self._report(recent)
                 recent = []
@@ -198,14 +211,14 @@ class Trainer:
 
     def _go_on(self) -> bool:
         """Obey the user: False to stop; a pause is sat out here."""
-        wish = self.control.wish()
+        wish = self.control.wish() if self.team.leads else "go"
         if wish == "pause":
             self.save()
             self._tell("paused", "paused")
             wish = self.control.wait()
             self._tell("continued")
             self._saved = time.monotonic()
-        return wish != "stop"
+        return self.team.share(float(wish != "stop"), self.device) > 0
 
     def _keep(self, last: Validation) -> Validation:
         self.kept = self.average.net
@@ -222,7 +235,8 @@ class Trainer:
             try:
                 return self._step()
             except (RuntimeError, MemoryError) as error:
-                smaller = reduced(self.working) if is_out_of_memory(error) else None
+                alone = self.team.size == 1
+                smaller = reduced(self.working) if alone and is_out_of_memory(error) else None
                 if smaller is None:
                     raise
             # Outside of the handler: its traceback would keep the tensors of the failed step alive.
@@ -250,27 +264,51 @@ class Trainer:
         done = self.progress()
         self._set_rate(done)
         self._set_mode(done)
-        result = self._losses(done, Dice(self.plan.seed, self.stage.name, self.history.steps))
-        if result is not None:
-            self.optimizer.zero_grad()
-            result.loss.backward()
+        figures = self._gradients(done) if self.plan.batch == 1 else self._batch_gradients(done)
+        if figures is not None:
             nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
             self.optimizer.step()
         self.history.steps += 1
+        if figures is not None:
+            self.average.update(self.net, self.history.steps)
+        return figures
+
+    def _gradients(self, done: float) -> StepFigures | None:
+        """Of one volume; None where its views hold too little."""
+        result = self._losses(done, Dice(self.plan.seed, self.stage.name, self.history.steps))
         if result is None:
             return None
-        self.average.update(self.net, self.history.steps)
+        self.optimizer.zero_grad()
+        result.loss.backward()
         return StepFigures(float(result.loss.detach()), result.near_mm, result.mean_mm, result.cells)
+
+    def _batch_gradients(self, done: float) -> StepFigures:
+        key = (self.plan.seed, self.stage.name, self.history.steps)
+        self.optimizer.zero_grad()
+
+        def losses(item: int, attempt: int) -> StepResult | None:
+            return self._losses(done, Dice(*key, item, attempt))
+
+        loss, near, mean, cells = batch_gradients(self.net, self.parallel, self.plan.batch, self.team, losses)
+        return StepFigures(loss, near, mean, round(cells))
 
     def _losses(self, done: float, dice: Dice) -> StepResult | None:
         index = int(torch.searchsorted(self.chances, dice.uniform()).clamp_max(len(self.training) - 1))
         partner = None
         if self.plan.across is not None and done >= self.plan.across.start:
-            if not self.plan.across.path.exists():
-                self.save()
-            atlas = self.plan.across.atlas(self.average.net, self.training, self.device)
-            partner = self.plan.across.partner(atlas, self.training, index, dice)
-        return run_step(self.net, self.training[index], self.working, dice, partner)
+            partner = self.plan.across.partner(self._atlas(self.plan.across), self.training, index, dice)
+        return run_step(self.parallel, self.training[index], self.working, dice, partner)
+
+    def _atlas(self, across: Across) -> Atlas:
+        """The atlas; the leader of the team makes it, and nothing is lost if that is interrupted."""
+        if self._across is None:
+            if self.team.leads:
+                if not across.path.exists():
+                    self.save()
+                self._across = across.atlas(self.average.net, self.training, self.device)
+            self.team.wait()
+            self._across = across.atlas(self.average.net, self.training, self.device)
+        return self._across
 
     def _report(self, recent: list[StepFigures]) -> None:
         loss, near, mean = (
@@ -320,5 +358,7 @@ class Trainer:
         self._tell("note", note)
 
     def _tell(self, kind: Kind, message: str = "", **figures: Any) -> None:
+        if not self.team.leads:
+            return
         place = (self.stage.name, self.history.steps, round(self.progress(), 4))
         self.plan.tell(TrainingEvent(kind, *place, message, **figures))

@@ -1,0 +1,29 @@
+"""``torchrun --nproc-per-node N -m rprtrain --images ... --out ...``: ``rprloc train`` on several GPUs or machines.
+
+The options are those of ``rprloc train``; ``--batch`` is shared out, one volume per process unless given. All machines
+must see the same folders. Without torchrun, it is the same as ``rprloc train``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from rprloc.cli import main
+
+
+def run(arguments: list[str]) -> int:
+    """Join the team, if there is one, and train; returns the exit code."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        import torch
+
+        from .team import join_team
+
+        local = join_team()
+        if torch.cuda.is_available() and "--device" not in arguments:
+            arguments = [*arguments, "--device", f"cuda:{local}"]
+    return main(["train", *arguments])
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))
