@@ -34,6 +34,7 @@ MOST_CTS = 8
 POINTS = 12
 INSIDE_MM, SHOWN_MM = 12.0, 30.0
 CUT_SHARE = 0.12
+MOST_ERRORS = 500
 GOOD_MM, USABLE_MM = 8.0, 15.0
 CYCLE, REPEATABILITY = "cycle error", "repeatability"
 
@@ -82,10 +83,19 @@ class Report:
         return "Poor: most points do not come back to where they started; train longer, or with more CTs."
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object."""
+        """A JSON object; of the errors, at most ``MOST_ERRORS`` of each kind, sorted and evenly spread."""
         rows = [asdict(row) for row in self.rows]
         counts = {"volumes": self.volumes, "pairs": self.pairs, "left_out": self.left_out}
-        return {"rows": rows, **counts, "verdict": self.verdict}
+        errors = {name: thinned(values) for name, values in self.errors.items()}
+        return {"rows": rows, **counts, "errors": errors, "verdict": self.verdict}
+
+
+def thinned(values: Sequence[float]) -> list[float]:
+    """At most ``MOST_ERRORS`` of the values, sorted, to 0.1, with the same distribution."""
+    ordered = np.sort(np.asarray(values, dtype=float))
+    if len(ordered) > MOST_ERRORS:
+        ordered = ordered[np.linspace(0, len(ordered) - 1, MOST_ERRORS).round().astype(int)]
+    return [round(float(value), 1) for value in ordered]
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,11 @@ def check_sources(run: Path) -> list[ImageSource]:
 
     Raises InputError if the folder holds no training, or its CTs cannot be found.
     """
+    return unseen_sources(run)[0]
+
+
+def unseen_sources(run: Path) -> tuple[list[ImageSource], bool]:
+    """As ``check_sources``, and whether the training has seen none of them."""
     notes = read_run(run)
     if notes is None:
         raise InputError(f"{run}: there is no training here (run.json is missing): give the CTs to check with")
@@ -32,4 +37,4 @@ def check_sources(run: Path) -> list[ImageSource]:
         sources = images_in(Path(str(notes.request.get("images"))))
     held = held_out([(source.group, source.name) for source in sources]) if len(sources) > 1 else []
     chosen = [source for source, out in zip(sources, held, strict=False) if out]
-    return chosen if len(chosen) >= LEAST else sources
+    return (chosen, True) if len(chosen) >= LEAST else (sources, False)

@@ -22,7 +22,7 @@ from rprloc.worker_locate import card_json
 from .api import train_model
 from .check import check_model
 from .checkpicture import write_check_picture
-from .checksources import check_sources
+from .checksources import unseen_sources
 from .checktargets import check_targets
 from .config import StageConfig
 from .events import TrainingEvent
@@ -89,9 +89,11 @@ def overall(event: TrainingEvent, names: list[str]) -> dict[str, float | None]:
 def train_check(job: Job) -> dict[str, Any]:
     """Judge a model on CTs that its training did not see, or on the rows given."""
     progress, model = _told(job), load_model(path_of(job, "model"), device_of(job))
-    sources = (
-        check_sources(path_of(job, "run")) if job.params.get("run") else [r.source for r in rows_of(job) if r.used]
-    )
+    unseen: dict[str, bool] = {}
+    if job.params.get("run"):
+        sources, unseen["held_out"] = unseen_sources(path_of(job, "run"))
+    else:
+        sources = [row.source for row in rows_of(job) if row.used]
     report = check_model(model, sources, progress)
     if job.params.get("targets"):
         report.rows += check_targets(model, sources, path_of(job, "targets"), progress)
@@ -101,7 +103,7 @@ def train_check(job: Job) -> dict[str, Any]:
             picture = str(write_check_picture(path_of(job, "picture"), report))
         except OutputError as error:
             job.log(str(error), "warning")
-    return {**report.to_json(), "picture": picture}
+    return {**report.to_json(), **unseen, "picture": picture}
 
 
 def _told(job: Job) -> Callable[[int, int, str], None]:

@@ -16,9 +16,9 @@ from rprloc.cli import main
 from rprloc.errors import InputError
 from rprloc.models import load_model
 from rprtrain import check
-from rprtrain.check import CYCLE, REPEATABILITY, Measure, Report, check_model
+from rprtrain.check import CYCLE, REPEATABILITY, Measure, Report, check_model, thinned
 from rprtrain.checkpicture import write_check_picture
-from rprtrain.checksources import check_sources, images_in
+from rprtrain.checksources import check_sources, images_in, unseen_sources
 from rprtrain.checktargets import annotated, check_targets
 from rprtrain.request import TrainingRequest
 from rprtrain.runstate import RunNotes
@@ -60,6 +60,9 @@ def test_a_real_search_runs_and_is_shown(sources: list[ImageSource], tiny_model:
     assert len(report.left_out) == 1 and "none" in report.left_out[0]
     assert [done for done, _, _ in told] == sorted(done for done, _, _ in told) and told[-1][0] < told[-1][1]
     json.dumps(report.to_json(), allow_nan=False)
+    assert {name: len(values) for name, values in report.to_json()["errors"].items()} == {
+        row.name: row.n for row in report.rows
+    }
     assert write_check_picture(tmp_path / "p.png", report).read_bytes()[:4] == b"\x89PNG"
     with pytest.raises(InputError, match="at least 2"):
         check_model(load_model(tiny_model, CPU), sources[:1])
@@ -90,10 +93,10 @@ def test_held_out_cts_judge(sources: list[ImageSource], tmp_path: Path) -> None:
         check_sources(tmp_path)
     request = TrainingRequest(tmp_path, tmp_path, sources=tuple(sources))
     RunNotes(tmp_path, request.to_json()).write()
-    assert check_sources(tmp_path) == sources
+    assert check_sources(tmp_path) == sources and not unseen_sources(tmp_path)[1]
     many = tuple(ImageSource(tmp_path / f"{n}.nrrd", name=f"{n}", group=f"{n}") for n in range(60))
     RunNotes(tmp_path, replace(request, sources=many).to_json()).write()
-    assert len(check_sources(tmp_path)) == 3
+    assert len(check_sources(tmp_path)) == 3 and unseen_sources(tmp_path)[1]
     RunNotes(tmp_path, replace(request, sources=None, images=sources[0].path.parent).to_json()).write()
     assert check_sources(tmp_path) == images_in(sources[0].path.parent)
 
@@ -116,3 +119,9 @@ def test_from_the_command_line_and_the_worker(
     )
     assert answer["picture"] == str(tmp_path / "w.png") and answer["volumes"] == 2
     assert any(event["phase"] == "check" for event in job.of_kind("progress"))
+
+
+def test_errors_are_thinned_evenly() -> None:
+    values = thinned(list(range(10_000)))
+    assert len(values) == 500 and values[0] == 0.0 and values[-1] == 9999.0 and values == sorted(values)
+    assert thinned([3.14, 1.0]) == [1.0, 3.1] and thinned([]) == []
