@@ -64,8 +64,9 @@ class Curves:
         known = self._node(self._series.get(curve, "")) is not None
         series = self._seriesNode(curve)
         if known:
-            table = series.GetTableNode()
-            _append(table.GetTable(), step, error)
+            table = series.GetTableNode().GetTable()
+            _append(table, step, error)
+            # The table tells its node, that one the series, and the chart draws it.
             table.Modified()
 
     @staticmethod
@@ -94,7 +95,9 @@ class Curves:
         series.SetXColumnName(STEP)
         series.SetYColumnName(ERROR)
         series.SetPlotType(series.PlotTypeScatter)
-        series.SetMarkerStyle(series.MarkerStyleNone)
+        # Validations are rare: the first one must be seen although it makes no line yet.
+        series.SetMarkerStyle(series.MarkerStyleCircle if curve[1] == HELD_OUT else series.MarkerStyleNone)
+        series.SetMarkerSize(7)
         series.SetLineStyle(DASHES[curve[1]])
         series.SetLineWidth(2)
         series.SetColor(*COLORS.get(curve[0], (0.3, 0.3, 0.3)))
@@ -122,10 +125,9 @@ def _fill(tableNode, points: list[tuple[float, float]]) -> None:
         table.AddColumn(column)
     for point in points:
         _append(table, *point)
-    tableNode.Modified()
+    table.Modified()
 
 
 def _append(table, step: float, error: float) -> None:
     for name, value in ((STEP, step), (ERROR, error)):
         table.GetColumnByName(name).InsertNextValue(value)
-    table.Modified()

@@ -15,7 +15,7 @@ from typing import Any
 
 import slicer
 
-MINUTES, SHOWN_FRACTION, PATIENCE_S = 6.0, 0.4, 600.0
+MINUTES, SHOWN_FRACTION, PATIENCE_S = 6.0, 0.62, 600.0
 
 
 def train(window: Any, host: Any) -> None:

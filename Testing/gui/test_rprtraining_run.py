@@ -191,3 +191,15 @@ def test_unloadingTheModuleEndsTheWorker(bench):
     bench.host.unloadModules()
     assert bench.worker.closed == 1
     slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)
+
+
+def test_plotViewFollowsTheTraining(bench):
+    bench.begin()
+    events = training_events()
+    bench.tell(*events[:6])
+    bench.click(bench.ui.curveButton)
+    changes = []
+    view = slicer.app.layoutManager().plotWidget(0).plotView()
+    view.group.AddObserver("UpdateEvent", lambda *_: changes.append(1))
+    bench.tell(events[6])
+    assert len(changes) == 1, "one drawing for one new point"

@@ -12,13 +12,14 @@ from .views import View
 BACKGROUND = (1.0, 0.99, 0.965)
 LINES = {"none": vtk.vtkPen.NO_PEN, "solid": vtk.vtkPen.SOLID_LINE, "dash": vtk.vtkPen.DASH_LINE}
 LINES |= {"dot": vtk.vtkPen.DOT_LINE, "dash-dot": vtk.vtkPen.DASH_DOT_LINE}
+MARKERS = {"none": vtk.vtkPlotPoints.NONE, "circle": vtk.vtkPlotPoints.CIRCLE, "square": vtk.vtkPlotPoints.SQUARE}
 SIZE = (600, 400)
 
 
 class PlotView(View):
     """Line plots of the series of a chart node, with its titles and a legend; read anew at every rendering.
 
-    ``group`` reports changes of the chart and of its tables, as the displayable managers of the other views do.
+    ``group`` reports changes of the chart (which follows its tables), as the displayable managers of other views do.
     """
 
     def __init__(self, node: Any, scene: Any, size: tuple[int, int] = SIZE) -> None:
@@ -28,26 +29,17 @@ class PlotView(View):
         self._actor = vtk.vtkContextActor()
         self.renderer.AddActor(self._actor)
         self.group = vtk.vtkObject()
-        self._observed: list[tuple[Any, int]] = []
-        self._observe()
-        node.AddObserver("ModifiedEvent", lambda *_: self._observe())
+        self._followed: tuple[Any, int] | None = None
+        self._follow()
+        node.AddObserver("ModifiedEvent", lambda *_: self._follow())
 
-    def _observe(self) -> None:
-        """Follow the present chart and its series."""
-        for observed, tag in self._observed:
-            observed.RemoveObserver(tag)
-        chart = self._chartNode()
-        nodes = [self._node, chart] if chart else [self._node]
-        if chart:
-            nodes += [chart.GetNthPlotSeriesNode(n) for n in range(chart.GetNumberOfPlotSeriesNodes())]
-        tables = [node.GetTableNode() for node in nodes[2:] if node is not None]
-        followed = [node for node in (*nodes, *tables) if node is not None]
-        self._observed = [(node, node.AddObserver("ModifiedEvent", self._onModified)) for node in followed]
-
-    def _onModified(self, caller: Any, _event: Any) -> None:
-        if caller.IsA("vtkMRMLPlotChartNode"):
-            self._observe()
-        self.group.InvokeEvent("UpdateEvent")
+    def _follow(self) -> None:
+        """Follow the chart that is shown now."""
+        if self._followed is not None:
+            self._followed[0].RemoveObserver(self._followed[1])
+        chart, changed = self._chartNode(), lambda *_: self.group.InvokeEvent("UpdateEvent")
+        self._followed = (chart, chart.AddObserver("ModifiedEvent", changed)) if chart is not None else None
+        changed()
 
     def _chartNode(self) -> Any:
         return self._scene.GetNodeByID(self._node.GetPlotChartNodeID() or "")
@@ -75,13 +67,15 @@ class PlotView(View):
         columns = (series.GetXColumnName(), series.GetYColumnName())
         if table is None or any(table.GetColumnByName(name) is None for name in columns):
             raise ValueError(f"the plot series {series.GetName()!r} has no such table or columns: {columns}")
-        if table.GetNumberOfRows() < 2:
+        if not table.GetNumberOfRows():
             return
         plot = drawn.AddPlot(vtk.vtkChart.LINE)
         plot.SetInputData(table, *columns)
         plot.SetColorF(*series.GetColor())
         plot.SetWidth(series.GetLineWidth())
         plot.SetLabel(series.GetName())
+        plot.SetMarkerStyle(MARKERS[series.GetMarkerStyleAsString(series.GetMarkerStyle())])
+        plot.SetMarkerSize(series.GetMarkerSize())
         plot.GetPen().SetLineType(LINES[series.GetLineStyleAsString(series.GetLineStyle())])
 
     def forceRender(self) -> None:
