@@ -87,7 +87,7 @@ class CTsSection(Section):
             )
         ]
         if 0 < self.scanned.patients() < FEW_PATIENTS:
-            texts.append(_("⚠ That is little to learn from: expect a weak model. 100 patients or more are better."))
+            texts.append(_("⚠ Few patients: expect a weak model. The bundled one learned from about 200."))
         return "\n".join(filter(None, [*texts, self._outcome]))
 
     def _onFolder(self, path: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import qt
+import slicer
 from faketrainer import row
 
 
@@ -203,3 +204,18 @@ def test_nameWithoutLettersIsRefused(bench, name):
     bench.ui.nameEdit.setText(name)
     bench.settle()
     assert "letter or digit" in bench.ui.trainButton.toolTip
+
+
+def test_registrationIsForPhysicists(bench):
+    module = slicer.modules.rprtraining
+    assert module.title == "One-Shot Localization Training" and tuple(module.categories) == ("Segmentation",)
+    assert tuple(module.dependencies) == ("RPRLocalization",) and not module.icon.isNull()
+    assert "nothing is uploaded" in module.helpText and "MICCAI 2021" in module.acknowledgementText
+
+
+def test_reloadedPanelWorks(bench):
+    bench.scan()
+    bench.widget.onReload()
+    again = slicer.modules.RPRTrainingWidget
+    assert bench.worker.closed == 1 and again is not bench.widget
+    assert again.ui.ctsFolderEdit.currentPath == str(bench.folder) and again.ui.scanButton.enabled

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from rprtrainingpanel import TrainingBench
 
+pytest.importorskip("torch", reason="the worker needs torch")
+
 SAMPLE = Path(__file__).parents[2] / "RPRLocalization" / "Resources" / "SampleData"
 
 
@@ -56,3 +58,9 @@ def test_foreignFileIsRefusedInOneLine(real, tmp_path):
     real.settle()
     assert real.ui.useLabel.text.startswith("⚠") and "\n" not in real.ui.useLabel.text
     assert not (tmp_path / "models").exists() or not list((tmp_path / "models").iterdir())
+
+
+def test_selfTestOfTheModule(real):
+    from RPRTraining import RPRTrainingTest
+
+    RPRTrainingTest().runTest()
