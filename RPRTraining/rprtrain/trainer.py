@@ -36,6 +36,7 @@ from .validate import Validation, validate
 
 WARM_UP_STEPS = 200
 FROZEN_FROM = 0.6
+FIRST_LOOK = 0.1
 
 
 @dataclass
@@ -199,7 +200,7 @@ class Trainer:
             if self.history.steps % self.plan.report_every == 0 and recent:
                 self._report(recent)
                 recent = []
-            if self.history.steps % self.plan.validate_every == 0:
+            if self.history.steps % self.plan.validate_every == 0 or self._first_look_due():
                 self._validate()
             if time.monotonic() - self._saved > self.plan.save_every_s:
                 self.save()
@@ -209,12 +210,16 @@ class Trainer:
         self.save()
         return self._keep(self._validated[1])
 
+    def _first_look_due(self) -> bool:
+        """With a time limit, steps may be few: validate early once, so that there is something to see."""
+        return self.plan.minutes is not None and self._validated is None and self.progress() >= FIRST_LOOK
+
     def _go_on(self) -> bool:
         """Obey the user: False to stop; a pause is sat out here."""
         wish = self.control.wish() if self.team.leads else "go"
         if wish == "pause":
             self.save()
-            self._tell("paused", "paused")
+            self._tell("paused")
             wish = self.control.wait()
             self._tell("continued")
             self._saved = time.monotonic()

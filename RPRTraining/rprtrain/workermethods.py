@@ -11,12 +11,12 @@ import torch
 
 from rprloc.card import CARD_NAME, read_card
 from rprloc.devices import resolve_device
-from rprloc.errors import InputError, OutputError
+from rprloc.errors import InputError, ModelError, OutputError
 from rprloc.models import load_model
 from rprloc.modelstore import ModelExistsError, export_model, import_model, install_model
 from rprloc.worker_errors import BadRequestError, WorkerError
 from rprloc.worker_inputs import need
-from rprloc.worker_jobs import Job
+from rprloc.worker_jobs import Job, Level
 from rprloc.worker_locate import card_json
 
 from .api import train_model
@@ -32,6 +32,7 @@ from .presets import Preset, changed, find_preset
 from .request import UNKNOWN_SOURCE, TrainingRequest
 from .runstate import read_run
 from .scan import ScanRow
+from .warmstart import start_weights
 from .workerscan import path_of
 
 TEXTS = {"name": "unnamed", "version": "1.0.0", "body_region": "not stated", "start_from": ""}
@@ -49,28 +50,73 @@ def train_plan(job: Job) -> dict[str, Any]:
     used = [row for row in rows if row.used]
     minutes, steps = _length(job)
     preset = _preset(job, used) if used else find_preset("head-and-neck")
-    return make_plan(
-        preset, rows, device, minutes=minutes, steps=steps, measure=job.params.get("measure", True) is not False
-    )
+    measure = job.params.get("measure", True) is not False
+    plan = make_plan(preset, rows, device, minutes=minutes, steps=steps, measure=measure)
+    start = job.params.get("start_from")
+    if isinstance(start, str) and start:
+        _judge_start(plan, preset, start)
+    return plan
+
+
+def _judge_start(plan: dict[str, Any], preset: Preset, start: str) -> None:
+    """Whether the training can start from a model, as ``problem``; where it differs, as ``notes``."""
+    for stage in preset.stages.values():
+        try:
+            card = start_weights(start, stage)[1]
+        except ModelError as error:
+            plan["problem"] = plan["problem"] or str(error)
+            return
+        known = card.coarse if stage.name == "coarse" or card.fine is None else card.fine
+        if (known.spacing_mm, known.range_mm) != (stage.spacing, stage.range_mm):
+            plan["notes"].append(
+                f"the {stage.name} network of {card.name} was trained with voxels of {known.spacing_mm:g} mm and"
+                f" r = {known.range_mm:g} mm: starting from it helps less with other numbers"
+            )
 
 
 def train_start(job: Job) -> dict[str, Any]:
     """Train, or go on with what is in a folder; obeys pause, resume and stop."""
     request = _resumed(job) if job.params.get("resume") else _new_request(job)
-    names, last = request.stage_names, {"step": 0}
+    names, last, lines = request.stage_names, {"step": 0}, _Lines(job)
 
     def tell(event: TrainingEvent) -> None:
         last["step"] = event.step
+        lines.told(event)
         job.partial(progress={**event.to_json(), **overall(event, names)})
-        if event.kind == "note":
-            job.log(event.message, "warning")
 
-    train_model(request, report=job.log, tell=tell, control=JobControl(job))
+    try:
+        train_model(request, report=lines.report, tell=tell, control=JobControl(job))
+    finally:
+        lines.flush()
     notes = read_run(request.out)
     answer = {"folder": str(request.out), "state": "done" if notes is None else notes.state, "steps": last["step"]}
     if not (request.out / CARD_NAME).is_file():
         return {**answer, "model": "", "card": None}
     return {**answer, "model": str(request.out), "card": card_json(read_card(request.out))}
+
+
+class _Lines:
+    """The lines of a training as ``log`` events, each once: a line that an event repeats as a note is a warning."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._waiting = ""
+
+    def report(self, line: str) -> None:
+        """Take a line."""
+        self.flush()
+        self._waiting = line
+
+    def told(self, event: TrainingEvent) -> None:
+        """Send the line that waits, now that it is clear what it is."""
+        warns = event.kind in ("note", "paused") and event.message != "" and event.message in self._waiting
+        self.flush("warning" if warns else "info")
+
+    def flush(self, level: Level = "info") -> None:
+        """Send the line that waits."""
+        if self._waiting:
+            self._job.log(self._waiting, level)
+        self._waiting = ""
 
 
 def overall(event: TrainingEvent, names: list[str]) -> dict[str, float | None]:

@@ -61,9 +61,12 @@ def test_a_scan_sends_every_row(images: Path) -> None:
         call("train.scan", folder=str(images / "none"))
 
 
-def test_a_plan_of_the_rows(rows: list[dict[str, Any]]) -> None:
+def test_a_plan_of_the_rows(rows: list[dict[str, Any]], tiny_model: Path) -> None:
     changes = {"coarse": {"spacing": 3.0}}
     usual = {"rows": rows, "preset": "from-data", "device": "cpu", "minutes": 6, "measure": False}
+    assert "another shape" in call("train.plan", **usual, start_from=str(tiny_model))[0]["problem"]
+    same = call("train.plan", **{**usual, "preset": "abdomen"}, start_from="han-ct")[0]
+    assert same["problem"] == "" and any("han-ct" in note for note in same["notes"])
     plan, _ = call("train.plan", **usual, changes=changes, start_from="")
     assert (plan["training"], plan["held_out"], plan["patients"], plan["problem"]) == (1, 1, 2, "")
     assert plan["stages"][0]["seconds"] == 180 and plan["stages"][0]["spacing"] == 3.0
@@ -167,6 +170,22 @@ def test_the_whole_training_is_told_of() -> None:
     assert workermethods.overall(step, ["coarse", "fine"]) == {"total_fraction": 0.25, "total_seconds_left": 180.0}
     reading = TrainingEvent("reading", "fine", fraction=0.9)
     assert workermethods.overall(reading, ["coarse", "fine"])["total_fraction"] == 0.5
+
+
+def test_every_line_is_logged_once() -> None:
+    job = RecordedJob()
+    lines = workermethods._Lines(job)
+    for line, event in (
+        ("coarse: reading", TrainingEvent("begin")),
+        ("coarse step 3: out of memory", TrainingEvent("note", message="step 3: out of memory")),
+        ("last", None),
+    ):
+        lines.report(line)
+        if event is not None:
+            lines.told(event)
+    lines.flush()
+    logged = [(event["level"], event["message"]) for event in job.of_kind("log")]
+    assert logged == [("info", "coarse: reading"), ("warning", "coarse step 3: out of memory"), ("info", "last")]
 
 
 def test_models_are_installed_and_exchanged(tiny_model: Path, tmp_path: Path) -> None:
