@@ -1,4 +1,4 @@
-"""On an NVIDIA GPU: the same answers as on the CPU, and a training step. Skipped, with the reason, where there is none."""
+"""On an NVIDIA GPU: the same answers as on the CPU, and a training step. Skipped where there is none, and says so."""
 
 from __future__ import annotations
 
