@@ -7,6 +7,7 @@ from pathlib import Path
 
 from RPRLocalizationLib import torchsetup
 from RPRLocalizationLib.section import Section, failing
+from RPRLocalizationLib.workerclient import WORKER_DIED
 from slicer.i18n import tr as _
 
 from .curveview import CurveView
@@ -142,8 +143,11 @@ class TrainSection(Section):
             )
             self.log("info", self._outcome)
         else:
-            self._outcome = f"⚠ {problem.message}"
-            self.log("info" if problem.cancelled else "warning", problem.message)
+            message = problem.message
+            if problem.code == WORKER_DIED:
+                message = _("The training process ended unexpectedly. Resume goes on from its last saved state.")
+            self._outcome = f"⚠ {message}"
+            self.log("info" if problem.cancelled else "warning", message)
             if problem.details:
                 self.log("warning", problem.details)
         self._ended(result)

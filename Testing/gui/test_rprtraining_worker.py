@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from RPRTrainingLib.trainingrun import RunState
 from rprtrainingpanel import TrainingBench
 
 pytest.importorskip("torch", reason="the worker needs torch")
@@ -64,3 +65,35 @@ def test_selfTestOfTheModule(real):
     from RPRTraining import RPRTrainingTest
 
     RPRTrainingTest().runTest()
+
+
+def until(bench, state, step: int = 0) -> None:
+    """Wait for a state of the training, at some step."""
+    run = bench.logic.run
+    bench.host.waitFor(lambda: run.state == state and run.stage and run.step >= step, 120)
+    bench.settle()
+
+
+def test_pauseKillResumeAndStopOfARealTraining(real):
+    real.scan()
+    real.ui.minutesSpin.setValue(4.0)
+    real.plan()
+    real.click(real.ui.trainButton)
+    until(real, RunState.RUNNING)
+    real.click(real.ui.pauseButton)
+    until(real, RunState.PAUSED)
+    assert real.ui.trainStatusLabel.text == "Paused."
+    real.click(real.ui.pauseButton)
+    until(real, RunState.RUNNING, step=1)
+    real.logic.client._link._process.kill()
+    real.host.waitFor(lambda: not real.ui.unfinishedBox.isHidden())
+    assert "Resume goes on" in real.ui.trainStatusLabel.text
+    real.click(real.ui.resumeRunButton)
+    until(real, RunState.RUNNING, step=1)
+    real.click(real.ui.stopButton)
+    real.host.waitFor(lambda: not real.logic.task, 120)
+    real.settle()
+    assert real.ui.trainStatusLabel.text.startswith("Stopped; the best network so far was kept")
+    real.host.waitFor(lambda: real.ui.useModelLabel.text.startswith("my abdomen (trained"))
+    real.settle()
+    assert real.ui.installButton.enabled
