@@ -81,7 +81,9 @@ class FakeTrainer(FakeWorker):
         for done, found in enumerate(self.rows, 1):
             events.append({"event": "partial", "row": found})
             text = f"{done} of {len(self.rows)}: {found['name']}"
-            events.append({"event": "progress", "phase": "scan", "message": text, "done": done, "total": 7})
+            events.append(
+                {"event": "progress", "phase": "scan", "message": text, "done": done, "total": len(self.rows)}
+            )
         return [*events, {"event": "result", "used": 6, "left_out": 1, "patients": 6}]
 
     def _train_plan(self, params: Event) -> list[Event]:
