@@ -48,7 +48,7 @@ class Plan:
         minutes: wall-clock length instead; the schedule follows the clock, so a curve is repeated only with ``steps``.
         seed: of everything random.
         save_every_s: seconds between checkpoints; with a step and a validation between, they are at most 60 apart.
-        report_every, validate_every: steps.
+        report_every, validate_every: steps. sign_of_life_s: seconds between two events at most, slow steps aside.
         stop: asked before every step; True ends the training early, and keeps the best so far.
         control: pause and stop, instead of ``stop``.
         report: gets the progress lines. tell: gets the same as events.
@@ -62,6 +62,7 @@ class Plan:
     seed: int = 0
     save_every_s: float = 40.0
     report_every: int = 50
+    sign_of_life_s: float = 2.0
     validate_every: int = 500
     stop: Callable[[], bool] = lambda: False
     report: Callable[[str], None] = print
@@ -127,6 +128,7 @@ class Trainer:
         self.best: Best | None = None
         self._across: Atlas | None = None
         self._reported = 0.0
+        self._told = 0.0
         self._saved = time.monotonic()
         self._validated: tuple[int, Validation] | None = None
         sizes = torch.tensor([float(v.hu.numel()) for v in training])
@@ -200,6 +202,8 @@ class Trainer:
             if self.history.steps % self.plan.report_every == 0 and recent:
                 self._report(recent)
                 recent = []
+            elif recent and time.monotonic() - self._told > self.plan.sign_of_life_s:
+                self._sign_of_life(recent)
             if self.history.steps % self.plan.validate_every == 0 or self._first_look_due():
                 self._validate()
             if time.monotonic() - self._saved > self.plan.save_every_s:
@@ -316,30 +320,41 @@ class Trainer:
         return self._across
 
     def _report(self, recent: list[StepFigures]) -> None:
+        """A line, an event and a point of the curve: means since the last report."""
+        figures, cells, rate = self._means(recent)
+        self.history.curve.append({"step": self.history.steps, **figures})
+        left = self._seconds_left(rate)
+        self._reported = self.history.seconds
+        text = (
+            f"{self.stage.name} step {self.history.steps} ({100 * self.progress():.0f} %): loss {figures['loss']:.3f},"
+            f" mean pair error {figures['pair_mm']:.1f} mm (near {figures['near_mm']:.1f}), {rate:.2f} steps/s,"
+            f" {left / 60:.0f} min left"
+        )
+        self.plan.report(text)
+        self._tell_step(text, figures, cells, left)
+
+    def _sign_of_life(self, recent: list[StepFigures]) -> None:
+        """An event between two reports: on a CPU, they are more than a minute apart."""
+        figures, cells, rate = self._means(recent)
+        self._tell_step("", figures, cells, self._seconds_left(rate))
+
+    def _tell_step(self, text: str, figures: dict[str, float], cells: float, left: float) -> None:
+        self._told = time.monotonic()
+        self._tell("step", text, **figures, throughput=round(cells, 1), seconds_left=round(max(0.0, left), 1))
+
+    def _means(self, recent: list[StepFigures]) -> tuple[dict[str, float], float, float]:
+        """Means of the steps since the last report, cells per second, steps per second."""
         loss, near, mean = (
             sum(getattr(f, key) for f in recent) / len(recent) for key in ("loss", "near_mm", "mean_mm")
         )
-        entry = {
-            "step": self.history.steps,
-            "loss": round(loss, 4),
-            "pair_mm": round(mean, 2),
-            "near_mm": round(near, 2),
-        }
-        self.history.curve.append(entry)
         spent = max(1e-9, self.history.seconds - self._reported)
-        rate = len(recent) / spent
-        self._reported = self.history.seconds
-        left = (self.plan.steps - self.history.steps) / rate
+        figures = {"loss": round(loss, 4), "pair_mm": round(mean, 2), "near_mm": round(near, 2)}
+        return figures, sum(f.cells for f in recent) / spent, len(recent) / spent
+
+    def _seconds_left(self, rate: float) -> float:
         if self.plan.minutes is not None:
-            left = self.plan.minutes * 60 - self.history.seconds
-        text = (
-            f"{self.stage.name} step {self.history.steps} ({100 * self.progress():.0f} %): loss {loss:.3f},"
-            f" mean pair error {mean:.1f} mm (near {near:.1f}), {rate:.2f} steps/s, {left / 60:.0f} min left"
-        )
-        self.plan.report(text)
-        figures = {"loss": entry["loss"], "pair_mm": entry["pair_mm"], "near_mm": entry["near_mm"]}
-        cells = sum(f.cells for f in recent) / spent
-        self._tell("step", text, **figures, throughput=round(cells, 1), seconds_left=round(max(0.0, left), 1))
+            return self.plan.minutes * 60 - self.history.seconds
+        return (self.plan.steps - self.history.steps) / rate
 
     def _validate(self) -> None:
         result = validate(self.average.net, self.held_out, self.stage)

@@ -62,6 +62,7 @@ def make(volumes: list[TrainingVolume], folder: Path, told: list[TrainingEvent],
         "report_every": 2,
         "validate_every": 100,
         "save_every_s": 1e9,
+        "sign_of_life_s": 1e9,
         "report": lambda line: None,
     }
     return Trainer(
@@ -88,6 +89,16 @@ def test_events_tell_how_it_goes(volumes: list[TrainingVolume], tmp_path: Path) 
     assert step["throughput"] > 0 and step["seconds_left"] == 0
     assert told[1].to_json()["validation"]["mean_offset_mm"] > 0
     json.dumps([event.to_json() for event in told], allow_nan=False)
+
+
+def test_there_are_signs_of_life_between_two_reports(volumes: list[TrainingVolume], tmp_path: Path) -> None:
+    told: list[TrainingEvent] = []
+    lines: list[str] = []
+    make(volumes, tmp_path, told, steps=6, report_every=50, sign_of_life_s=-1.0, report=lines.append).run()
+    signs = [event for event in told if event.kind == "step"]
+    assert [event.step for event in signs] == [1, 2, 3, 4, 5, 6]
+    assert all(event.pair_mm and event.pair_mm > 0 for event in signs)
+    assert not any("steps/s" in line for line in lines)
 
 
 def test_a_pause_saves_and_changes_nothing(volumes: list[TrainingVolume], tmp_path: Path) -> None:
