@@ -168,16 +168,6 @@ def test_twentyVolumesOfWhichTheSeventhCannotBeRead(panel):
     assert len(panel.run.resultNodes()) == 19 * 7
 
 
-def test_panelIsReadyWithoutTorchBeingImported(panel):
-    import subprocess
-    import sys
-
-    code = "import sys, slicerhost; h = slicerhost.start(); w = h.loadModule('RPRLocalization'); h.processEvents(); "
-    code += "print('torch' in sys.modules, w.ui.modelSelector.count)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["False", "1"]
-
-
 def test_logicWorksWithoutThePanel(host):
     reference = slicer.util.addVolumeFromArray(_array(), name="reference")
     query = slicer.util.addVolumeFromArray(_array(), name="query")
