@@ -89,7 +89,8 @@ def test_training_sends_events_and_ends_with_the_card(tmp_path: Path, images: Pa
     rows[2]["used"] = True
     answer, job = call("train.start", **start(tmp_path / "m", images, rows, data={"licence": "CC0"}))
     events = [event["progress"] for event in job.of_kind("partial")]
-    kinds = [event["kind"] for event in events]
+    # How many steps are told depends on how fast they are.
+    kinds = [event["kind"] for event in events if event["kind"] != "step"]
     assert kinds == [*["reading"] * 3, "begin", "validation", "saved", "exported", "finished"]
     assert [event["total_fraction"] for event in events][-3:] == [1.0, 1.0, 1.0]
     assert (answer["state"], answer["steps"], answer["card"]["name"]) == ("done", 2, "mine")
@@ -154,7 +155,7 @@ def test_pause_kill_find_resume_stop(worker: Worker, tmp_path: Path, images: Pat
     again = Worker(tmp_path, ["rprtrain.workerplugin"])
     try:
         (run,) = again.ask("train.find", folders=[str(tmp_path)])["runs"]
-        assert run["unfinished"] and run["step"] >= 50 and run["name"] == "mine"
+        assert run["unfinished"] and run["step"] >= 1 and run["name"] == "mine"
         request = again.send("train.start", resume=run["folder"], device="cpu")
         wait_for(again, request, lambda event: event.get("kind") == "step" and event["step"] > run["step"])
         again.send("action", id=request, action="stop")
