@@ -18,7 +18,7 @@ from .markedtargets import MarkedTarget, targetsOf
 from .parameters import RPRLocalizationParameterNode
 from .resultnodes import ResultNodes
 from .resultrows import Run
-from .settings import Settings
+from .settings import Settings, userFolder
 from .templatejob import TemplateJob
 from .templatelibrary import TemplateLibrary, readTemplate
 from .workerclient import WorkerClient
@@ -261,6 +261,4 @@ def dropIfEmpty(run: Run) -> None:
 
 def userTemplateFolder(settings: Settings) -> Path:
     """Folder of the user's templates: the chosen one, else beside the application's settings."""
-    if settings.templateFolder:
-        return Path(settings.templateFolder)
-    return Path(slicer.app.slicerUserSettingsFilePath).parent / "RPRLoc" / "Templates"
+    return Path(settings.templateFolder) if settings.templateFolder else userFolder() / "Templates"

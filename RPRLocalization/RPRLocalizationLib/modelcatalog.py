@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from slicer.i18n import tr as _
+
 BUNDLED = Path(__file__).resolve().parent.parent / "Resources" / "Models"
 CARD_NAME = "model.json"
 MAX_CARD_BYTES = 10_000_000
@@ -25,6 +27,11 @@ class ModelInfo:
     def key(self) -> str:
         """How settings and requests name it: the folder's name if bundled, else its path."""
         return self.folder.name if self.folder.parent == BUNDLED else str(self.folder)
+
+    @property
+    def title(self) -> str:
+        """The model for people."""
+        return _("{name} {version}: {region}").format(name=self.name, version=self.version, region=self.bodyRegion)
 
 
 def listModels(userFolder: str = "") -> list[ModelInfo]:

@@ -7,6 +7,7 @@ import time
 from slicer.i18n import tr as _
 
 from . import dialogs, torchsetup
+from .devicechoice import fillDevices, foundDevices, usualDevices
 from .modelcatalog import listModels
 from .section import Section, failing
 from .uihelpers import duration, silent
@@ -25,7 +26,7 @@ class RunSection(Section):
         super().__init__(ui, logic, changed)
         self._problem = problem
         self._start = start
-        self._devices = [("auto", _("Automatic")), ("cpu", _("CPU"))]
+        self._devices = usualDevices()
         self._models = None
         self._finding = False
         ui.runButton.connect("clicked(bool)", self._onRun)
@@ -117,10 +118,7 @@ class RunSection(Section):
         with silent(selector):
             selector.clear()
             for model in self._models:
-                text = _("{name} {version}: {region}")
-                selector.addItem(
-                    text.format(name=model.name, version=model.version, region=model.bodyRegion), model.key
-                )
+                selector.addItem(model.title, model.key)
             index = selector.findData(self.logic.settings.model)
             selector.currentIndex = max(index, 0)
         if index < 0 and self._models:
@@ -128,17 +126,7 @@ class RunSection(Section):
             self.logic.settings.model = self._models[0].key
 
     def _fillDevices(self) -> None:
-        """The known devices; a remembered graphics card is listed although nobody has looked for it yet."""
-        remembered = self.logic.settings.device
-        known = dict(self._devices)
-        if remembered not in known:
-            known[remembered] = remembered
-        selector = self.ui.deviceSelector
-        with silent(selector):
-            selector.clear()
-            for name, title in known.items():
-                selector.addItem(title, name)
-            selector.currentIndex = selector.findData(remembered)
+        fillDevices(self.ui.deviceSelector, self._devices, self.logic.settings.device)
 
     def _onModel(self, index) -> None:
         self.logic.settings.model = self.ui.modelSelector.itemData(index)
@@ -166,7 +154,7 @@ class RunSection(Section):
 
     def _onDevices(self, devices) -> None:
         self._finding = False
-        self._devices = [("auto", _("Automatic")), *((str(d["name"]), str(d["title"])) for d in devices)]
+        self._devices = foundDevices(devices)
         self._fillDevices()
         self.log("info", _("Devices: {names}").format(names=", ".join(title for _name, title in self._devices[1:])))
         self.changed()

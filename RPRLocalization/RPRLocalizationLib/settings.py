@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import qt
+import slicer
 
 GROUP = "RPRLoc"
 DEFAULT_MODEL, DEFAULT_DEVICE = "han-ct", "auto"
@@ -65,3 +68,8 @@ class Settings:
     @lastFolder.setter
     def lastFolder(self, value: str) -> None:
         self._set("LastFolder", value)
+
+
+def userFolder() -> Path:
+    """This extension's folder beside the application's settings."""
+    return Path(slicer.app.slicerUserSettingsFilePath).parent / GROUP

@@ -22,8 +22,9 @@ def run_check(args: argparse.Namespace) -> int:
     try:
         from rprtrain.check import check_model
         from rprtrain.checkpicture import write_check_picture
-        from rprtrain.checksources import check_sources, images_in
+        from rprtrain.checksources import check_sources
         from rprtrain.checktargets import check_targets
+        from rprtrain.sources import images_in
     except ModuleNotFoundError as error:
         if error.name is None or not error.name.startswith("rprtrain"):
             raise

@@ -6,6 +6,7 @@ import re
 from html import escape
 
 from RPRLocalizationLib import torchsetup
+from RPRLocalizationLib.devicechoice import fillDevices, foundDevices, usualDevices
 from RPRLocalizationLib.modelcatalog import listModels
 from RPRLocalizationLib.section import Section
 from RPRLocalizationLib.uihelpers import qt, silent
@@ -33,7 +34,7 @@ class PlanSection(Section):
         self._asked: dict | None = None
         self._planning = False
         self._finding = False
-        self._devices = [("auto", _("Automatic")), ("cpu", _("CPU"))]
+        self._devices = usualDevices()
         self._soon = qt.QTimer()
         self._soon.setSingleShot(True)
         self._soon.setInterval(PLAN_DELAY_MS)
@@ -206,23 +207,11 @@ class PlanSection(Section):
             selector.clear()
             selector.addItem(_("Nothing (learn from scratch)"), "")
             for model in listModels(self.logic.settings.modelFolder):
-                selector.addItem(
-                    _("{name} {version}: {region}").format(
-                        name=model.name, version=model.version, region=model.bodyRegion
-                    ),
-                    model.key,
-                )
+                selector.addItem(model.title, model.key)
             selector.currentIndex = max(0, selector.findData(chosen or ""))
 
     def _fillDevices(self) -> None:
-        remembered, known = self.logic.settings.device, dict(self._devices)
-        known.setdefault(remembered, remembered)
-        selector = self.ui.trainDeviceSelector
-        with silent(selector):
-            selector.clear()
-            for name, title in known.items():
-                selector.addItem(title, name)
-            selector.currentIndex = selector.findData(remembered)
+        fillDevices(self.ui.trainDeviceSelector, self._devices, self.logic.settings.device)
 
     def _remember(self, setting: str, value: str) -> None:
         setattr(self.logic.settings, setting, value)
@@ -255,7 +244,7 @@ class PlanSection(Section):
         if problem is not None:
             self._problem = problem.message
         else:
-            self._devices = [("auto", _("Automatic")), *((str(d["name"]), str(d["title"])) for d in result["devices"])]
+            self._devices = foundDevices(result["devices"])
             self._fillDevices()
         self.changed()
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import slicer
 from RPRLocalizationLib.modelcatalog import CARD_NAME
-from RPRLocalizationLib.settings import Settings
+from RPRLocalizationLib.settings import Settings, userFolder
 
 DEFAULT_PRESET = "from-data"
 
@@ -46,8 +45,3 @@ class TrainingSettings(Settings):
         chosen = Path(self.modelFolder) if self.modelFolder else userFolder() / "Models"
         # The localization panel accepts the folder of one model as well; others go beside that one.
         return chosen.parent if (chosen / CARD_NAME).is_file() else chosen
-
-
-def userFolder() -> Path:
-    """This extension's folder beside the application's settings."""
-    return Path(slicer.app.slicerUserSettingsFilePath).parent / "RPRLoc"

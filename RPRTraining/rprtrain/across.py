@@ -36,6 +36,11 @@ class Across:
     report: Callable[[str], None] = print
     _atlas: Atlas | None = field(default=None, repr=False)
 
+    @property
+    def ready(self) -> bool:
+        """True once ``atlas`` has read or made the atlas."""
+        return self._atlas is not None
+
     def atlas(self, net: nn.Module, volumes: Sequence[TrainingVolume], device: torch.device) -> Atlas:
         """The atlas: read if it is on disk, else built with the coarse network ``net`` and written."""
         if self._atlas is None:

@@ -25,7 +25,7 @@ from .machine import describe_machine
 from .request import TrainingRequest
 from .runlock import locked
 from .runstate import RunNotes, read_run
-from .sources import ImageSource, find_sources, is_label_map
+from .sources import ImageSource, images_in
 from .team import Team
 from .trainer import Plan, Trainer
 from .warmstart import calibrate, load_folded, start_weights
@@ -139,9 +139,7 @@ def _prepare(request: TrainingRequest) -> None:
 
 
 def _sources(request: TrainingRequest) -> Sequence[ImageSource]:
-    if request.sources is not None:
-        return request.sources
-    return [source for source in find_sources(request.images) if not is_label_map(source.path)]
+    return images_in(request.images) if request.sources is None else request.sources
 
 
 def _read(run: Run, stage: StageConfig) -> tuple[list[TrainingVolume], list[TrainingVolume]]:

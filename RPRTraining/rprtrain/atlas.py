@@ -49,20 +49,6 @@ class Atlas:
         """(n, 3) mm in the CT ``source`` -> the same anatomy in the CT ``target``, (n, 3) mm."""
         return self.placements[target].to_patient(self.placements[source].to_frame(mm))
 
-    def to(self, device: torch.device) -> Atlas:
-        """The same atlas on a device."""
-        lattice = replace(self.lattice, origin=self.lattice.origin.to(device))
-        moved = {
-            name: Placement(
-                p.matrix.to(device),
-                p.shift.to(device),
-                p.displacement.to(device),
-                replace(p.lattice, origin=p.lattice.origin.to(device)),
-            )
-            for name, p in self.placements.items()
-        }
-        return Atlas(moved, self.frame.to(device), lattice)
-
     def save(self, path: Path) -> None:
         """Write it atomically (tensors only)."""
         names = list(self.placements)
@@ -80,15 +66,15 @@ class Atlas:
 
     @classmethod
     def load(cls, path: Path, device: torch.device) -> Atlas:
-        """Read what ``save`` wrote; raises InputError if it is missing or damaged."""
-        state = load_checkpoint(path, torch.device("cpu"))
+        """Read what ``save`` wrote onto a device; raises InputError if it is missing or damaged."""
+        state = load_checkpoint(path, device)
         try:
             shape = tuple(int(n) for n in state["frame"].shape[2:])
             lattice = Lattice(state["origin"], FRAME_MM, (shape[0], shape[1], shape[2]))
             control = lattice.with_cells(CONTROL_MM)
             rows = zip(state["names"], state["matrix"], state["shift"], state["displacement"], strict=True)
             placements = {n: Placement(m, t, d[None].float(), control) for n, m, t, d in rows}
-            return cls(placements, state["frame"].float(), lattice).to(device)
+            return cls(placements, state["frame"].float(), lattice)
         except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
             raise InputError(f"{path}: this is not an atlas of rprloc train ({type(error).__name__})") from error
 
@@ -123,29 +109,6 @@ def build_atlas(volumes: Sequence[TrainingVolume], net: nn.Module, stage: StageC
             raise InputError("the CTs do not agree with each other: is this one body region, and are they CTs?")
     kept = {v.name: placements[v.name] for v in members}
     return Atlas(kept, mean_image(members, kept, lattice), lattice)
-
-
-def place(
-    volume: TrainingVolume, atlas: Atlas, others: Sequence[TrainingVolume], net: nn.Module, stage: StageConfig
-) -> Placement:
-    """Placement of a CT that is not in the atlas: votes from CTs that are, then the deformation of the last rounds."""
-    field = _field(net, stage, volume)
-    found = []
-    for other in others:
-        anchors = atlas.placements[other.name]
-        theirs = _field(net, stage, other)
-        points = _anchors(other)
-        fit = _fit(anchors.to_frame(points), theirs.at(points)[:, :3], field, volume, stage)
-        if fit is not None:
-            found.append(fit)
-    if not found:
-        raise InputError(f"{volume.name}: shows nothing of the atlas")
-    matrix, shift = (torch.stack(part).median(0).values for part in zip(*found, strict=True))
-    control = atlas.lattice.with_cells(CONTROL_MM)
-    placement = Placement(matrix, shift, torch.zeros((1, 3, *control.shape), device=matrix.device), control)
-    for level in (level for levels in ROUNDS for level in levels):
-        placement = deform(atlas.frame, atlas.lattice, volume, placement, level)
-    return placement
 
 
 def mean_image(volumes: Sequence[TrainingVolume], placements: dict[str, Placement], lattice: Lattice) -> Tensor:

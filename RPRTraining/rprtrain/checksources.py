@@ -7,14 +7,9 @@ from pathlib import Path
 from rprloc.errors import InputError
 
 from .runstate import read_run
-from .sources import ImageSource, find_sources, held_out, is_label_map
+from .sources import ImageSource, held_out, images_in
 
 LEAST = 2
-
-
-def images_in(folder: Path) -> list[ImageSource]:
-    """All volumes under a folder but label maps; raises InputError without the folder."""
-    return [source for source in find_sources(folder) if not is_label_map(source.path)]
 
 
 def check_sources(run: Path) -> list[ImageSource]:

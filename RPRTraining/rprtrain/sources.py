@@ -57,7 +57,7 @@ class ImageSource:
 
 def find_images(folder: Path) -> list[Path]:
     """CT files and DICOM series folders under ``folder``, sorted; label maps are left out."""
-    return list(dict.fromkeys(s.path for s in find_sources(folder) if not is_label_map(s.path)))
+    return list(dict.fromkeys(source.path for source in images_in(folder)))
 
 
 def find_sources(folder: Path) -> list[ImageSource]:
@@ -71,6 +71,11 @@ def find_sources(folder: Path) -> list[ImageSource]:
     named = _named(found, folder)
     patients = _patient_folders(named, folder)
     return [replace(s, group=_group(s, patients)) for s in named]
+
+
+def images_in(folder: Path) -> list[ImageSource]:
+    """All volumes under a folder but label maps; raises InputError without the folder."""
+    return [source for source in find_sources(folder) if not is_label_map(source.path)]
 
 
 def is_label_map(path: Path) -> bool:

@@ -126,7 +126,6 @@ class Trainer:
         self.history = History()
         self.kept = self.average.net
         self.best: Best | None = None
-        self._across: Atlas | None = None
         self._reported = 0.0
         self._told = 0.0
         self._saved = time.monotonic()
@@ -310,14 +309,13 @@ class Trainer:
 
     def _atlas(self, across: Across) -> Atlas:
         """The atlas; the leader of the team makes it, and nothing is lost if that is interrupted."""
-        if self._across is None:
+        if not across.ready:
             if self.team.leads:
                 if not across.path.exists():
                     self.save()
-                self._across = across.atlas(self.average.net, self.training, self.device)
+                across.atlas(self.average.net, self.training, self.device)
             self.team.wait()
-            self._across = across.atlas(self.average.net, self.training, self.device)
-        return self._across
+        return across.atlas(self.average.net, self.training, self.device)
 
     def _report(self, recent: list[StepFigures]) -> None:
         """A line, an event and a point of the curve: means since the last report."""

@@ -18,11 +18,11 @@ from rprloc.models import load_model
 from rprtrain import check
 from rprtrain.check import CYCLE, REPEATABILITY, Measure, Report, check_model, thinned
 from rprtrain.checkpicture import write_check_picture
-from rprtrain.checksources import check_sources, images_in, unseen_sources
+from rprtrain.checksources import check_sources, unseen_sources
 from rprtrain.checktargets import annotated, check_targets
 from rprtrain.request import TrainingRequest
 from rprtrain.runstate import RunNotes
-from rprtrain.sources import ImageSource
+from rprtrain.sources import ImageSource, images_in
 
 CPU = torch.device("cpu")
 
