@@ -1,0 +1,117 @@
+"""Everything that a run has measured, by variant: rows, summaries, titles, times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from .statistics import Paired, Summary, by_method, paired, summarize
+from .store import Row
+from .words import without_paths
+
+OURS = "ours-fine"
+TABLE1 = (
+    "diagonal-k1",
+    "diagonal-k15",
+    "diagonal-all",
+    "coarse-k1",
+    "coarse-k5",
+    "coarse-k10",
+    "coarse-k15",
+    "coarse-k20",
+    "coarse-all",
+)
+TABLE2 = ("ours-coarse", "ours-coarse2", "ours-coarse3", OURS)
+TABLE3 = (
+    OURS,
+    "gs-mse",
+    "gs-cosine",
+    "gs-ncc",
+    "fm-mse",
+    "fm-cosine",
+    "affine",
+    "bspline",
+    "proportional",
+    "detector",
+)
+PAPER = ("paper-positions", "paper-latent")
+SUPERVISED = ("detector",)
+RUNS, OWN, AS_PAPER = "accuracy-runs", "accuracy-ours", "accuracy-paper"
+OTHERS = (
+    "accuracy-gray",
+    "accuracy-feature",
+    "accuracy-registration",
+    "accuracy-proportional",
+    "accuracy-detector",
+)
+EXPERIMENTS = (
+    OWN,
+    RUNS,
+    AS_PAPER,
+    *OTHERS,
+    "speed",
+    "sliding",
+    "statuses",
+    "robustness",
+    "fewshot",
+    "cost",
+)
+
+
+class Measured:
+    """The rows of all experiments, with titles and means looked up by variant.
+
+    methods: variant -> its rows. experiments: experiment of the comparison -> its variants. facts: see
+    ``report.write_report``, without paths of the machine.
+    """
+
+    def __init__(self, results: Mapping[str, Sequence[Row]], facts: Mapping[str, Any]) -> None:
+        self.facts: dict[str, Any] = without_paths(dict(facts))
+        self.results = {name: list(rows) for name, rows in results.items()}
+        self.methods: dict[str, list[Row]] = {}
+        self.experiments: dict[str, list[str]] = {}
+        for name, rows in self.results.items():
+            if name.startswith("accuracy-"):
+                split = by_method(rows)
+                self.methods.update(split)
+                self.experiments[name] = list(split)
+        self._summaries: dict[str, Summary] = {}
+
+    def rows(self, experiment: str) -> list[Row]:
+        """Rows of an experiment, empty if it was not run."""
+        return self.results.get(experiment, [])
+
+    def missing(self, experiments: Iterable[str]) -> list[str]:
+        """Those that have no rows."""
+        return [name for name in experiments if not self.rows(name)]
+
+    def title(self, variant: str) -> str:
+        """How a variant is called in tables."""
+        return str(self.facts.get("titles", {}).get(variant, variant))
+
+    def variants(self, wanted: Sequence[str], experiments: Iterable[str] = ()) -> list[str]:
+        """Those wanted that were measured, in this order; then others of the experiments, so that none is lost."""
+        more = [v for name in experiments for v in self.experiments.get(name, []) if v not in wanted]
+        return [v for v in (*wanted, *more) if v in self.methods]
+
+    def summary(self, variant: str) -> Summary:
+        """Means of a variant that was measured."""
+        if variant not in self._summaries:
+            self._summaries[variant] = summarize(variant, self.methods[variant])
+        return self._summaries[variant]
+
+    def against(self, variant: str, other: str, metric: str) -> Paired | None:
+        """``variant - other``; None if one was not measured or nothing is common."""
+        if variant not in self.methods or other not in self.methods:
+            return None
+        return paired(self.methods[variant], self.methods[other], metric)
+
+    def speed(self, variant: str) -> Row:
+        """Times of a variant, on the CPU if it was measured there; empty if it was not."""
+        found = [row for row in self.rows("speed") if row["method"] == variant]
+        on_cpu = [row for row in found if str(row.get("device", "cpu")).startswith("cpu")]
+        return next(iter(on_cpu or found), {})
+
+    def plain_window(self, variant: str) -> Row:
+        """Times of the plain sliding window; empty if they were not measured."""
+        return next((row for row in self.rows("sliding") if row["method"] == variant), {})
