@@ -169,27 +169,31 @@ class Patchwise(Method):
 
     def find(self, seen: Seen, prepared: Marked, organs: Sequence[str]) -> Answers:
         answers: Answers = {variant: {} for variant in self._titles}
+        range_mm = self.stages[0].card.range_mm
         for number, organ in enumerate(organs):
             generator = torch.Generator().manual_seed(number)
             starts = seen.cells[torch.randperm(len(seen.cells), generator=generator)[:K]]
             latents, centres = seen.coarse.latents(starts), seen.coarse.centres(starts)
             for variant in self._titles:
-                coarse = self._coarse(variant, prepared.coarse[organ], latents, centres)
+                coarse = coarse_move(prepared.coarse[organ], latents, centres, range_mm, variant == "paper-latent")
                 answers[variant][organ] = Found(box_of_points(self._fine(seen, prepared.fine[organ], coarse)))
         return answers
-
-    def _coarse(self, variant: str, support: Tensor, latents: Tensor, centres: Tensor) -> Tensor:
-        """Coarse positions (6, 3) from K start latents (K, 3) at (K, 3) LPS mm (Eq. 2)."""
-        range_mm = self.stages[0].card.range_mm
-        if variant == "paper-latent":
-            return centres.mean(0) + range_mm * torch.tanh(support - latents.mean(0))
-        return (centres[None] + range_mm * torch.tanh(support[:, None] - latents[None])).mean(1)
 
     def _fine(self, seen: Seen, support: Tensor, position: Tensor) -> np.ndarray:
         """One move of the fine network from each coarse position, (6, 3) LPS mm."""
         cells = seen.fine.nearest(position)
         moved = seen.fine.centres(cells) + self.stages[1].card.range_mm * torch.tanh(support - seen.fine.latents(cells))
         return np.asarray(moved.double().numpy())
+
+
+def coarse_move(support: Tensor, latents: Tensor, centres: Tensor, range_mm: float, in_latent_space: bool) -> Tensor:
+    """Coarse positions (n, 3) LPS mm from support latents (n, 3) and K starts: latents (K, 3) at (K, 3) LPS mm (Eq. 2).
+
+    The K answers are averaged (multi-run ensemble); in_latent_space: the K starts are, before one move is made.
+    """
+    if in_latent_space:
+        return centres.mean(0) + range_mm * torch.tanh(support - latents.mean(0))
+    return (centres[None] + range_mm * torch.tanh(support[:, None] - latents[None])).mean(1)
 
 
 def body_cells(reader: Reader) -> Tensor:
