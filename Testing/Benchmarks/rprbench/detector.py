@@ -1,0 +1,103 @@
+"""The upper reference of the tables: a detector trained with boxes, as the Retina U-Net of the paper was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from rprloc.geometry import Box
+from rprloc.resample import Grid, to_grid
+from rprloc.volume import Volume
+
+from .cases import ORGANS, Patient
+from .detectordata import samples_of
+from .detectornet import NetSettings, PartlyLabelledDetector, as_input
+from .detectortraining import DetectorTraining, TrainSettings
+from .method import Answers, Context, Found, Method
+
+QUICK_STEPS = 4
+
+
+class Detector(Method):
+    """MONAI's RetinaNet, SUPERVISED: trained with the boxes of the 21 patients of ``val``, unlike all other methods."""
+
+    name: ClassVar[str] = "detector"
+    needs_reference: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        context: Context,
+        patients: Sequence[str] | None = None,
+        net: NetSettings | None = None,
+        training: TrainSettings | None = None,
+    ) -> None:
+        """patients: trained with; all of ``val`` unless given (a hold-out)."""
+        super().__init__(context)
+        self.patients = list(context.cohort.names("val") if patients is None else patients)
+        self.net = net or NetSettings()
+        chosen = training or TrainSettings()
+        self.training = replace(chosen, steps=QUICK_STEPS) if context.quick else chosen
+        self._detector: PartlyLabelledDetector | None = None
+
+    @property
+    def variants(self) -> dict[str, str]:
+        return {self.name: f"RetinaNet (MONAI), SUPERVISED on {len(self.patients)} val patients"}
+
+    def settings(self) -> dict[str, Any]:
+        return {"patients": self.patients, "net": asdict(self.net), "training": asdict(self.training)}
+
+    @property
+    def path(self) -> Path:
+        """The checkpoint; another configuration has another file."""
+        digest = hashlib.sha256(json.dumps(self.settings(), sort_keys=True).encode()).hexdigest()
+        return self.context.out / self.name / f"{digest[:12]}.ckpt"
+
+    def train(self) -> None:
+        if self._detector is not None:
+            return
+        patients = [self.context.cohort.patient(name) for name in self.patients]
+        samples = samples_of(patients, self.net)
+        training = DetectorTraining(self.net, self.training, samples, self.path, torch.device(self.context.device))
+        if not training.finished:
+            self.context.report(f"Detector: step {training.step} of {self.training.steps}, {len(samples)} patients")
+            training.run(self.context.report)
+        self._detector = training.detector.eval()
+
+    def prepare(self, reference: Patient) -> Any:
+        raise NotImplementedError("the detector needs no reference")
+
+    def examine(self, query: Volume) -> dict[str, Found]:
+        """Organ -> where it is, for all of ORGANS."""
+        self.train()
+        assert self._detector is not None
+        return detect(self._detector, self.net, query)
+
+    def find(self, seen: dict[str, Found], prepared: Any, organs: Sequence[str]) -> Answers:
+        return {self.name: {organ: seen[organ] for organ in organs}}
+
+
+@torch.inference_mode()
+def detect(detector: PartlyLabelledDetector, net: NetSettings, query: Volume) -> dict[str, Found]:
+    """The best box of each organ, LPS mm; none if no box has a score above the threshold."""
+    grid = to_grid(query, net.spacing)
+    device = next(detector.parameters()).device
+    answer = detector([as_input(torch.from_numpy(grid.hu), net).to(device)])[0]
+    labels, scores = answer[detector.target_label_key].cpu(), answer[detector.pred_score_key].cpu()
+    boxes = answer[detector.target_box_key].double().cpu().numpy()
+    found = {organ: Found(None, "none") for organ in ORGANS}
+    for row in scores.argsort().tolist():
+        found[ORGANS[int(labels[row])]] = Found(lps_box(boxes[row], grid), "ok")
+    return found
+
+
+def lps_box(box: np.ndarray[Any, np.dtype[np.float64]], grid: Grid) -> Box:
+    """A box of the network (see ``detectornet``; the image begins where ``grid`` does) in LPS mm."""
+    lower, upper = grid.zyx_to_lps(box.reshape(2, 3) - 0.5)
+    return Box(lower, upper)
