@@ -26,19 +26,21 @@ class Points:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table of plain texts under a caption; the first column is aligned left, the others right."""
+    """A table of plain texts under a caption; the first ``left`` columns are aligned left, the others right."""
 
     caption: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
+    left: int = 1
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture by its path relative to the report, with a caption."""
+    """A picture by its path relative to the report, with a caption, and what it is in a few words."""
 
     file: str
     caption: str
+    alt: str
 
 
 Block = Text | Points | Grid | Picture
@@ -80,7 +82,7 @@ STYLE = (
     "h2{margin-top:2em;border-bottom:1px solid #ccc}p,li{max-width:48em}.wide{overflow-x:auto}"
     "table{border-collapse:collapse;font-size:14px;margin:.5em 0 1.5em}caption{text-align:left;padding:.3em 0}"
     "th,td{padding:.25em .6em;border-bottom:1px solid #ddd;text-align:right;vertical-align:top}"
-    "th:first-child,td:first-child{text-align:left}figure{margin:1em 0}img{max-width:100%;width:800px}"
+    "th.l,td.l{text-align:left}figure{margin:1em 0}img{max-width:100%;width:800px}"
     "figcaption,caption{color:#555;font-size:14px}"
 )
 
@@ -91,8 +93,8 @@ def _markdown(block: Block) -> str:
     if isinstance(block, Points):
         return "\n".join(f"- {_plain(item)}" for item in block.items)
     if isinstance(block, Picture):
-        return f"![{_plain(block.caption)}]({block.file})\n\n{_plain(block.caption)}"
-    align = ["left"] + ["right"] * (len(block.columns) - 1)
+        return f"![{_plain(block.alt)}]({block.file})\n\n{_plain(block.caption)}"
+    align = ["left" if n < block.left else "right" for n in range(len(block.columns))]
     rows = [[_plain(cell) for cell in row] for row in block.rows]
     columns = [_plain(name) for name in block.columns]
     grid = tabulate(rows, columns, tablefmt="pipe", colalign=align, disable_numparse=True)
@@ -105,14 +107,21 @@ def _html(block: Block) -> str:
     if isinstance(block, Points):
         return "<ul>\n" + "\n".join(f"<li>{html.escape(item)}</li>" for item in block.items) + "\n</ul>"
     if isinstance(block, Picture):
-        caption, file = html.escape(block.caption), html.escape(block.file)
-        return f'<figure><img src="{file}" alt="{caption}"><figcaption>{caption}</figcaption></figure>'
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in block.columns)
-    rows = "\n".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in block.rows)
+        caption, file, alt = (html.escape(text) for text in (block.caption, block.file, block.alt))
+        return f'<figure><img src="{file}" alt="{alt}"><figcaption>{caption}</figcaption></figure>'
+    head = _cells("th", block.columns, block.left)
+    rows = "\n".join(_cells("td", row, block.left) for row in block.rows)
     return (
         f'<div class="wide"><table><caption>{html.escape(block.caption)}</caption>\n'
-        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>"
+        f"<thead>{head}</thead>\n<tbody>\n{rows}\n</tbody></table></div>"
     )
+
+
+def _cells(tag: str, texts: Sequence[str], left: int) -> str:
+    """A row of a table."""
+    opening = [f'<{tag} class="l">' if n < left else f"<{tag}>" for n in range(len(texts))]
+    cells = (f"{begin}{html.escape(text)}</{tag}>" for begin, text in zip(opening, texts, strict=True))
+    return f"<tr>{''.join(cells)}</tr>"
 
 
 def _plain(text: str) -> str:

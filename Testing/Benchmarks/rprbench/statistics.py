@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -168,9 +169,12 @@ def interval_of_mean(values: Vector) -> tuple[float | None, float | None, float 
     return float(lower), float(upper), min(1.0, 2 * (tails + 1) / (RESAMPLES + 1))
 
 
+@functools.lru_cache(maxsize=4)
 def resampled(n: int) -> Vector:
-    """(RESAMPLES, n) how often each of ``n`` units is drawn; the same for every call with this ``n``."""
-    return np.random.default_rng(SEED).multinomial(n, np.full(n, 1 / n), size=RESAMPLES).astype(np.float64)
+    """(RESAMPLES, n) how often each of ``n`` units is drawn; the same for every call with this ``n``; read-only."""
+    drawn = np.random.default_rng(SEED).multinomial(n, np.full(n, 1 / n), size=RESAMPLES).astype(np.float64)
+    drawn.flags.writeable = False
+    return drawn
 
 
 def share_with_interval(rows: Sequence[Row], holds: Callable[[Row], bool]) -> tuple[float, float | None, float | None]:
