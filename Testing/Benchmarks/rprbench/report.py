@@ -119,7 +119,8 @@ LIMITS = (
     "The voxels are about 4 x 4 x 2.5 mm: a wall distance of 2 mm is half a voxel. Results on finer CTs may differ.",
     "The references are few and drawn from one split. The intervals resample the patients, not the references, so they "
     "hold for these references; the spread over references is given beside them.",
-    "No correction was made for the number of comparisons: of 20 intervals around a true 0, one is expected to exclude it.",
+    "No correction was made for the number of comparisons: of 20 intervals around a true 0, one is expected to exclude "
+    "it.",
     "The contours used as truth are clinical ones; how much observers differ was not measured.",
     "Template matching, features, registration and the detector were set up here and not by their authors; other "
     "settings may do better. The supervised detector was trained on the labels of val alone.",
@@ -173,7 +174,8 @@ def _where(provenance: dict[str, list[dict[str, str]]], seconds: dict[str, float
 
 
 RULES = (
-    "Every method got the same references and the same patients, and only organs that are complete in the CT.",
+    "Every method got the same references and the same patients, and only organs that are complete in the CT. One that "
+    "ran with fewer references is compared with ours on these alone.",
     "IoU is that of the boxes, in percent; wall distance is the mean over the six walls, in mm. The mean is the mean "
     "of the organs' means, as in the paper.",
     "An organ that a method does not find has IoU 0, is a failure for success at 10 mm (wall distance below 10 mm), "
