@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -72,6 +73,15 @@ def made_patient(
     complete = {name: ids[name] for name in organs}
     targets = {target.name: target for target in targets_from_label_map(label_map, complete)}
     return Patient(f"made{number}", Volume(hu, geometry, f"made{number}"), label_map, targets, complete)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Nets this small gain nothing from a second thread, and wait for it for long on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 class MadeCohort:
