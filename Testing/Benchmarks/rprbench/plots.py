@@ -25,9 +25,9 @@ def colour_of(variant: str) -> str:
     return BLUE if variant == OURS else ORANGE if variant in SUPERVISED else DARK
 
 
-def wrapped(title: str) -> str:
+def wrapped(title: str, width: int = 27) -> str:
     """A title in lines short enough to stand beside a plot."""
-    return textwrap.fill(title, 27)
+    return textwrap.fill(title, width)
 
 
 def runs(measured: Measured, path: Path) -> bool:
@@ -145,8 +145,9 @@ def robustness(found: Sequence[Change], path: Path) -> bool:
             if lower is not None and upper is not None:
                 axes.plot([lower, upper], [height, height], color=DARK, linewidth=1.2)
         axes.axvline(0, color=DARK, linewidth=0.8)
-        axes.set_yticks(range(len(drawn)), [wrapped(c.title) for c in reversed(drawn)])
+        axes.set_yticks(range(len(drawn)), [wrapped(c.title, 36) for c in reversed(drawn)])
         axes.set(xlabel="Change of the IoU against the unchanged CT (percentage points, 95 % interval)")
+        axes.set(ylim=(-0.6, len(drawn) - 0.4))
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="y", length=0)
     return True
