@@ -18,7 +18,7 @@ import torch
 pytest.importorskip("monai", reason="MONAI (the bench extra) is not installed")
 
 from rprbench.cases import ORGANS, Cohort, Patient
-from rprbench.detector import Detector, detect, lps_box
+from rprbench.detector import Detector, detect, lps_box, mean_box
 from rprbench.detectordata import (
     Augmentation,
     Placement,
@@ -32,7 +32,7 @@ from rprbench.detectordata import (
 from rprbench.detectornet import NetSettings, build
 from rprbench.detectortraining import DetectorTraining, TrainSettings
 from rprbench.method import Context
-from rprloc.geometry import Geometry
+from rprloc.geometry import Box, Geometry
 from rprloc.labelmap import LabelMap
 from rprloc.metrics import box_iou
 from rprloc.resample import to_grid
@@ -190,6 +190,19 @@ def test_nothing_is_found_below_the_threshold() -> None:
     found = detect(build(replace(NET, threshold=0.9)).eval(), NET, made_patient().volume)
     assert set(found) == set(ORGANS)
     assert all(answer.box is None for answer in found.values())
+
+
+def test_mean_box_against_a_loop() -> None:
+    random = np.random.default_rng(4)
+    lower = random.uniform(0, 12, (60, 3))
+    boxes, scores = np.hstack([lower, lower + random.uniform(6, 18, (60, 3))]), random.uniform(0.05, 1, 60)
+    best, total, weight = boxes[np.argmax(scores)], np.zeros(6), 0.0
+    for box, score in zip(boxes, scores, strict=True):
+        if box_iou(Box(box[:3], box[3:]), Box(best[:3], best[3:])) > 0.2:
+            total, weight = total + score**2 * box, weight + score**2
+    assert 0 < weight < (scores**2).sum()
+    answer = mean_box(torch.from_numpy(boxes), torch.from_numpy(scores), 0.2)
+    np.testing.assert_allclose(answer, total / weight, atol=1e-4)
 
 
 def test_a_cut_training_ends_as_an_uncut_one(tmp_path: Path) -> None:

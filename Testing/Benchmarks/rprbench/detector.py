@@ -9,10 +9,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
+from monai.data.box_utils import box_iou
+from torch import Tensor
 
-from rprloc.geometry import Box
+from rprloc.geometry import Box, FloatArray
 from rprloc.resample import Grid, to_grid
 from rprloc.volume import Volume
 
@@ -85,19 +86,33 @@ class Detector(Method):
 
 @torch.inference_mode()
 def detect(detector: PartlyLabelledDetector, net: NetSettings, query: Volume) -> dict[str, Found]:
-    """The best box of each organ, LPS mm; none if no box has a score above the threshold."""
+    """Where each organ is, LPS mm; nowhere if no box of it has a score above the threshold."""
     grid = to_grid(query, net.spacing)
     device = next(detector.parameters()).device
     answer = detector([as_input(torch.from_numpy(grid.hu), net).to(device)])[0]
-    labels, scores = answer[detector.target_label_key].cpu(), answer[detector.pred_score_key].cpu()
-    boxes = answer[detector.target_box_key].double().cpu().numpy()
-    found = {organ: Found(None, "none") for organ in ORGANS}
-    for row in scores.argsort().tolist():
-        found[ORGANS[int(labels[row])]] = Found(lps_box(boxes[row], grid), "ok")
+    labels = answer[detector.target_label_key]
+    boxes, scores = answer[detector.target_box_key], answer[detector.pred_score_key]
+    found = {}
+    for label, organ in enumerate(ORGANS):
+        own = labels == label
+        box = lps_box(mean_box(boxes[own], scores[own], net.overlap), grid) if own.any() else None
+        found[organ] = Found(box, "none" if box is None else "ok")
     return found
 
 
-def lps_box(box: np.ndarray[Any, np.dtype[np.float64]], grid: Grid) -> Box:
+def mean_box(boxes: Tensor, scores: Tensor, overlap: float) -> FloatArray:
+    """Mean of the best of ``boxes`` (n, 6) and those whose IoU with it is above ``overlap``, by squared score; (6,).
+
+    Medical detectors combine overlapping boxes so (Retina U-Net does); the best box alone was 4 points of IoU worse.
+    """
+    best = int(scores.argmax())
+    near = box_iou(boxes[best : best + 1], boxes)[0] > overlap
+    weights = scores[near].double() ** 2
+    mean: FloatArray = ((boxes[near].double() * weights[:, None]).sum(dim=0) / weights.sum()).cpu().numpy()
+    return mean
+
+
+def lps_box(box: FloatArray, grid: Grid) -> Box:
     """A box of the network (see ``detectornet``; the image begins where ``grid`` does) in LPS mm."""
     lower, upper = grid.zyx_to_lps(box.reshape(2, 3) - 0.5)
     return Box(lower, upper)

@@ -22,6 +22,8 @@ from .cases import ORGANS
 
 STRIDE = 8
 LEVELS = 2
+# The mean over the boxes of an organ needs them all, so none is suppressed for its overlap with a better one
+EVERY_BOX, MOST_BOXES = 1.1, 1000
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class NetSettings:
     spacing: mm of its lattice. windows: HU that become 0 and 1 of each input channel. channels: of the encoder at
     strides 2, 4 and 8. pyramid: channels at strides 4 and 8. anchors: z, y, x in mm at stride 4, twice that at
     stride 8: parotids and brain stem are about as large as the first, the mandible as twice the second.
-    threshold: of the score, below which a box does not count.
+    threshold: of the score, below which a box does not count. overlap: IoU with the best box of its organ above which
+    a box counts into the mean.
     """
 
     spacing: float = 4.0
@@ -40,6 +43,7 @@ class NetSettings:
     pyramid: int = 48
     anchors: tuple[tuple[float, float, float], ...] = ((54.0, 39.0, 36.0), (40.0, 48.0, 59.0))
     threshold: float = 0.05
+    overlap: float = 0.2
 
 
 class Encoder(nn.Module):
@@ -70,14 +74,15 @@ def _unit(inputs: int, outputs: int, subunits: int, stride: int = 2) -> nn.Modul
 
 
 class MixedRetinaNet(RetinaNet):
-    """RetinaNet in bfloat16 whose outputs are float32: MONAI gives the anchors the type of the outputs, and bfloat16
-    holds positions beyond 128 voxels to a whole voxel only.
+    """RetinaNet that trains in bfloat16 but whose outputs are float32: MONAI gives the anchors the type of the outputs,
+    and bfloat16 holds positions beyond 128 voxels to a whole voxel only. It answers in float32, because scores of
+    8 bits tie.
     """
 
     def forward(self, images: Tensor) -> dict[str, list[Tensor]]:
         """Images (b, c, z, y, x) to MONAI's maps of logits and of box regressions."""
         packed = images.contiguous(memory_format=torch.channels_last_3d)
-        with torch.autocast(images.device.type, torch.bfloat16):
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.training):
             maps: dict[str, list[Tensor]] = super().forward(packed)
         return {key: [level.float() for level in levels] for key, levels in maps.items()}
 
@@ -120,7 +125,9 @@ def build(settings: NetSettings) -> PartlyLabelledDetector:
     detector = PartlyLabelledDetector(network, places)
     detector.set_atss_matcher(num_candidates=4, center_in_gt=False)
     detector.set_hard_negative_sampler(batch_size_per_image=96, positive_fraction=0.33, min_neg=32, pool_size=10)
-    detector.set_box_selector_parameters(score_thresh=settings.threshold, nms_thresh=0.3, detections_per_img=100)
+    detector.set_box_selector_parameters(
+        score_thresh=settings.threshold, nms_thresh=EVERY_BOX, detections_per_img=MOST_BOXES
+    )
     return detector
 
 

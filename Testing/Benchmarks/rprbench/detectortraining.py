@@ -25,7 +25,7 @@ REPORTS = 40
 class TrainSettings:
     """Of the training. shape: z, y, x of a training image on the network's lattice. warmup: steps."""
 
-    steps: int = 3000
+    steps: int = 4000
     batch: int = 1
     rate: float = 1e-3
     decay: float = 1e-4
