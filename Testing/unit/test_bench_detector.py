@@ -160,6 +160,15 @@ def test_cut_and_incomplete_organs_are_unknown() -> None:
         assert (label in target["labels"].tolist()) is there
 
 
+def test_no_image_is_without_a_known_class() -> None:
+    sample = samples_of([made_patient(organs=("Brainstem",))], NET)[0]
+    for number in range(20):
+        random = np.random.default_rng(number)
+        assert training_image(sample, NET, replace(STILL, shift=90.0), (16, 16, 16), random)[1]["known"].any()
+    cut = Placement(np.eye(3), sample.middle + np.array([64.0, 0.0, 0.0]), False)
+    assert not target_at(sample, cut, (16, 16, 16), NET.spacing)["known"].any(), "such images are drawn"
+
+
 def test_unknown_classes_are_not_learnt() -> None:
     sample = samples_of([made_patient(organs=("Brainstem", "RightParotid"))], NET)[0]
     image, target = training_image(sample, NET, STILL, (24, 24, 24), np.random.default_rng(0))

@@ -61,8 +61,8 @@ class Placement:
 
 
 def samples_of(patients: Iterable[Patient], settings: NetSettings) -> list[Sample]:
-    """The patients with their complete organs on the network's lattice."""
-    return [_sample(patient, settings) for patient in patients]
+    """The patients with their complete organs on the network's lattice; those without any are left out."""
+    return [_sample(patient, settings) for patient in patients if patient.organs]
 
 
 def _sample(patient: Patient, settings: NetSettings) -> Sample:
@@ -152,6 +152,9 @@ def training_image(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """One augmented image (channels, z, y, x) of ``shape`` and its target."""
     place = drawn(sample, ranges, random)
+    if not target_at(sample, place, shape, settings.spacing)["known"].any():
+        # Nothing could be learnt from an image that cuts every organ, and a mean over nothing is no number
+        place = Placement(np.eye(3), next(iter(sample.organs.values())).mean(axis=0), False)
     hu = image_at(sample, place, shape, settings.spacing)
     hu += random.uniform(-ranges.offset, ranges.offset)
     noise = torch.from_numpy(random.standard_normal(shape, dtype=np.float32))
