@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ class PatchSource:
     volumes: values of PatchGrid (z, y, x), with half a patch of air on every side.
     """
 
-    def __init__(self, volumes: Sequence[FloatVolume]) -> None:
+    def __init__(self, volumes: Iterable[FloatVolume]) -> None:
         self.volumes = [volume.astype(np.float16) for volume in volumes]
 
     def draw(self, count: int, random: np.random.Generator) -> npt.NDArray[np.float16]:
@@ -122,8 +122,8 @@ def patches_of(cohort: Cohort, scans: int | None, report: Callable[[str], None])
     count = len(names) if scans is None else min(scans, len(names))
     chosen = [names[n * len(names) // count] for n in range(count)]
     report(f"  auto-encoder: reading {count} CTs of train")
-    # not through the cohort, which would keep all of them in memory
-    return PatchSource([patch_grid(read_volume(cohort.folder / "train" / f"{n}.nii.gz")).values for n in chosen])
+    # one after the other, and not through the cohort, which would keep all of them in memory
+    return PatchSource(patch_grid(read_volume(cohort.folder / "train" / f"{n}.nii.gz")).values for n in chosen)
 
 
 def _step(model: AutoEncoder, optimizer: torch.optim.Optimizer, batch: Tensor, rate: float) -> float:
