@@ -78,7 +78,7 @@ def train_encoder(
 ) -> None:
     """Train until ``file`` holds the model of the plan's last step; returns at once if it does.
 
-    Step n draws the same patches whether or not the training was interrupted. bfloat16 where it is the faster one; the
+    Step n draws the same patches whether or not the training was interrupted. Steps are computed in bfloat16; the
     weights, and their use, are float32. ``source`` is only called if there is something to do.
     """
     saved = read_checkpoint(file, plan)
