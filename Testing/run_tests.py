@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--here", action="store_true", help="use this Python, with what is installed in it")
     args, for_pytest = parser.parse_known_args(argv)
     try:
-        python = Path(sys.executable) if args.here else ensure(["picture", "dev"])
+        python = Path(sys.executable) if args.here else ensure(["picture", "bench", "dev"])
         outcomes = {
             name: run(name, [str(python), *command, *(for_pytest if name == "tests" else [])])
             for name, command in CHECKS.items()
