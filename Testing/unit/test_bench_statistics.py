@@ -239,6 +239,8 @@ def test_auroc_counts_what_it_leaves_out_and_gone_organs_as_wrong() -> None:
     assert alone.value is None and (alone.n, alone.wrong, alone.unscored) == (1, 0, 2)
     gone = trust.auroc([*rows, status_row("q3", None, 8.0, case="gone")], "spread_mm")
     assert gone.value == 1.0 and (gone.n, gone.wrong, gone.unscored) == (2, 1, 2)
+    refused = trust.auroc([*rows, status_row("q3", None, 8.0, case="gone", status="outside")], "spread_mm")
+    assert refused.value is None and (refused.n, refused.unscored) == (1, 3)
 
 
 def test_risk_rises_with_coverage_for_a_perfect_score_and_ends_at_the_mean() -> None:

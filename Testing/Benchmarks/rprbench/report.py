@@ -240,9 +240,9 @@ def _statuses(measured: Measured, drawn: set[str]) -> list[Block]:
 
 
 AUROC = (
-    "Errors are those of the centre against that of the whole organ. A present organ that is reported outside has no "
-    "answer, so no error: it is left out of AUROC and risk, and counted under 'Left out'. Where gone organs count as "
-    "wrong, all with a score do, whatever was reported."
+    "Errors are those of the centre against that of the whole organ. An organ reported outside has been given no "
+    "place, so it has no error: it is left out of AUROC and risk, and counted under 'Left out' (for a gone organ it is "
+    "the right answer). A place given for a gone organ counts as wrong."
 )
 
 

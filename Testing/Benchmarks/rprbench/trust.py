@@ -88,7 +88,12 @@ class Shares:
 
 
 def is_wrong(row: Row) -> bool | None:
-    """Whether a located centre is more than 20 mm off; a gone organ cannot be right; None where not known."""
+    """Whether a located centre is more than 20 mm off; a place given for a gone organ always is.
+
+    None where no place is given (``outside``, which is right for a gone organ), or its error is not known.
+    """
+    if row["status"] == "outside":
+        return None
     if row["case"] == "gone":
         return True
     return None if row["error_mm"] is None else bool(row["error_mm"] > WRONG_MM)
