@@ -27,7 +27,13 @@ QUICK_STEPS = 4
 
 
 class Detector(Method):
-    """MONAI's RetinaNet, SUPERVISED: trained with the boxes of the 21 patients of ``val``, unlike all other methods."""
+    """MONAI's RetinaNet, SUPERVISED: trained with the boxes of the 21 patients of ``val``, unlike all other methods.
+
+    Hold-out while it was set up: after 900 steps on the first 15 patients of ``val`` the mean IoU over organs on the
+    other 6 was 52 % (wall distance 6.2 mm); the mean of overlapping boxes was chosen there (best box alone: 48 %), and
+    so was the loss of the boxes (GIoU: 46 %; smooth L1 on codes four times as large: 49 %). Six patients decide little.
+    Queries from ``val`` are patients it was trained with, unless ``patients`` leaves them out.
+    """
 
     name: ClassVar[str] = "detector"
     needs_reference: ClassVar[bool] = False
