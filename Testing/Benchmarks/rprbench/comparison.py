@@ -24,7 +24,7 @@ class Comparison(Experiment):
         super().__init__(method.context)
         self.method = method
         self.name = f"accuracy-{method.name}"
-        self.title = f"Accuracy: {', '.join(method.variants.values())}"
+        self.title = f"Accuracy ({method.name})"
         self.references = method.limit_references(references) if method.needs_reference else []
         self.queries = list(queries)
         self._prepared: dict[str, Any] = {}

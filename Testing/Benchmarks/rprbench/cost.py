@@ -50,7 +50,7 @@ class Cost(Experiment):
         self.queries = list(queries)
         self.series = {"targets": TARGETS, "spacing": EDGES, "extent": EDGES, "queries": QUERIES}
         if context.quick:
-            self.series = {"targets": (1, 5), "spacing": (64,), "extent": (64,), "queries": (1, 2)}
+            self.series = {"targets": (2,), "spacing": (64,), "extent": (64,), "queries": (2,)}
 
     def settings(self) -> dict[str, Any]:
         return {

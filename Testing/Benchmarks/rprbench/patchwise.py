@@ -153,6 +153,9 @@ class Patchwise(Method):
     def settings(self) -> dict[str, Any]:
         return {"model": self.model.card.identity, "K": K}
 
+    def limit_references(self, names: Sequence[str]) -> list[str]:
+        return list(names)[: 1 if self.context.quick else None]
+
     def prepare(self, reference: Patient) -> Marked:
         grids = to_grids(reference.volume, self.model.spacings)
         points = {organ: target.points.xyz for organ, target in reference.organs.items()}

@@ -18,7 +18,7 @@ from .speed import Speed
 from .statuses import Statuses
 
 TIMED_QUERIES = 4
-QUICK_TIMED = ("ours-fine", "proportional", "gs-ncc")
+QUICK_TIMED = ("ours-fine", "gs-ncc")
 STATUS_REFERENCES = 3
 ROBUSTNESS_REFERENCES = 2
 

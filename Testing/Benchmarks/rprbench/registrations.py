@@ -26,6 +26,7 @@ from .ours import chosen
 
 SPACING_MM = 4.0
 BSPLINE_REFERENCES = 2
+QUICK_SETTINGS = Settings(sampling=0.05, affine_iterations=20, bspline_iterations=2)
 TITLES = {
     "affine": "SimpleITK affine registration",
     "bspline": "SimpleITK affine + B-spline registration",
@@ -60,7 +61,7 @@ class Registration(Method):
     def __init__(self, context: Context, only: Iterable[str] | None = None) -> None:
         super().__init__(context)
         self._titles = chosen(TITLES, only)
-        self.parameters = Settings()
+        self.parameters = QUICK_SETTINGS if context.quick else Settings()
         self._bspline_with: list[str] | None = None
 
     @property
@@ -72,7 +73,7 @@ class Registration(Method):
 
     def limit_references(self, names: Sequence[str]) -> list[str]:
         self._bspline_with = list(names)[:BSPLINE_REFERENCES]
-        return list(names)
+        return list(names)[: 1 if self.context.quick else None]
 
     def prepare(self, reference: Patient) -> Marked:
         assert reference.labels is not None
