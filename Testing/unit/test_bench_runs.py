@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from benchcohort import write_cohort
 
@@ -14,8 +17,9 @@ from rprbench.cases import Cohort
 from rprbench.experiment import Experiment, carry_out
 from rprbench.method import Context
 from rprbench.provenance import provenance
+from rprbench.speed import peak_mb
 from rprbench.store import Row, Store
-from rprbench.subprocesses import MeasurementFailed, ask, described
+from rprbench.subprocesses import MeasurementFailed, ask, described, environment
 
 
 class Counting(Experiment):
@@ -114,3 +118,12 @@ def test_a_context_reaches_the_measuring_process(context: Context) -> None:
     back = measuring.context_of(described(context))
     assert back.cohort.references() == context.cohort.references()
     assert (back.out, back.threads, back.quick) == (context.out.resolve(), 1, False)
+
+
+def test_the_memory_of_a_measuring_process_is_its_own(context: Context) -> None:
+    """Not what the process that started it held."""
+    ballast = np.ones(300_000_000 // 8)
+    command = [sys.executable, "-c", "from rprbench.speed import peak_mb; print(peak_mb())"]
+    done = subprocess.run(command, env=environment(1), capture_output=True, text=True, check=True)
+    assert 20 < float(done.stdout) < peak_mb()
+    assert peak_mb() > ballast.nbytes / 2**20
