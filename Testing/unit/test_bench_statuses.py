@@ -11,6 +11,7 @@ from phantoms import ORDERS, body_volume, centres, rotation, stored
 
 from rprbench.cases import Cohort
 from rprbench.method import Context
+from rprbench.oneshot import OneShot
 from rprbench.statuses import NOT_MADE, Statuses, judged
 from rprbench.truncation import Side, cut, cut_plane, what_remains
 from rprloc.errors import InputError
@@ -148,6 +149,17 @@ def test_every_reference_but_the_query_itself_is_used(context: Context, tiny_mod
     experiment = Statuses(context, ["val_0", "val_1"], ["val_0"], tiny_model)
     experiment.shares = {}
     assert [(r["reference"], r["case"]) for r in experiment.run("val_0")] == [("val_1", "whole")] * 4
+
+
+def test_references_located_side_by_side_answer_as_each_alone(context: Context, tiny_model: Path) -> None:
+    method = OneShot(context, tiny_model)
+    seen = method.embed(context.cohort.patient("test_0").volume)
+    together = method.locate(seen, ["val_0", "val_1"], ["Mandible", "Brainstem"])
+    alone = [found for name in ("val_0", "val_1") for found in method.locate(seen, [name], ["Mandible", "Brainstem"])]
+    assert [(r, f.target) for r, f in together] == [(r, f.target) for r, f in alone]
+    for (_, a), (_, b) in zip(together, alone, strict=True):
+        assert a.center is not None and b.center is not None
+        np.testing.assert_allclose(a.center, b.center, atol=0.5)
 
 
 @pytest.mark.parametrize(
