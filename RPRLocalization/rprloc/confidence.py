@@ -19,13 +19,15 @@ OUTSIDE_MM = 5.0
 class Limits:
     """Beyond which an answer is of low confidence.
 
-    Calibrated on complete organs of the validation patients of han-ct: 99 % of their cycle errors are below 17 mm, and
-    all their spreads are below 14 mm.
+    Calibrated on the validation patients of han-ct: 99 % of the cycle errors of their complete organs are below 17 mm,
+    all spreads below 14 mm, and 92 % of them miss less than a tenth of their surroundings. Where these scans were cut
+    through an organ, 189 of 500 answers were ``ok`` and more than 20 mm off by the other measures, 10 with this one.
     """
 
     cycle_mm: float = 20.0
     spread_mm: float = 20.0
     similarity: float = 0.3
+    missing: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,16 @@ def cycle_error(query: LatentField, each: Tensor, rows: Rows, range_mm: float) -
     return float(torch.stack(errors).median())
 
 
+def missing_surroundings(offsets: Tensor, centre: Tensor, bounds: tuple[Tensor, Tensor]) -> float:
+    """Share of a target's points that the scan does not show: they lay in tissue around the target on its references.
+
+    Args:
+        offsets: (N, 3) mm from the target's centre on the references. centre: (3,) LPS mm where it was located.
+        bounds: lower and upper corner (3,) of the scan.
+    """
+    return float((overshoot(offsets + centre, *bounds) > 0.0).float().mean())
+
+
 def overshoot(points: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
     """(K,) mm by which points (K, 3) lie beyond the box ``lower``..``upper``; 0 inside."""
     return torch.maximum(lower - points, points - upper).clamp_min(0.0).amax(-1)
@@ -69,15 +81,18 @@ def judge(
     cycle_mm: float,
     spread_mm: float,
     similarity: float | None,
+    missing: float,
     limits: Limits,
 ) -> Verdict:
-    """Status of a target from its coarse key points (K, 3), the body's bounds, and the three measures of doubt."""
+    """Status of a target from its coarse key points (K, 3), the body's bounds, and the four measures of doubt."""
     beyond = overshoot(coarse_points, bounds[0].to(coarse_points), bounds[1].to(coarse_points))
     centre = overshoot(coarse_points.mean(0, keepdim=True), bounds[0].to(coarse_points), bounds[1].to(coarse_points))
     if float(centre.max()) > 0.0 or float((beyond > OUTSIDE_MM).float().mean()) >= 0.5:
         return Verdict("outside", "the target lies outside the field of view of this volume")
     if float(beyond.max()) > OUTSIDE_MM:
         return Verdict("low-confidence", "the target is cut by the border of this volume")
+    if missing > limits.missing:
+        return Verdict("low-confidence", "the scan ends close to the target: too little of its surroundings is there")
     if cycle_mm > limits.cycle_mm:
         return Verdict("low-confidence", f"mapped back to the reference it misses the mark by {cycle_mm:.0f} mm")
     if similarity is not None and similarity < limits.similarity:

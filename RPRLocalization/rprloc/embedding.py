@@ -59,6 +59,16 @@ class Embedding:
         half = grid.spacing / 2
         return torch.as_tensor(first - half), torch.as_tensor(last + half)
 
+    def scan_bounds(self) -> tuple[Tensor, Tensor]:
+        """Lower and upper corner (3,) LPS mm of what the scan shows: along z where the body begins and ends.
+
+        Within a slice the volume's own border counts, as a slender patient does not make a scan small.
+        """
+        lower, upper = self.body_bounds()
+        whole = self.geometry.bounds()
+        lower[:2], upper[:2] = torch.tensor(whole.lower[:2]), torch.tensor(whole.upper[:2])
+        return lower, upper
+
 
 def embed_volume(volume: Volume, model: ModelPair) -> Embedding:
     """Resample ``volume`` and compute its coarse field; raises InputError if there is no body to see."""

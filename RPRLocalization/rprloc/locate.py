@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .confidence import Limits, cycle_error, judge
+from .confidence import Limits, cycle_error, judge, missing_surroundings
 from .embedding import Embedding, embed_volume, synchronize
 from .errors import InputError
 from .estimate import (
@@ -154,12 +154,14 @@ class Locator:
 
     def _result(self, embedding: Embedding, target: TemplateTarget, rows: Rows, estimate: Estimate) -> Result:
         cycle = cycle_error(embedding.coarse, estimate.each, rows, self.model.coarse.card.range_mm)
+        bounds = tuple(b.to(rows.offsets) for b in embedding.scan_bounds())
         verdict = judge(
             estimate.coarse_points,
             embedding.body_bounds(),
             cycle,
             estimate.spread_mm,
             estimate.similarity,
+            missing_surroundings(rows.offsets, box_centre(estimate.points), (bounds[0], bounds[1])),
             self.options.limits,
         )
         points = _numpy(estimate.points)
@@ -176,6 +178,13 @@ class Locator:
             cycle_mm=cycle,
             points=None if target.kind == "landmark" else Points(points, Frame.LPS),
         )
+
+
+def box_centre(points: Tensor) -> Tensor:
+    """Centre (3,) of the box through six extreme points (6, 3), or the landmark of (1, 3)."""
+    if len(points) == 1:
+        return points[0]
+    return (points[:3].diagonal() + points[3:].diagonal()) / 2
 
 
 def box_walls(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

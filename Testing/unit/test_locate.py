@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from rprloc.affine import carry
-from rprloc.confidence import Limits, cycle_error, judge
+from rprloc.confidence import Limits, cycle_error, judge, missing_surroundings
 from rprloc.embedding import cropped
 from rprloc.errors import InputError, TemplateError
 from rprloc.estimate import Rows, stack_rows
 from rprloc.field import LatentField
 from rprloc.geometry import Points
-from rprloc.locate import Locator, Options, box_walls
+from rprloc.locate import Locator, Options, box_centre, box_walls
 from rprloc.models import ModelPair, load_model
 from rprloc.resample import Grid
 from rprloc.signature import AROUND_MM, tissue_points
@@ -106,21 +106,48 @@ def points_at(*rows: tuple[float, float, float]) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    ("points", "cycle", "spread", "similarity", "status"),
+    ("points", "cycle", "spread", "similarity", "missing", "status"),
     [
-        (points_at((0, 0, 0), (10, 0, 0)), 1.0, 1.0, 0.9, "ok"),
-        (points_at((0, 0, 130), (0, 0, 150)), 1.0, 1.0, 0.9, "outside"),
-        (points_at((0, 0, 95), (0, 0, 112), (0, 0, 60), (0, 0, 60)), 1.0, 1.0, 0.9, "low-confidence"),
-        (points_at((0, 0, 0)), 999.0, 1.0, 0.9, "low-confidence"),
-        (points_at((0, 0, 0)), 1.0, 999.0, 0.9, "low-confidence"),
-        (points_at((0, 0, 0)), 1.0, 1.0, -0.5, "low-confidence"),
-        (points_at((0, 0, 0)), 1.0, 1.0, None, "ok"),
+        (points_at((0, 0, 0), (10, 0, 0)), 1.0, 1.0, 0.9, 0.0, "ok"),
+        (points_at((0, 0, 130), (0, 0, 150)), 1.0, 1.0, 0.9, 0.0, "outside"),
+        (points_at((0, 0, 95), (0, 0, 112), (0, 0, 60), (0, 0, 60)), 1.0, 1.0, 0.9, 0.0, "low-confidence"),
+        (points_at((0, 0, 0)), 999.0, 1.0, 0.9, 0.0, "low-confidence"),
+        (points_at((0, 0, 0)), 1.0, 999.0, 0.9, 0.0, "low-confidence"),
+        (points_at((0, 0, 0)), 1.0, 1.0, -0.5, 0.0, "low-confidence"),
+        (points_at((0, 0, 0)), 1.0, 1.0, 0.9, 0.3, "low-confidence"),
+        (points_at((0, 0, 0)), 1.0, 1.0, None, 0.05, "ok"),
     ],
 )
-def test_statuses(points: Tensor, cycle: float, spread: float, similarity: float | None, status: str) -> None:
-    verdict = judge(points, BOUNDS, cycle, spread, similarity, Limits())
+def test_statuses(
+    points: Tensor, cycle: float, spread: float, similarity: float | None, missing: float, status: str
+) -> None:
+    verdict = judge(points, BOUNDS, cycle, spread, similarity, missing, Limits())
     assert verdict.status == status
     assert (verdict.reason == "") == (status == "ok")
+
+
+def test_missing_surroundings_are_the_share_of_points_beyond_the_scan() -> None:
+    offsets = points_at((0, 0, 0), (0, 0, 30), (0, 0, -30), (20, 0, 0))
+    bounds = torch.tensor([-50.0, -50.0, -100.0]), torch.tensor([50.0, 50.0, 100.0])
+    shares = [missing_surroundings(offsets, torch.tensor([x, 0.0, z]), bounds) for x, z in ((0, 0), (0, 80), (40, -80))]
+    assert shares == [0.0, 0.25, 0.5]
+
+
+def test_within_a_slice_the_scan_ends_at_the_volume_and_along_z_at_the_body(tiny_model: Path, sample: Sample) -> None:
+    embedding = Locator(load_model(tiny_model, torch.device("cpu"))).embed(read_volume(sample.query))
+    (lower, upper), body = embedding.scan_bounds(), embedding.body_bounds()
+    whole = embedding.geometry.bounds()
+    assert np.allclose(lower[:2], whole.lower[:2])
+    assert np.allclose(upper[:2], whole.upper[:2])
+    assert (lower[2], upper[2]) == (body[0][2], body[1][2])
+    assert upper[0] - lower[0] > body[1][0] - body[0][0]
+
+
+def test_the_centre_of_extreme_points_is_that_of_their_box() -> None:
+    points = points_at((-10, 4, 3), (5, -20, 3), (7, 7, -30), (14, 9, 9), (5, 40, 3), (7, 7, 50))
+    lower, upper = box_walls(points.numpy())
+    assert np.allclose(box_centre(points), (lower + upper) / 2)
+    assert np.allclose(box_centre(points[:1]), points[0])
 
 
 def linear_field(range_mm: float, shift: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> LatentField:
