@@ -200,7 +200,16 @@ def _compared(measured: Measured, table: str, caption: str) -> list[Block]:
 
 def _table1(measured: Measured, drawn: set[str]) -> list[Block]:
     told = findings.points_and_starts(measured)
-    return [*_compared(measured, "table1", TABLE1), *([Points(told)] if told else []), *_pictures(drawn, "table1")]
+    table = _compared(measured, "table1", TABLE1)
+    note = [Text(WEIGHTS)] if table else []
+    return [*table, *note, *([Points(told)] if told else []), *_pictures(drawn, "table1")]
+
+
+WEIGHTS = (
+    "One step of the coarse network is not what its weights were trained for: far votes counted less in its loss, as the "
+    "product votes again and again from nearer and nearer cells (Table 2). With weights trained by the paper's loss one "
+    "step may do better than here."
+)
 
 
 def _table3(measured: Measured, variants: Sequence[str], drawn: set[str]) -> list[Block]:
