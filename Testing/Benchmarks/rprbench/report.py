@@ -206,9 +206,9 @@ def _table1(measured: Measured, drawn: set[str]) -> list[Block]:
 
 
 WEIGHTS = (
-    "One step of the coarse network is not what its weights were trained for: far votes counted less in its loss, as the "
-    "product votes again and again from nearer and nearer cells (Table 2). With weights trained by the paper's loss one "
-    "step may do better than here."
+    "One step of the coarse network is not what its weights were trained for: far votes counted less in its loss, as "
+    "the product votes again and again from nearer and nearer cells (Table 2). With weights trained by the paper's "
+    "loss one step may do better than here."
 )
 
 
