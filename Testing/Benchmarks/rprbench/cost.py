@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -18,7 +17,7 @@ from rprloc.targets import target_from_point
 from rprloc.template import Template
 from rprloc.volume import Volume, read_volume
 
-from .experiment import Experiment
+from .measurement import Measurement
 from .method import Context
 from .ours import model_of
 from .registrations import image_of
@@ -33,7 +32,7 @@ EXTENT_MM = 2.0
 REPEATS = 3
 
 
-class Cost(Experiment):
+class Cost(Measurement):
     """Units are points of the curves, each measured in a process of its own.
 
     targets: n landmarks in one CT. spacing: the same patient in n x n x n voxels, so finer and finer. extent: n x n x
@@ -45,20 +44,10 @@ class Cost(Experiment):
     title = "Cost as work grows"
 
     def __init__(self, context: Context, reference: str, queries: Sequence[str]) -> None:
-        super().__init__(context)
-        self.reference = reference
-        self.queries = list(queries)
+        super().__init__(context, reference, queries)
         self.series = {"targets": TARGETS, "spacing": EDGES, "extent": EDGES, "queries": QUERIES}
         if context.quick:
             self.series = {"targets": (2,), "spacing": (64,), "extent": (64,), "queries": (2,)}
-
-    def settings(self) -> dict[str, Any]:
-        return {
-            "reference": self.reference,
-            "queries": self.queries,
-            "threads": self.context.threads,
-            "device": self.context.device,
-        }
 
     def units(self) -> Sequence[str]:
         return [f"{series}-{n}" for series, values in self.series.items() for n in values]

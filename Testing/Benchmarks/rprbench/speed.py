@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 
 from .cases import ORGANS
-from .experiment import Experiment
+from .measurement import Measurement
 from .method import Context, Method
 from .store import Row
 from .subprocesses import ask
@@ -19,7 +19,7 @@ from .subprocesses import ask
 MEGABYTE = 2**20
 
 
-class Speed(Experiment):
+class Speed(Measurement):
     """Units are variants. After one query that does not count, the median over the queries, reading not included.
 
     seconds_patient: all four organs of a query the method has not seen; seconds_organ: one organ of such a query;
@@ -30,18 +30,8 @@ class Speed(Experiment):
     title = "Times, each method alone"
 
     def __init__(self, context: Context, variants: dict[str, str], reference: str, queries: Sequence[str]) -> None:
-        super().__init__(context)
+        super().__init__(context, reference, queries)
         self.variants = variants
-        self.reference = reference
-        self.queries = list(queries)
-
-    def settings(self) -> dict[str, Any]:
-        return {
-            "reference": self.reference,
-            "queries": self.queries,
-            "threads": self.context.threads,
-            "device": self.context.device,
-        }
 
     def units(self) -> Sequence[str]:
         return list(self.variants)
