@@ -14,7 +14,10 @@ from .words import without_paths
 OURS = "ours-fine"
 TABLE1 = (
     "diagonal-k1",
+    "diagonal-k5",
+    "diagonal-k10",
     "diagonal-k15",
+    "diagonal-k20",
     "diagonal-all",
     "coarse-k1",
     "coarse-k5",

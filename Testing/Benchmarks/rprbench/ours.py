@@ -35,7 +35,6 @@ STEP_TITLES = {
     "ours-fine": "Ours, coarse + fine",
 }
 RUNS: tuple[int | None, ...] = (1, 5, 10, 15, 20, None)
-DIAGONAL_RUNS: tuple[int | None, ...] = (1, 15, None)
 LOWER, UPPER = ":lower", ":upper"
 
 
@@ -107,10 +106,10 @@ class Runs(Method):
     @property
     def variants(self) -> dict[str, str]:
         extreme = {f"coarse-{_label(k)}": f"Extreme points, {_in_words(k)}" for k in RUNS}
-        return extreme | {f"diagonal-{_label(k)}": f"Diagonal points, {_in_words(k)}" for k in DIAGONAL_RUNS}
+        return extreme | {f"diagonal-{_label(k)}": f"Diagonal points, {_in_words(k)}" for k in RUNS}
 
     def settings(self) -> dict[str, Any]:
-        return {"model": self.locator.model.card.identity, "seed": self.seed}
+        return {"model": self.locator.model.card.identity, "seed": self.seed, "starts": list(RUNS)}
 
     def prepare(self, reference: Patient) -> tuple[Template, Template]:
         embedding = self.locator.embed(reference.volume)
@@ -129,7 +128,6 @@ class Runs(Method):
             answers[f"coarse-{_label(runs)}"] = {
                 r.target: found_of(r) for r in self._locator(runs).locate(seen, extreme)
             }
-        for runs in DIAGONAL_RUNS:
             located = {r.target: r.center for r in self._locator(runs).locate(seen, diagonal)}
             answers[f"diagonal-{_label(runs)}"] = {
                 organ: Found(box_between(located[organ + LOWER], located[organ + UPPER])) for organ in organs
