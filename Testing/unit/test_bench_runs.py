@@ -14,7 +14,7 @@ import pytest
 from benchcohort import write_cohort
 
 from rprbench.cases import Cohort
-from rprbench.experiment import Experiment, carry_out
+from rprbench.experiment import PREPARATION, Experiment, carry_out
 from rprbench.method import Context
 from rprbench.provenance import provenance
 from rprbench.speed import peak_mb
@@ -91,7 +91,21 @@ def test_a_line_cut_by_a_kill_is_run_again(context: Context, tmp_path: Path) -> 
     rows = carry_out(again, store)
     assert again.ran == ["c"]
     assert [row["unit"] for row in rows] == ["a", "b", "c"]
-    assert len(path.read_text(encoding="utf-8").splitlines()) == 4
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert sum('"unit": "c"' in line for line in lines) == 2
+    assert sum(PREPARATION in line for line in lines) == 2
+
+
+def test_what_the_preparation_took_adds_up_over_the_starts_of_a_run(context: Context, tmp_path: Path) -> None:
+    store = Store(tmp_path / "rows")
+    stopped = Counting(context, failures=1)
+    with pytest.raises(RuntimeError, match="killed"):
+        carry_out(stopped, store)
+    settings = stopped.settings()
+    store.add("counting", PREPARATION, settings, [], seconds=600.0)
+    rows = carry_out(Counting(context), store)
+    assert store.finished("counting", settings)[PREPARATION]["seconds"] >= 600.0
+    assert [row["unit"] for row in rows] == ["a", "b", "c"]
 
 
 def test_progress_and_where_it_was_measured_are_told(context: Context, tmp_path: Path, lines: list[str]) -> None:

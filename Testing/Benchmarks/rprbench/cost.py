@@ -33,7 +33,7 @@ REPEATS = 3
 
 
 class Cost(Measurement):
-    """Units are points of the curves, each measured in a process of its own.
+    """Units are points of the curves, each measured in a process of its own (quick: in this one, all is loaded here).
 
     targets: n landmarks in one CT. spacing: the same patient in n x n x n voxels, so finer and finer. extent: n x n x
     n voxels of 2 mm, all of it tissue (the patient mirrored again and again): up to a metre wide, more than a scanner
@@ -55,7 +55,8 @@ class Cost(Measurement):
     def run(self, unit: str) -> list[Row]:
         series, n = unit.rsplit("-", 1)
         request = {"series": series, "n": int(n), "reference": self.reference, "queries": self.queries}
-        return [{"series": series, "n": int(n), **ask(self.context, "cost", request)}]
+        measured = measure_cost(self.context, **request) if self.context.quick else ask(self.context, "cost", request)
+        return [{"series": series, "n": int(n), **measured}]
 
 
 def measure_cost(context: Context, series: str, n: int, reference: str, queries: Sequence[str]) -> Row:

@@ -11,6 +11,8 @@ from .method import Context
 from .provenance import provenance
 from .store import Row, Store
 
+PREPARATION = "(preparation)"
+
 
 class Experiment(ABC):
     """A part of the benchmark. ``name`` is its file, ``title`` its heading."""
@@ -45,7 +47,7 @@ def carry_out(experiment: Experiment, store: Store) -> list[Row]:
     report = experiment.context.report
     if missing:
         report(f"{experiment.title}: {len(units) - len(missing)} of {len(units)} done before")
-        experiment.begin()
+        _prepare(experiment, store, settings, done)
     started = time.perf_counter()
     for number, unit in enumerate(missing, start=1):
         begun = time.perf_counter()
@@ -56,3 +58,11 @@ def carry_out(experiment: Experiment, store: Store) -> list[Row]:
         report(f"  {experiment.name} {number}/{len(missing)} {unit}: {seconds:.1f} s, {left / 60:.1f} min left")
     done = store.finished(experiment.name, settings)
     return [row for unit in units for row in done[unit]["rows"]]
+
+
+def _prepare(experiment: Experiment, store: Store, settings: dict[str, Any], done: dict[str, Row]) -> None:
+    """Begin, and keep how long it took beside the units: a training is a part of what the benchmark costs."""
+    begun = time.perf_counter()
+    experiment.begin()
+    seconds = time.perf_counter() - begun + done.get(PREPARATION, {"seconds": 0.0})["seconds"]
+    store.add(experiment.name, PREPARATION, settings, [], seconds=round(seconds, 3), **provenance())
