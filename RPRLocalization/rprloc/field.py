@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +52,11 @@ class LatentField:
         index = torch.nonzero(self.body)
         position = index.flip(-1).float() * self.cell_mm + self.origin
         return position, self.values[0][:, self.body].T
+
+    @cached_property
+    def unit_descriptors(self) -> Tensor:
+        """(d, h, w, descriptor) of length 1, together for every cell: made once, as every target reads them."""
+        return F.normalize(self.values[0, 3:], dim=0).permute(1, 2, 3, 0).contiguous()
 
 
 def aligned(hu: npt.NDArray[np.float32] | Tensor, alignment: int) -> Tensor:

@@ -50,12 +50,10 @@ def match_descriptors(
         field: of the fine network. estimate: (L, 3) LPS mm.
         support: (L, E, D) descriptors of the examples, not normalized; their similarities are averaged.
     """
-    described = F.normalize(field.values[0, 3:], dim=0).permute(1, 2, 3, 0).contiguous()
     wanted = F.normalize(support, dim=-1).mean(1)
     window = _window(settings.radius_mm, field.cell_mm, estimate.device)
     parts = [
-        _match(field, described, w, e, window, settings)
-        for w, e in zip(wanted.split(chunk), estimate.split(chunk), strict=True)
+        _match(field, w, e, window, settings) for w, e in zip(wanted.split(chunk), estimate.split(chunk), strict=True)
     ]
     return Match(
         torch.cat([p.position for p in parts]),
@@ -72,9 +70,8 @@ def _window(radius_mm: float, cell_mm: float, device: torch.device) -> Tensor:
     return offsets[offsets.float().norm(dim=1) * cell_mm <= radius_mm + cell_mm]
 
 
-def _match(
-    field: LatentField, described: Tensor, wanted: Tensor, estimate: Tensor, window: Tensor, settings: MatchSettings
-) -> Match:
+def _match(field: LatentField, wanted: Tensor, estimate: Tensor, window: Tensor, settings: MatchSettings) -> Match:
+    described = field.unit_descriptors
     size = torch.tensor(described.shape[:3], device=estimate.device)
     middle = field.to_index(estimate).round().long()
     index = middle[:, None] + window[None]
