@@ -42,6 +42,18 @@ def test_several_examples_are_averaged_in_similarity() -> None:
     assert float((found.position - truth).norm()) < 4.0
 
 
+def test_the_descriptors_of_a_field_are_normalized_once_for_all_targets() -> None:
+    """Copies of the whole field for every target once took gigabytes and a third of the time."""
+    field, truth = smooth_field(), place(7.0, 8.0, 7.0)
+    support = field.at(truth)[:, None, 3:]
+    match_descriptors(field, support, truth, SETTINGS)
+    once = field.unit_descriptors
+    match_descriptors(field, support, truth + 4.0, SETTINGS)
+    assert field.unit_descriptors is once
+    torch.testing.assert_close(once.norm(dim=-1), torch.ones(16, 16, 16))
+    torch.testing.assert_close(once[3, 4, 5], F.normalize(field.values[0, 3:, 3, 4, 5], dim=0))
+
+
 def test_a_strong_prior_keeps_the_estimate() -> None:
     field, estimate = smooth_field(), place(8.0, 8.0, 8.0)
     support = torch.randn(1, 1, 24, generator=torch.Generator().manual_seed(2))
