@@ -67,7 +67,8 @@ def missing_surroundings(offsets: Tensor, centre: Tensor, bounds: tuple[Tensor, 
         offsets: (N, 3) mm from the target's centre on the references. centre: (3,) LPS mm where it was located.
         bounds: lower and upper corner (3,) of the scan.
     """
-    return float((overshoot(offsets + centre, *bounds) > 0.0).float().mean())
+    points = offsets + centre.to(offsets)
+    return float((overshoot(points, bounds[0].to(points), bounds[1].to(points)) > 0.0).float().mean())
 
 
 def overshoot(points: Tensor, lower: Tensor, upper: Tensor) -> Tensor:

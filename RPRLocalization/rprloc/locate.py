@@ -154,25 +154,24 @@ class Locator:
 
     def _result(self, embedding: Embedding, target: TemplateTarget, rows: Rows, estimate: Estimate) -> Result:
         cycle = cycle_error(embedding.coarse, estimate.each, rows, self.model.coarse.card.range_mm)
-        bounds = tuple(b.to(rows.offsets) for b in embedding.scan_bounds())
+        points = _numpy(estimate.points)
+        center, (lower, upper) = box_centre(points), box_walls(points)
         verdict = judge(
             estimate.coarse_points,
             embedding.body_bounds(),
             cycle,
             estimate.spread_mm,
             estimate.similarity,
-            missing_surroundings(rows.offsets, box_centre(estimate.points), (bounds[0], bounds[1])),
+            missing_surroundings(rows.offsets, torch.from_numpy(center), embedding.scan_bounds()),
             self.options.limits,
         )
-        points = _numpy(estimate.points)
-        lower, upper = (points[0], points[0]) if target.kind == "landmark" else box_walls(points)
         return Result(
             query=embedding.name,
             target=target.name,
             kind=target.kind,
             status=verdict.status,
             reason=verdict.reason,
-            center=(lower + upper) / 2,
+            center=center,
             size=None if target.kind == "landmark" else upper - lower,
             spread_mm=estimate.spread_mm,
             cycle_mm=cycle,
@@ -180,15 +179,20 @@ class Locator:
         )
 
 
-def box_centre(points: Tensor) -> Tensor:
+def box_centre(points: np.ndarray) -> np.ndarray:
     """Centre (3,) of the box through six extreme points (6, 3), or the landmark of (1, 3)."""
-    if len(points) == 1:
-        return points[0]
-    return (points[:3].diagonal() + points[3:].diagonal()) / 2
+    lower, upper = box_walls(points)
+    middle: np.ndarray = (lower + upper) / 2
+    return middle
 
 
 def box_walls(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper corner (3,) of the box through the extreme points (6, 3): Xmin, Ymin, Zmin, Xmax, Ymax, Zmax."""
+    """Lower and upper corner (3,) of the box through the extreme points (6, 3): Xmin, Ymin, Zmin, Xmax, Ymax, Zmax.
+
+    A landmark (1, 3) is both corners of its own.
+    """
+    if len(points) == 1:
+        return points[0], points[0]
     first, second = np.diag(points[:3]), np.diag(points[3:])
     return np.minimum(first, second), np.maximum(first, second)
 
