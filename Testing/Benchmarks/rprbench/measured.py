@@ -6,26 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from . import trust
+from .ours import RUN_TITLES
 from .statistics import Paired, Summary, by_method, paired, summarize
 from .statuses import NOT_MADE
 from .store import Row
 from .words import without_paths
 
 OURS = "ours-fine"
-TABLE1 = (
-    "diagonal-k1",
-    "diagonal-k5",
-    "diagonal-k10",
-    "diagonal-k15",
-    "diagonal-k20",
-    "diagonal-all",
-    "coarse-k1",
-    "coarse-k5",
-    "coarse-k10",
-    "coarse-k15",
-    "coarse-k20",
-    "coarse-all",
-)
+TABLE1 = tuple(RUN_TITLES)
 TABLE2 = ("ours-coarse", "ours-coarse2", "ours-coarse3", OURS)
 TABLE3 = (
     OURS,

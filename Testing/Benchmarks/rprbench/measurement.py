@@ -10,7 +10,7 @@ from .method import Context
 
 
 class Measurement(Experiment):
-    """Measured with one reference on some queries, each unit in a process of its own (``subprocesses.ask``)."""
+    """Measured with one reference on some queries."""
 
     def __init__(self, context: Context, reference: str, queries: Sequence[str]) -> None:
         super().__init__(context)

@@ -38,6 +38,21 @@ RUNS: tuple[int | None, ...] = (1, 5, 10, 15, 20, None)
 LOWER, UPPER = ":lower", ":upper"
 
 
+def _label(runs: int | None) -> str:
+    return "all" if runs is None else f"k{runs}"
+
+
+def _in_words(runs: int | None) -> str:
+    return "all cells" if runs is None else f"K = {runs}"
+
+
+RUN_TITLES = {
+    f"{points}-{_label(k)}": f"{title}, {_in_words(k)}"
+    for points, title in (("diagonal", "Diagonal points"), ("coarse", "Extreme points"))
+    for k in RUNS
+}
+
+
 def model_of(context: Context) -> ModelPair:
     """The bundled model on the context's device."""
     return load_model(find_model(MODEL), torch.device(context.device))
@@ -105,8 +120,7 @@ class Runs(Method):
 
     @property
     def variants(self) -> dict[str, str]:
-        extreme = {f"coarse-{_label(k)}": f"Extreme points, {_in_words(k)}" for k in RUNS}
-        return extreme | {f"diagonal-{_label(k)}": f"Diagonal points, {_in_words(k)}" for k in RUNS}
+        return RUN_TITLES
 
     def settings(self) -> dict[str, Any]:
         return {"model": self.locator.model.card.identity, "seed": self.seed, "starts": list(RUNS)}
@@ -160,11 +174,3 @@ def box_between(first: np.ndarray | None, second: np.ndarray | None) -> Box | No
 def box_of_points(points: np.ndarray) -> Box:
     """The box through six located extreme points (6, 3) LPS mm."""
     return Box(*box_walls(points))
-
-
-def _label(runs: int | None) -> str:
-    return "all" if runs is None else f"k{runs}"
-
-
-def _in_words(runs: int | None) -> str:
-    return "all cells" if runs is None else f"K = {runs}"

@@ -12,12 +12,13 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from .changes import Change, few_shot
 from .measured import OURS, SUPERVISED, Measured
+from .ours import RUNS
 from .plotting import BLUE, DARK, GRAY, ORANGE, SKY, drawing, label_points
 from .statistics import Summary
 from .store import Row
 
 IOU, AWD = "IoU (%)", "Wall distance (mm)"
-RUNS = (1, 5, 10, 15, 20)
+STARTS = tuple(k for k in RUNS if k is not None)
 
 
 def colour_of(variant: str) -> str:
@@ -34,11 +35,11 @@ def runs(measured: Measured, path: Path) -> bool:
     """IoU against the number of random starts, with the lines of all cells; False if there is nothing to draw."""
     found = {v: measured.summary(v) for v in measured.variants((), ["accuracy-runs"])}
     curves = (("coarse", "Extreme points", BLUE, "o"), ("diagonal", "Diagonal points", ORANGE, "s"))
-    if not any(f"{name}-k{k}" in found for name, *_ in curves for k in RUNS):
+    if not any(f"{name}-k{k}" in found for name, *_ in curves for k in STARTS):
         return False
     with drawing(path, 1, 4.0) as (axes,):
         for shift, (name, title, colour, marker) in zip((-0.12, 0.12), curves, strict=True):
-            taken = [k for k in RUNS if f"{name}-k{k}" in found]
+            taken = [k for k in STARTS if f"{name}-k{k}" in found]
             each = [found[f"{name}-k{k}"] for k in taken]
             if each:
                 # beside each other, so that the error bars do not cover one another
@@ -55,7 +56,7 @@ def runs(measured: Measured, path: Path) -> bool:
             if f"{name}-all" in found:
                 level = found[f"{name}-all"].mean.iou
                 axes.axhline(level, color=colour, linestyle="--", linewidth=1.2, label=f"{title}, all cells")
-        axes.set(xlabel="K, random starts averaged", ylabel=f"{IOU}, mean of the organs", xticks=RUNS)
+        axes.set(xlabel="K, random starts averaged", ylabel=f"{IOU}, mean of the organs", xticks=STARTS)
         axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
     return True
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .autoencoder import FeatureMap, FeatureMeasure, plain_feature_likeness
 from .cases import ORGANS, Patient
-from .experiment import Experiment
+from .measurement import Measurement
 from .method import Context
 from .patchgrid import PATCH, STRIDE, FloatVolume, patch_grid
 from .slidingwindow import MEASURES, plain_likeness
@@ -27,7 +27,7 @@ _QUICK_SHARE = 20
 _SEED = 0
 
 
-class SlidingTime(Experiment):
+class SlidingTime(Measurement):
     """Units are the variants of GrayScale and FeatureMap; one row each, for the mean of the first three queries.
 
     A random sample of windows is scored one by one, as the paper does it, and the time taken for all windows.
@@ -40,22 +40,17 @@ class SlidingTime(Experiment):
     title = "Plain sliding windows, timed on a sample"
 
     def __init__(self, context: Context, queries: Sequence[str], reference: str) -> None:
-        super().__init__(context)
-        self.queries = list(queries)[:QUERIES]
-        self.reference = reference
+        super().__init__(context, reference, queries[:QUERIES])
         share = _QUICK_SHARE if context.quick else 1
         self.samples = {"gray": _GRAY_SAMPLE // share, "feature": _FEATURE_SAMPLE // share}
         self.gray, self.feature = GrayScale(context), FeatureMap(context)
 
     def settings(self) -> dict[str, Any]:
         return {
-            "queries": self.queries,
-            "reference": self.reference,
+            **super().settings(),
             "samples": self.samples,
             "gray": self.gray.settings(),
             "feature": self.feature.settings(),
-            "threads": self.context.threads,
-            "device": self.context.device,
         }
 
     def units(self) -> Sequence[str]:
