@@ -9,7 +9,12 @@ from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import ScriptedLoadableModule
 
-__all__ = ["RPRLocalization", "RPRLocalizationLogic", "RPRLocalizationTest", "RPRLocalizationWidget"]
+__all__ = [
+    "RPRLocalization",
+    "RPRLocalizationLogic",
+    "RPRLocalizationTest",
+    "RPRLocalizationWidget",
+]
 
 
 class RPRLocalization(ScriptedLoadableModule):

@@ -22,7 +22,9 @@ RESOURCES = ROOT / "RPRLocalization" / "Resources"
 SAMPLE = RESOURCES / "SampleData"
 TEMPLATES = RESOURCES / "Templates"
 DEFAULT_OUT = "rprloc-results"
-SAMPLE_TITLE = "SYNTHETIC SAMPLE, NOT A PATIENT (made from averages over many CTs, randomly deformed)"
+SAMPLE_TITLE = (
+    "SYNTHETIC SAMPLE, NOT A PATIENT (made from averages over many CTs, randomly deformed)"
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,20 +51,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     """The demo's own arguments, and the options for every call of ``rprloc``."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("queries", nargs="*", metavar="QUERY", help="your CTs: files or DICOM folders")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "queries", nargs="*", metavar="QUERY", help="your CTs: files or DICOM folders"
+    )
     parser.add_argument("--reference", help="your annotated CT")
     parser.add_argument("--targets", help="label map or Slicer markups of the reference")
-    parser.add_argument("--label-ids", help='JSON file with the names of the labels: {"Mandible": 7, ...}')
+    parser.add_argument(
+        "--label-ids", help='JSON file with the names of the labels: {"Mandible": 7, ...}'
+    )
     parser.add_argument("--template", help="your own template instead of a reference")
-    parser.add_argument("--out", help=f"folder for the results (default: ./{DEFAULT_OUT}, or the next free number)")
+    parser.add_argument(
+        "--out", help=f"folder for the results (default: ./{DEFAULT_OUT}, or the next free number)"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace what --out holds")
     parser.add_argument("--model", help="model folder or name")
     parser.add_argument("--device", help="auto, cpu or cuda")
     parser.add_argument("--threads", help="CPU threads")
     args = parser.parse_args(argv)
     if not args.queries and (args.reference or args.template or args.targets):
-        parser.error("give the CTs to search after the options; without any, the bundled sample is used")
+        parser.error(
+            "give the CTs to search after the options; without any, the bundled sample is used"
+        )
     options = []
     for name in ("model", "device", "threads"):
         if getattr(args, name) is not None:
@@ -76,11 +88,17 @@ def what_to_locate(args: argparse.Namespace) -> list[str]:
         names = ("reference.nii.gz", "reference.labels.nii.gz", "label_ids.json", "query.nii.gz")
         missing = [name for name in names if not (SAMPLE / name).is_file()]
         if missing:
-            raise EnvironmentProblem(f"the bundled sample is incomplete: {SAMPLE / missing[0]} is missing")
+            raise EnvironmentProblem(
+                f"the bundled sample is incomplete: {SAMPLE / missing[0]} is missing"
+            )
         print(SAMPLE_TITLE, flush=True)
         return [*sample_reference(), "--synthetic"]
     if args.reference:
-        given = {"--reference": args.reference, "--targets": args.targets, "--label-ids": args.label_ids}
+        given = {
+            "--reference": args.reference,
+            "--targets": args.targets,
+            "--label-ids": args.label_ids,
+        }
         return [text for key, value in given.items() if value for text in (key, value)]
     return ["--template", args.template or str(bundled_template())]
 

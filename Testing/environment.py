@@ -86,7 +86,9 @@ def make_venv(folder: Path) -> None:
         return
     try:
         shutil.rmtree(folder, ignore_errors=True)
-        done = subprocess.run([sys.executable, "-m", "venv", str(folder)], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-m", "venv", str(folder)], capture_output=True, text=True, check=False
+        )
     except OSError as error:
         raise EnvironmentProblem(f"{folder}: cannot be made ({error})") from error
     if done.returncode:
@@ -98,8 +100,21 @@ def make_venv(folder: Path) -> None:
 
 def install(folder: Path, root: Path, extras: list[str], report: Callable[[str], None]) -> None:
     """Install the checkout (editable) with its extras; all output goes to a log, downloads are shown."""
-    command = [str(python_of(folder)), "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
-    command += ["--progress-bar", "off", "--constraint", str(root / "constraints.txt"), *cpu_index()]
+    command = [
+        str(python_of(folder)),
+        "-m",
+        "pip",
+        "install",
+        "--no-input",
+        "--disable-pip-version-check",
+    ]
+    command += [
+        "--progress-bar",
+        "off",
+        "--constraint",
+        str(root / "constraints.txt"),
+        *cpu_index(),
+    ]
     command += ["--editable", f"{root}[{','.join(extras)}]" if extras else str(root)]
     log = root / LOG_NAME
     with open(log, "w", encoding="utf-8") as stream:
@@ -109,10 +124,14 @@ def install(folder: Path, root: Path, extras: list[str], report: Callable[[str],
         raise EnvironmentProblem(f"the packages could not be installed: {reason[:200]} (see {log})")
 
 
-def _logged(command: list[str], stream: TextIO, report: Callable[[str], None]) -> tuple[int, list[str]]:
+def _logged(
+    command: list[str], stream: TextIO, report: Callable[[str], None]
+) -> tuple[int, list[str]]:
     """Run a pip command into a log; returns its exit code and its error lines."""
     errors = []
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    )
     for line in process.stdout or ():
         stream.write(line)
         if "Downloading" in line and line.rstrip().endswith(LARGE):

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
-from rprloc.body import body_mask
-from rprloc.resample import Grid, to_grid
-from rprloc.volume import Volume
+from rprloc.image.body import body_mask
+from rprloc.image.resampling import Grid, to_grid
+from rprloc.image.volume import Volume
 
 WINDOW_HU = (-400.0, 800.0)
 _TISSUE_HU = -350.0
@@ -74,7 +74,9 @@ def field_of_view(hu: npt.NDArray[np.float32]) -> tuple[int, int]:
     return int(shown[0]), int(shown[-1])
 
 
-def affine(fixed: Subject, moving: Subject, settings: Settings = Settings()) -> sitk.AffineTransform:
+def affine(
+    fixed: Subject, moving: Subject, settings: Settings = Settings()
+) -> sitk.AffineTransform:
     """Affine registration: body centres, a search along the patient axis, then three levels of mutual information."""
     start = _search(fixed, moving)
     method = _mutual_information(settings)
@@ -83,14 +85,21 @@ def affine(fixed: Subject, moving: Subject, settings: Settings = Settings()) -> 
     method.SetShrinkFactorsPerLevel([4, 2, 1])
     method.SetSmoothingSigmasPerLevel([2.0, 1.0, 0.0])
     method.SetOptimizerAsRegularStepGradientDescent(
-        learningRate=4.0, minStep=0.02, numberOfIterations=settings.affine_iterations, relaxationFactor=0.6
+        learningRate=4.0,
+        minStep=0.02,
+        numberOfIterations=settings.affine_iterations,
+        relaxationFactor=0.6,
     )
     method.SetOptimizerScalesFromPhysicalShift()
     found = method.Execute(fixed.image, moving.image)
-    return sitk.AffineTransform(found.GetBackTransform() if hasattr(found, "GetBackTransform") else found)
+    return sitk.AffineTransform(
+        found.GetBackTransform() if hasattr(found, "GetBackTransform") else found
+    )
 
 
-def bspline(fixed: Subject, moving: Subject, start: sitk.Transform, settings: Settings = Settings()) -> sitk.Transform:
+def bspline(
+    fixed: Subject, moving: Subject, start: sitk.Transform, settings: Settings = Settings()
+) -> sitk.Transform:
     """Free-form refinement of ``start``: cubic B-splines, three levels of mutual information.
 
     Few iterations on purpose: nothing else regularises the splines, and longer runs made organs overlap less.
@@ -131,19 +140,29 @@ def _search(fixed: Subject, moving: Subject) -> sitk.AffineTransform:
     """
     coarse = [_shrunk(subject.image) for subject in (fixed, moving)]
     arrays = [sitk.GetArrayFromImage(image) for image in coarse]
-    best = max(_shifts(arrays[0].shape[0], arrays[1].shape[0]), key=lambda shift: _agreement(arrays, shift)[0])
+    best = max(
+        _shifts(arrays[0].shape[0], arrays[1].shape[0]),
+        key=lambda shift: _agreement(arrays, shift)[0],
+    )
     start = sitk.AffineTransform(3)
-    start.SetCenter(fixed.image.TransformContinuousIndexToPhysicalPoint([n / 2 for n in fixed.image.GetSize()]))
+    start.SetCenter(
+        fixed.image.TransformContinuousIndexToPhysicalPoint([n / 2 for n in fixed.image.GetSize()])
+    )
     in_plane = _agreement(arrays, best)[1]
     step = _SEARCH_MM * np.array([*in_plane, best])
-    start.SetTranslation((np.array(coarse[1].GetOrigin()) + step - np.array(coarse[0].GetOrigin())).tolist())
+    start.SetTranslation(
+        (np.array(coarse[1].GetOrigin()) + step - np.array(coarse[0].GetOrigin())).tolist()
+    )
     return start
 
 
 def _shrunk(image: sitk.Image) -> sitk.Image:
     """Smooth and resample to _SEARCH_MM."""
     smooth = sitk.SmoothingRecursiveGaussian(image, _SEARCH_MM / 2)
-    size = [max(1, round(n * s / _SEARCH_MM)) for n, s in zip(image.GetSize(), image.GetSpacing(), strict=True)]
+    size = [
+        max(1, round(n * s / _SEARCH_MM))
+        for n, s in zip(image.GetSize(), image.GetSpacing(), strict=True)
+    ]
     return sitk.Resample(
         smooth,
         size,
@@ -183,7 +202,9 @@ def _middle(array: npt.NDArray[np.float32]) -> tuple[float, float]:
     return (float(x.mean()), float(y.mean())) if len(x) else (0.0, 0.0)
 
 
-def _image(array: npt.NDArray[np.float32] | npt.NDArray[np.uint8], origin: npt.ArrayLike, mm: float) -> sitk.Image:
+def _image(
+    array: npt.NDArray[np.float32] | npt.NDArray[np.uint8], origin: npt.ArrayLike, mm: float
+) -> sitk.Image:
     image = sitk.GetImageFromArray(array)
     image.SetOrigin(np.asarray(origin, dtype=np.float64).tolist())
     image.SetSpacing([mm] * 3)

@@ -31,9 +31,13 @@ CHECKS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run every check, also after one has failed; returns 0 if all passed, else 1 (2: no environment)."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
-    parser.add_argument("--here", action="store_true", help="use this Python, with what is installed in it")
+    parser.add_argument(
+        "--here", action="store_true", help="use this Python, with what is installed in it"
+    )
     args, for_pytest = parser.parse_known_args(argv)
     try:
         python = Path(sys.executable) if args.here else ensure(["picture", "bench", "dev"])

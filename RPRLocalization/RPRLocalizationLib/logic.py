@@ -12,17 +12,17 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from rprloc.errors import InputError
 
-from .exchangefolder import ExchangeFolder
-from .localizationjob import LocalizationJob, queriesOf
-from .markedtargets import MarkedTarget, targetsOf
+from .jobs.localizationjob import LocalizationJob, queriesOf
+from .jobs.templatejob import TemplateJob
+from .jobs.workerjob import Listener, TemplateSource, Worker
+from .library.templatelibrary import TemplateLibrary, readTemplate
 from .parameters import RPRLocalizationParameterNode
-from .resultnodes import ResultNodes
-from .resultrows import Run
+from .scene.markedtargets import MarkedTarget, targetsOf
+from .scene.resultnodes import ResultNodes
+from .scene.resultrows import Run
 from .settings import Settings, userFolder
-from .templatejob import TemplateJob
-from .templatelibrary import TemplateLibrary, readTemplate
-from .workerclient import WorkerClient
-from .workerjob import Listener, TemplateSource, Worker
+from .worker.client import WorkerClient
+from .worker.exchangefolder import ExchangeFolder
 
 MODULE_NAME = "RPRLocalization"
 
@@ -43,7 +43,9 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
         logic.close()
     """
 
-    def __init__(self, client=None, settings: Settings | None = None, library: TemplateLibrary | None = None) -> None:
+    def __init__(
+        self, client=None, settings: Settings | None = None, library: TemplateLibrary | None = None
+    ) -> None:
         super().__init__()
         # The parameter node belongs to the module, also where a script makes the logic under another class.
         self.moduleName = MODULE_NAME
@@ -118,12 +120,22 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
 
         model, device = self._model(how["model"]), self._device(how["device"])
         listener = how["listener"] or Listener()
-        job = LocalizationJob(self.worker, source, found, model, device, listener, take, how["options"])
+        job = LocalizationJob(
+            self.worker, source, found, model, device, listener, take, how["options"]
+        )
         job.whenFinished(lambda: dropIfEmpty(run))
         return run, job
 
     def saveTemplate(
-        self, reference, targets, title: str, *, model=None, device=None, waitForCompletion=True, listener=None
+        self,
+        reference,
+        targets,
+        title: str,
+        *,
+        model=None,
+        device=None,
+        waitForCompletion=True,
+        listener=None,
     ):
         """Learn the targets on the reference and keep them in the user's library; gives the TemplateInfo if it waits.
 
@@ -131,11 +143,25 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
         """
         self.library.checkTitle(title)
         return self._makeTemplate(
-            reference, targets, model, device, waitForCompletion, listener, lambda data: self.library.save(data, title)
+            reference,
+            targets,
+            model,
+            device,
+            waitForCompletion,
+            listener,
+            lambda data: self.library.save(data, title),
         )
 
     def addToTemplate(
-        self, info, reference, targets, *, model=None, device=None, waitForCompletion=True, listener=None
+        self,
+        info,
+        reference,
+        targets,
+        *,
+        model=None,
+        device=None,
+        waitForCompletion=True,
+        listener=None,
     ):
         """Pool another reference into a template of the user's library (few-shot); see ``saveTemplate``."""
         self.library.refuseBundled(info)
@@ -215,7 +241,9 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
         if reference is None:
             raise InputError(_("Choose the reference CT, or a template."))
         marked = [item for item in targets if isinstance(item, MarkedTarget)]
-        marked += [t for t in targetsOf(n for n in targets if not isinstance(n, MarkedTarget)) if t.used]
+        marked += [
+            t for t in targetsOf(n for n in targets if not isinstance(n, MarkedTarget)) if t.used
+        ]
         return TemplateSource(reference=reference, targets=tuple(marked))
 
     def _template(self, template) -> dict:
@@ -223,7 +251,9 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
         if isinstance(template, dict):
             content = template
         else:
-            known = [info for info in self.library.templates() if str(template) in (info.key, info.title)]
+            known = [
+                info for info in self.library.templates() if str(template) in (info.key, info.title)
+            ]
             content = self.library.content(known[0]) if known else readTemplate(Path(template))
         if not content.get("targets"):
             raise InputError(_("Tick at least one target of the template."))

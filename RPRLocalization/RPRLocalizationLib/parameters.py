@@ -7,7 +7,7 @@ import enum
 import slicer
 from slicer.parameterNodeWrapper import parameterNodeWrapper
 
-from .export import ExportFrame
+from .scene.export import ExportFrame
 
 
 class ReferenceSource(enum.Enum):

@@ -61,7 +61,9 @@ def loadOrgans(stem: str, title: str):
         names = {value: organ for organ, value in ids.items()}
         slicer.modules.segmentations.logic().ImportLabelmapToSegmentationNode(labels, node)
         segmentation = node.GetSegmentation()
-        for segment in (segmentation.GetNthSegment(n) for n in range(segmentation.GetNumberOfSegments())):
+        for segment in (
+            segmentation.GetNthSegment(n) for n in range(segmentation.GetNumberOfSegments())
+        ):
             segment.SetName(names.get(segment.GetLabelValue(), segment.GetName()))
     finally:
         slicer.mrmlScene.RemoveNode(labels)

@@ -6,9 +6,9 @@ import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
 from .logic import RPRLocalizationLogic
-from .resultrows import FAILED
 from .sampledata import QUERY, loadSample
-from .torchsetup import torchInstalled
+from .scene.resultrows import FAILED
+from .widgets.torchsetup import torchInstalled
 
 
 class RPRLocalizationTest(ScriptedLoadableModuleTest):

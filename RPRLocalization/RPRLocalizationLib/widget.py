@@ -7,7 +7,7 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
 from .logic import RPRLocalizationLogic
-from .panel import Panel
+from .panel.panel import Panel
 
 
 class RPRLocalizationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):

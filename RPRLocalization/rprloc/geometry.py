@@ -30,8 +30,12 @@ def _sealed(values: Any, what: str, shape: tuple[int, ...]) -> FloatArray:
     try:
         array = np.array(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{what}: expected numbers of shape {shape}, but got something else") from error
-    fits = array.ndim == len(shape) and all(n in (-1, m) for n, m in zip(shape, array.shape, strict=True))
+        raise InputError(
+            f"{what}: expected numbers of shape {shape}, but got something else"
+        ) from error
+    fits = array.ndim == len(shape) and all(
+        n in (-1, m) for n, m in zip(shape, array.shape, strict=True)
+    )
     if not fits:
         raise InputError(f"{what}: expected numbers of shape {shape}, but got shape {array.shape}")
     if not np.isfinite(array).all():
@@ -102,7 +106,9 @@ class Box:
         return Box(points.xyz.min(axis=0), points.xyz.max(axis=0), points.frame)
 
     @staticmethod
-    def from_center_size(center: npt.ArrayLike, size: npt.ArrayLike, frame: Frame = Frame.LPS) -> Box:
+    def from_center_size(
+        center: npt.ArrayLike, size: npt.ArrayLike, frame: Frame = Frame.LPS
+    ) -> Box:
         """Return the box around ``center`` (3,) with side lengths ``size`` (3,) >= 0, in mm."""
         middle, half = _sealed(center, "Box center", (3,)), _sealed(size, "Box size", (3,)) / 2
         if (half < 0).any():
@@ -168,7 +174,9 @@ class Geometry:
             raise InputError(f"voxel spacing must be above 0 mm, but is {_listed(self.spacing)}")
         gram = self.direction.T @ self.direction
         if np.abs(gram - np.eye(3)).max() > ORTHONORMAL_TOLERANCE:
-            raise InputError("the volume's axes are sheared or not of unit length: resample it to a straight lattice")
+            raise InputError(
+                "the volume's axes are sheared or not of unit length: resample it to a straight lattice"
+            )
 
     @staticmethod
     def from_matrix(ijk_to_lps: npt.ArrayLike, size: tuple[int, int, int]) -> Geometry:
@@ -200,7 +208,9 @@ class Geometry:
     def lps_to_index(self, points: Points) -> FloatArray:
         """Map points of any frame to fractional voxel indices (n, 3), i, j, k."""
         offset = points.to(Frame.LPS).xyz - self.origin
-        return np.asarray(np.linalg.solve(self.direction * self.spacing, offset.T).T, dtype=np.float64)
+        return np.asarray(
+            np.linalg.solve(self.direction * self.spacing, offset.T).T, dtype=np.float64
+        )
 
     def bounds(self) -> Box:
         """Return the LPS box around all eight outer corners (voxel edges) of a possibly oblique volume."""

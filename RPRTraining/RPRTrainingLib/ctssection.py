@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from RPRLocalizationLib.section import Section, failing
-from RPRLocalizationLib.uihelpers import qt, silent, tableItem
+import qt
+from RPRLocalizationLib.widgets.helpers import silent, tableItem
+from RPRLocalizationLib.widgets.section import Section, failing
 from slicer.i18n import tr as _
 
 from .scanrows import ScanRows
@@ -47,7 +48,9 @@ class CTsSection(Section):
         if not self.scanned.rows:
             return self._outcome or _("Press Scan in section 1.")
         if self.scanned.patients() < 2:
-            return _("Tick CTs of at least two patients in section 1: some patients are held out to judge the model.")
+            return _(
+                "Tick CTs of at least two patients in section 1: some patients are held out to judge the model."
+            )
         return ""
 
     def update(self) -> None:
@@ -55,9 +58,13 @@ class CTsSection(Section):
         scanning = self.logic.task == SCAN
         path = self.ui.ctsFolderEdit.currentPath
         problem = self.logic.busyReason() or ("" if path else _("Choose a folder first."))
-        self.setEnabled(self.ui.scanButton, problem, _("List every volume in the folder and its subfolders."))
         self.setEnabled(
-            self.ui.cancelScanButton, "" if scanning else _("No scan is going on."), _("Stop the scan; rows stay.")
+            self.ui.scanButton, problem, _("List every volume in the folder and its subfolders.")
+        )
+        self.setEnabled(
+            self.ui.cancelScanButton,
+            "" if scanning else _("No scan is going on."),
+            _("Stop the scan; rows stay."),
         )
         self.ui.ctsFolderEdit.enabled = not self.logic.task
         empty = self.logic.busyReason() or ("" if self.scanned.rows else _("Scan a folder first."))
@@ -82,12 +89,19 @@ class CTsSection(Section):
             return self._outcome
         chosen, usable = len(self.chosen()), sum(map(self.scanned.usable, range(len(rows))))
         texts = [
-            _("{chosen} of {usable} usable CTs ticked, of {patients} patients; {out} left out by the scan.").format(
-                chosen=chosen, usable=usable, patients=self.scanned.patients(), out=len(rows) - usable
+            _(
+                "{chosen} of {usable} usable CTs ticked, of {patients} patients; {out} left out by the scan."
+            ).format(
+                chosen=chosen,
+                usable=usable,
+                patients=self.scanned.patients(),
+                out=len(rows) - usable,
             )
         ]
         if 0 < self.scanned.patients() < FEW_PATIENTS:
-            texts.append(_("⚠ Few patients: expect a weak model. The bundled one learned from about 200."))
+            texts.append(
+                _("⚠ Few patients: expect a weak model. The bundled one learned from about 200.")
+            )
         return "\n".join(filter(None, [*texts, self._outcome]))
 
     def _onFolder(self, path: str) -> None:
@@ -133,12 +147,16 @@ class CTsSection(Section):
             table.setRowCount(index + 1)
             for column, item in enumerate(self._items(index, row)):
                 table.setItem(index, column, item)
-            table.setRowHidden(index, not self.ui.leftOutCheckBox.checked and not self.scanned.usable(index))
+            table.setRowHidden(
+                index, not self.ui.leftOutCheckBox.checked and not self.scanned.usable(index)
+            )
 
     def _items(self, index: int, row: dict) -> list:
         usable, path = self.scanned.usable(index), str(row.get("path", ""))
         name = tableItem(str(row.get("name", "")), path, checked=True if usable else None)
-        verdict = _("used") if usable else _("left out: {reason}").format(reason=row.get("reason", ""))
+        verdict = (
+            _("used") if usable else _("left out: {reason}").format(reason=row.get("reason", ""))
+        )
         hu = row.get("hu") or ()
         height = f"{row['z_mm']:g}" if row.get("z_mm") else ""
         texts = [str(row.get("group", "")), lengths(row.get("size")), lengths(row.get("spacing"))]

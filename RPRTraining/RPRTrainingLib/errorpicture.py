@@ -23,7 +23,9 @@ def errorPicture(errors: dict[str, list[float]]):
         for number, (title, values) in enumerate(shown.items()):
             painter.setPen(qt.QPen(qt.QColor(*COLORS[number % len(COLORS)]), 2))
             _drawCurve(painter, values)
-            painter.drawText(LEFT + 110, SIZE[1] - BOTTOM - 12 - 16 * (len(shown) - 1 - number), title)
+            painter.drawText(
+                LEFT + 110, SIZE[1] - BOTTOM - 12 - 16 * (len(shown) - 1 - number), title
+            )
     finally:
         painter.end()
     return picture

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from RPRLocalizationLib import torchsetup
-from RPRLocalizationLib.modelcatalog import CARD_NAME, listModels, readCard
-from RPRLocalizationLib.section import Section, failing
-from RPRLocalizationLib.uihelpers import qt, silent, tableItem
+import qt
+from RPRLocalizationLib.library.modelcatalog import CARD_NAME, listModels, readCard
+from RPRLocalizationLib.widgets import torchsetup
+from RPRLocalizationLib.widgets.helpers import silent, tableItem
+from RPRLocalizationLib.widgets.section import Section, failing
 from slicer.i18n import tr as _
 
 from .errorpicture import errorPicture
@@ -74,10 +75,14 @@ class JudgeSection(Section):
         self.setEnabled(
             self.ui.checkButton,
             problem,
-            _("Carry random points from one held-out CT to another and back, and measure how far off they end."),
+            _(
+                "Carry random points from one held-out CT to another and back, and measure how far off they end."
+            ),
         )
         self.setEnabled(
-            self.ui.cancelCheckButton, "" if checking else _("No self-check is running."), _("Stop the self-check.")
+            self.ui.cancelCheckButton,
+            "" if checking else _("No self-check is running."),
+            _("Stop the self-check."),
         )
         self.ui.trainedSelector.enabled = not checking
         self.ui.checkProgressBar.visible = checking
@@ -88,7 +93,9 @@ class JudgeSection(Section):
         if self.model is None:
             return _("There is no model yet: train one in section 3.")
         if not self.model["run"] and len(self._rows()) < 2:
-            return _("Scan a folder in section 1: an installed model is judged on the CTs that are ticked there.")
+            return _(
+                "Scan a folder in section 1: an installed model is judged on the CTs that are ticked there."
+            )
         return ""
 
     def _onModel(self) -> None:
@@ -146,7 +153,11 @@ class JudgeSection(Section):
             for column, text in enumerate([measureTitle(row), *values, str(row.get("n", ""))]):
                 table.setItem(index, column, tableItem(text, measureHint(row)))
         table.visible = bool(rows)
-        height = table.horizontalHeader().height + sum(table.rowHeight(index) for index in range(len(rows))) + 4
+        height = (
+            table.horizontalHeader().height
+            + sum(table.rowHeight(index) for index in range(len(rows)))
+            + 4
+        )
         table.setFixedHeight(min(height, TABLE_HEIGHT))
 
     def _showPicture(self, errors: dict[str, list[float]]) -> None:
@@ -161,11 +172,17 @@ def outcomeText(result: dict, own: bool) -> str:
     text = _("{verdict} Measured on {volumes} CTs, {pairs} pairs of them.")
     lines = [
         text.format(
-            verdict=result.get("verdict", ""), volumes=result.get("volumes", "?"), pairs=result.get("pairs", "?")
+            verdict=result.get("verdict", ""),
+            volumes=result.get("volumes", "?"),
+            pairs=result.get("pairs", "?"),
         ).strip()
     ]
     if own and not result.get("held_out", True):
-        lines.append(_("⚠ The training has seen these CTs: too few were held out. The true errors may be larger."))
+        lines.append(
+            _(
+                "⚠ The training has seen these CTs: too few were held out. The true errors may be larger."
+            )
+        )
     lines += [_("⚠ Left out: {name}").format(name=name) for name in result.get("left_out", ())]
     return "\n".join(lines)
 
@@ -191,7 +208,10 @@ def installedModel(info) -> dict:
 
 def measureTitle(row: dict) -> str:
     """What was measured, for people."""
-    titles = {"cycle error": _("There and back (cycle error)"), "repeatability": _("Same point twice (repeatability)")}
+    titles = {
+        "cycle error": _("There and back (cycle error)"),
+        "repeatability": _("Same point twice (repeatability)"),
+    }
     name = str(row.get("name", ""))
     return titles.get(name, name)
 
@@ -199,8 +219,12 @@ def measureTitle(row: dict) -> str:
 def measureHint(row: dict) -> str:
     """What the measure means."""
     hints = {
-        "cycle error": _("A point is carried to another patient's CT and back; so far from its start it ends."),
-        "repeatability": _("A point is found again in a changed and cropped copy of the CT; so far off it is."),
+        "cycle error": _(
+            "A point is carried to another patient's CT and back; so far from its start it ends."
+        ),
+        "repeatability": _(
+            "A point is found again in a changed and cropped copy of the CT; so far off it is."
+        ),
     }
     return hints.get(str(row.get("name", "")), "")
 

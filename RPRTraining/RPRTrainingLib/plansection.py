@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from html import escape
 
-from RPRLocalizationLib import torchsetup
-from RPRLocalizationLib.devicechoice import fillDevices, foundDevices, usualDevices
-from RPRLocalizationLib.modelcatalog import listModels
-from RPRLocalizationLib.section import Section
-from RPRLocalizationLib.uihelpers import qt, silent
+import qt
+from RPRLocalizationLib.library.modelcatalog import listModels
+from RPRLocalizationLib.widgets import torchsetup
+from RPRLocalizationLib.widgets.helpers import fillDevices, foundDevices, silent, usualDevices
+from RPRLocalizationLib.widgets.section import Section
 from slicer.i18n import tr as _
 
 from .ctssection import countedCTs
@@ -84,7 +84,10 @@ class PlanSection(Section):
 
     def card(self) -> dict:
         """What the model card says: name, body region, and where the CTs come from."""
-        data = {"source": self.ui.sourceEdit.text.strip(), "licence": self.ui.licenceEdit.text.strip()}
+        data = {
+            "source": self.ui.sourceEdit.text.strip(),
+            "licence": self.ui.licenceEdit.text.strip(),
+        }
         return {
             "name": self.name(),
             "version": "1.0.0",
@@ -98,7 +101,11 @@ class PlanSection(Section):
         for field in (self.ui.planForm, self.ui.numbersBox):
             field.enabled = idle
         busy = self.logic.busyReason() or (_("Looking for devices...") if self._finding else "")
-        self.setEnabled(self.ui.findDevicesButton, busy, _("Look for graphics cards (starts the worker process)."))
+        self.setEnabled(
+            self.ui.findDevicesButton,
+            busy,
+            _("Look for graphics cards (starts the worker process)."),
+        )
         self.setEnabled(
             self.ui.resetNumbersButton,
             "" if self._changes else _("These are the numbers of the preset."),
@@ -130,7 +137,9 @@ class PlanSection(Section):
     def _request(self, asked: dict, measure: bool) -> None:
         def onPlan(result, problem):
             current = asked == self.params(self._rows())
-            untimed = current and not measure and result is not None and result.get("seconds") is None
+            untimed = (
+                current and not measure and result is not None and result.get("seconds") is None
+            )
             if current and (result is not None or not measure):
                 self.plan, self._problem = result, problem.message if problem else ""
                 self._showNumbers(result or {})
@@ -171,12 +180,18 @@ class PlanSection(Section):
             (ui.sourceEdit, "source"),
             (ui.licenceEdit, "licence"),
         ):
-            edit.connect("textChanged(QString)", lambda text, setting=setting: self._remember(setting, text))
+            edit.connect(
+                "textChanged(QString)", lambda text, setting=setting: self._remember(setting, text)
+            )
         ui.presetSelector.connect("activated(int)", self._onPreset)
         ui.startFromSelector.connect("activated(int)", lambda index: self.changed())
         ui.trainDeviceSelector.connect("activated(int)", self._onDevice)
-        ui.minutesSpin.connect("valueChanged(double)", lambda value: self._remember("minutes", f"{value:g}"))
-        ui.runsFolderEdit.connect("currentPathChanged(QString)", lambda path: self._remember("chosenRunsFolder", path))
+        ui.minutesSpin.connect(
+            "valueChanged(double)", lambda value: self._remember("minutes", f"{value:g}")
+        )
+        ui.runsFolderEdit.connect(
+            "currentPathChanged(QString)", lambda path: self._remember("chosenRunsFolder", path)
+        )
         ui.findDevicesButton.connect("clicked(bool)", self._onFindDevices)
         ui.resetNumbersButton.connect("clicked(bool)", self._onResetNumbers)
         for key, spin in self._spins.items():
@@ -271,7 +286,8 @@ def planText(plan: dict) -> str:
     """The plan as rich text."""
     lines = [
         _("<b>{training} to learn from, {heldOut} held out to judge the model.</b>").format(
-            training=countedCTs(int(plan.get("training", 0))), heldOut=countedCTs(int(plan.get("held_out", 0)))
+            training=countedCTs(int(plan.get("training", 0))),
+            heldOut=countedCTs(int(plan.get("held_out", 0))),
         )
     ]
     lines += [stageText(stage) for stage in plan.get("stages", ())]
@@ -279,15 +295,21 @@ def planText(plan: dict) -> str:
     if plan.get("seconds") is None:
         time = _("Time on {device}: a few steps are being timed...").format(device=device)
     else:
-        time = _("Time: about <b>{time}</b> on {device}.").format(time=duration(plan["seconds"]), device=device)
+        time = _("Time: about <b>{time}</b> on {device}.").format(
+            time=duration(plan["seconds"]), device=device
+        )
     sizes = [
         (_("memory {size}"), plan.get("memory_gb")),
         (_("graphics memory {size}"), plan.get("gpu_gb")),
         (_("disk {size}"), plan.get("disk_gb")),
     ]
-    needs = ", ".join(text.format(size=f"{max(value, 0.1):.1f} GB") for text, value in sizes if value)
+    needs = ", ".join(
+        text.format(size=f"{max(value, 0.1):.1f} GB") for text, value in sizes if value
+    )
     lines.append(f"{time} {_('Needs {needs}.').format(needs=needs)}" if needs else time)
-    lines += [f"⚠ {escape(str(note))}" for note in [*plan.get("notes", ()), plan.get("problem")] if note]
+    lines += [
+        f"⚠ {escape(str(note))}" for note in [*plan.get("notes", ()), plan.get("problem")] if note
+    ]
     return "<br>".join(lines)
 
 
@@ -299,11 +321,14 @@ def deviceTitle(device: str) -> str:
 def stageText(stage: dict) -> str:
     """One network in one line."""
     titles = {"coarse": _("Coarse network"), "fine": _("Fine network")}
-    text = _("{title}: {spacing} mm voxels, range r = {reach} mm, receptive field {seen} mm, {time}.")
+    text = _(
+        "{title}: {spacing} mm voxels, range r = {reach} mm, receptive field {seen} mm, {time}."
+    )
     return text.format(
         title=titles.get(stage.get("name"), stage.get("name")),
         spacing=f"{stage.get('spacing', 0):g}",
         reach=f"{stage.get('range_mm', 0):g}",
         seen=f"{stage.get('receptive_mm', 0):.0f}",
-        time=duration(stage.get("seconds")) or _("{steps} steps").format(steps=stage.get("steps", "?")),
+        time=duration(stage.get("seconds"))
+        or _("{steps} steps").format(steps=stage.get("steps", "?")),
     )

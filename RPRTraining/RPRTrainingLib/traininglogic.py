@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from RPRLocalizationLib import workerlaunch
-from RPRLocalizationLib.workerclient import WorkerClient
-from RPRLocalizationLib.workerjob import problemOf
+from RPRLocalizationLib.jobs.workerjob import problemOf
+from RPRLocalizationLib.worker import process
+from RPRLocalizationLib.worker.client import WorkerClient
 from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
@@ -16,7 +16,7 @@ from .curves import Curves
 from .trainingrun import RunListener, RunState, TrainingRun
 from .trainingsettings import TrainingSettings
 
-PLUGIN = "rprtrain.workerplugin"
+PLUGIN = "rprtrain.worker.plugin"
 TRAINING_FOLDER = Path(__file__).resolve().parent.parent
 SCAN, TRAIN, CHECK, FILES = "scan", "train", "check", "files"
 
@@ -103,7 +103,9 @@ class RPRTrainingLogic(ScriptedLoadableModuleLogic):
             params,
             onDone,
             onPartial=onPartial,
-            onLog=lambda event: listener.onLog(str(event.get("level", "info")), str(event["message"])),
+            onLog=lambda event: listener.onLog(
+                str(event.get("level", "info")), str(event["message"])
+            ),
         )
         self.run = run
         return run
@@ -172,7 +174,8 @@ def trainingClient() -> WorkerClient:
 
     Both module folders are on its path: installed they are one folder, in the source tree two.
     """
-    folders = dict.fromkeys((workerlaunch.EXTENSION_FOLDER, TRAINING_FOLDER))
+    folders = dict.fromkeys((process.EXTENSION_FOLDER, TRAINING_FOLDER))
     return WorkerClient(
-        arguments=workerlaunch.workerArguments([PLUGIN]), environment=workerlaunch.workerEnvironment(tuple(folders))
+        arguments=process.workerArguments([PLUGIN]),
+        environment=process.workerEnvironment(tuple(folders)),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from RPRLocalizationLib.uihelpers import qt
+import qt
 
 from .ctssection import CTsSection
 from .judgesection import JudgeSection
@@ -22,7 +22,9 @@ class TrainingPanel:
         self._soon.connect("timeout()", self.update)
         self.cts = CTsSection(ui, logic, self.updateSoon)
         self.plan = PlanSection(ui, logic, self.updateSoon, self.cts.chosen)
-        self.train = TrainSection(ui, logic, self.updateSoon, self.problem, self.request, self._onEnded)
+        self.train = TrainSection(
+            ui, logic, self.updateSoon, self.problem, self.request, self._onEnded
+        )
         self.judge = JudgeSection(ui, logic, self.updateSoon, self.cts.chosen)
         self.use = UseSection(ui, logic, self.updateSoon, lambda: self.judge.model, self.findRuns)
         self.sections = (self.cts, self.plan, self.train, self.judge, self.use)
@@ -45,7 +47,11 @@ class TrainingPanel:
 
     def request(self) -> dict:
         """The parameters of ``train.start``, but for the folder."""
-        return {"images": self.cts.folder, **self.plan.card(), **self.plan.params(self.cts.chosen())}
+        return {
+            "images": self.cts.folder,
+            **self.plan.card(),
+            **self.plan.params(self.cts.chosen()),
+        }
 
     def findRuns(self, chosen: str = "") -> None:
         """List trainings and models anew; a worker is started only if there is a training to look at."""

@@ -102,4 +102,6 @@ class TrainingRun:
 
     def stageTitle(self) -> str:
         """The stage for people."""
-        return {"coarse": _("coarse network"), "fine": _("fine network")}.get(self.stage, self.stage)
+        return {"coarse": _("coarse network"), "fine": _("fine network")}.get(
+            self.stage, self.stage
+        )

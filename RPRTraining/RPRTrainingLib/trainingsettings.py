@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from RPRLocalizationLib.modelcatalog import CARD_NAME
+from RPRLocalizationLib.library.modelcatalog import CARD_NAME
 from RPRLocalizationLib.settings import Settings, userFolder
 
 DEFAULT_PRESET = "from-data"
@@ -13,7 +13,8 @@ DEFAULT_PRESET = "from-data"
 def _remembered(name: str, default: str = "") -> property:
     """A text kept under ``RPRLoc/Training<name>``."""
     return property(
-        lambda self: self._get(f"Training{name}", default), lambda self, value: self._set(f"Training{name}", value)
+        lambda self: self._get(f"Training{name}", default),
+        lambda self, value: self._set(f"Training{name}", value),
     )
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from RPRLocalizationLib import torchsetup
-from RPRLocalizationLib.section import Section, failing
-from RPRLocalizationLib.workerclient import WORKER_DIED
+from RPRLocalizationLib.widgets import torchsetup
+from RPRLocalizationLib.widgets.section import Section, failing
+from RPRLocalizationLib.worker.client import WORKER_DIED
 from slicer.i18n import tr as _
 
-from .curveview import CurveView
+from .curves import CurveView
 from .plansection import folderName
 from .texts import duration, millimetres
 from .trainingrun import RunListener, RunState
@@ -54,20 +54,32 @@ class TrainSection(Section):
         """Enable the buttons, or say why not; show how far the training is."""
         run, training = self.logic.run, self.logic.training
         problem = self.logic.busyReason() or self._problem()
-        self.setEnabled(self.ui.trainButton, problem, _("Start the training of section 2 with the CTs of section 1."))
+        self.setEnabled(
+            self.ui.trainButton,
+            problem,
+            _("Start the training of section 2 with the CTs of section 1."),
+        )
         self.ui.trainWhyLabel.text = "" if self.logic.task else problem
         self.ui.trainWhyLabel.visible = bool(self.ui.trainWhyLabel.text)
         self._updatePauseAndStop()
         self.ui.unfinishedBox.visible = bool(self.unfinished) and not training
         self.setEnabled(
-            self.ui.resumeRunButton, self.logic.busyReason(), _("Go on from the last saved state of this training.")
+            self.ui.resumeRunButton,
+            self.logic.busyReason(),
+            _("Go on from the last saved state of this training."),
         )
         self.setEnabled(
             self.ui.curveButton,
-            "" if self.logic.curves.points else _("There is no curve yet: it begins with the first training steps."),
-            _("Show the error during the training in a plot view; again: back to the former layout."),
+            ""
+            if self.logic.curves.points
+            else _("There is no curve yet: it begins with the first training steps."),
+            _(
+                "Show the error during the training in a plot view; again: back to the former layout."
+            ),
         )
-        self.ui.curveButton.text = _("Back to my layout") if self.curveView.shown else _("Show curves")
+        self.ui.curveButton.text = (
+            _("Back to my layout") if self.curveView.shown else _("Show curves")
+        )
         self.ui.trainProgressBar.visible = training
         if training:
             self.ui.trainProgressBar.value = round(_STEPS * run.fraction)
@@ -90,15 +102,23 @@ class TrainSection(Section):
         nothing = "" if training else _("No training is running.")
         wait = {
             RunState.PAUSING: _("The training pauses after its current step."),
-            RunState.STOPPING: _("The training stops after its current step and keeps the best network."),
+            RunState.STOPPING: _(
+                "The training stops after its current step and keeps the best network."
+            ),
         }.get(state, "")
         paused = state == RunState.PAUSED
         self.ui.pauseButton.text = _("Continue") if paused else _("Pause")
-        hint = _("Go on with the training.") if paused else _("Let other programs have the computer for a while.")
+        hint = (
+            _("Go on with the training.")
+            if paused
+            else _("Let other programs have the computer for a while.")
+        )
         self.setEnabled(self.ui.pauseButton, nothing or wait, hint)
         stopping = wait if state == RunState.STOPPING else ""
         self.setEnabled(
-            self.ui.stopButton, nothing or stopping, _("End the training now; the best network so far becomes a model.")
+            self.ui.stopButton,
+            nothing or stopping,
+            _("End the training now; the best network so far becomes a model."),
         )
 
     def _onStart(self) -> None:
@@ -120,7 +140,9 @@ class TrainSection(Section):
         with failing(_("The training could not be started.")):
             self.logic.train(name, params, RunListener(self.changed, self.log, self._onFinished))
             where = params.get("out") or params.get("resume")
-            self.log("info", _("Training of {name}, kept in {folder}").format(name=name, folder=where))
+            self.log(
+                "info", _("Training of {name}, kept in {folder}").format(name=name, folder=where)
+            )
 
     def _onPause(self) -> None:
         if self.logic.run.state == RunState.PAUSED:
@@ -145,7 +167,9 @@ class TrainSection(Section):
         else:
             message = problem.message
             if problem.code == WORKER_DIED:
-                message = _("The training process ended unexpectedly. Resume goes on from its last saved state.")
+                message = _(
+                    "The training process ended unexpectedly. Resume goes on from its last saved state."
+                )
             self._outcome = f"⚠ {message}"
             self.log("info" if problem.cancelled else "warning", message)
             if problem.details:
@@ -208,5 +232,7 @@ def figuresText(run) -> str:
         text = _("Error on held-out CTs: {error} (without a network: {guess})")
         lines.append(text.format(error=millimetres(run.heldOutMm), guess=millimetres(run.guessMm)))
     if run.throughput and run.active:
-        lines.append(_("Speed: {speed} cells x volumes per second").format(speed=f"{run.throughput:,.0f}"))
+        lines.append(
+            _("Speed: {speed} cells x volumes per second").format(speed=f"{run.throughput:,.0f}")
+        )
     return "\n".join(lines)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import slicer
-from RPRLocalizationLib import dialogs
-from RPRLocalizationLib.modelcatalog import listModels
-from RPRLocalizationLib.section import Section, failing
+from RPRLocalizationLib.library.modelcatalog import listModels
+from RPRLocalizationLib.widgets import dialogs
+from RPRLocalizationLib.widgets.section import Section, failing
 from slicer.i18n import tr as _
 
 from .plansection import folderName
@@ -34,23 +34,35 @@ class UseSection(Section):
     def update(self) -> None:
         """Enable the buttons, or say why not."""
         model, busy = self._model(), self.logic.busyReason()
-        nothing = busy or ("" if model else _("There is no model yet: train one in section 3, or import one."))
+        nothing = busy or (
+            "" if model else _("There is no model yet: train one in section 3, or import one.")
+        )
         self.ui.useModelLabel.text = model["title"] if model else _("none yet")
         here = _("This model is installed already.") if model and model["installed"] else ""
         folder = str(self.logic.settings.installFolder)
         self.setEnabled(
             self.ui.installButton,
             nothing or here,
-            _("Copy the model to {folder}, where One-Shot Localization finds it.").format(folder=folder),
+            _("Copy the model to {folder}, where One-Shot Localization finds it.").format(
+                folder=folder
+            ),
         )
         self.setEnabled(
-            self.ui.exportModelButton, nothing, _("Write the model as one .zip file with checksums, to be shared.")
+            self.ui.exportModelButton,
+            nothing,
+            _("Write the model as one .zip file with checksums, to be shared."),
         )
         self.setEnabled(
-            self.ui.importModelButton, busy, _("Install a model from a .zip file; a damaged file is refused.")
+            self.ui.importModelButton,
+            busy,
+            _("Install a model from a .zip file; a damaged file is refused."),
         )
         known = _("Install the model first.") if nothing or not model["installed"] else ""
-        self.setEnabled(self.ui.openLocalizationButton, known, _("Open One-Shot Localization with this model chosen."))
+        self.setEnabled(
+            self.ui.openLocalizationButton,
+            known,
+            _("Open One-Shot Localization with this model chosen."),
+        )
         self.ui.useLabel.text = self._outcome
 
     def _onInstall(self) -> None:
@@ -108,7 +120,11 @@ class UseSection(Section):
 
     def _onOpenLocalization(self) -> None:
         folder = Path(self._model()["installed"])
-        keys = [info.key for info in listModels(self.logic.settings.modelFolder) if info.folder == folder]
+        keys = [
+            info.key
+            for info in listModels(self.logic.settings.modelFolder)
+            if info.folder == folder
+        ]
         if keys:
             self.logic.settings.model = keys[0]
         slicer.util.selectModule("RPRLocalization")

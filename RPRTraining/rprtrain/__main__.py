@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from rprloc.cli import main
+from rprloc.cli.main import main
 
 
 def run(arguments: list[str]) -> int:
@@ -17,7 +17,7 @@ def run(arguments: list[str]) -> int:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         import torch
 
-        from .team import join_team
+        from .distributed import join_team
 
         local = join_team()
         if torch.cuda.is_available() and "--device" not in arguments:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from rprloc.pnet import PnetConfig
+from rprloc.model.network_config import PnetConfig
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,9 @@ COARSE = StageConfig(
 
 FINE = StageConfig(
     name="fine",
-    net=PnetConfig(stem=16, stages=((32, 1), (64, 1), (96, 1)), decoder=(64, 32), head=64, descriptor=32),
+    net=PnetConfig(
+        stem=16, stages=((32, 1), (64, 1), (96, 1)), decoder=(64, 32), head=64, descriptor=32
+    ),
     spacing=3.0,
     range_mm=150.0,
     crop=(64, 72, 72),
@@ -92,3 +94,28 @@ FINE = StageConfig(
 )
 
 STAGES = {"coarse": COARSE, "fine": FINE}
+
+
+LEAST_SUPPORTS = 100
+LEAST_EDGE = 32
+EDGE_FACTOR = 0.8
+
+
+def reduced(stage: StageConfig) -> StageConfig | None:
+    """The stage with half the pairs' points, or with half the volume per view; None where it is small already.
+
+    First the points (the results hardly change), then the views (what is farther apart than a view is not learnt).
+    """
+    if stage.supports >= 2 * LEAST_SUPPORTS:
+        return stage.with_changes(supports=stage.supports // 2, queries=stage.queries // 2)
+    align = stage.net.alignment
+    edges = [
+        max(min(edge, LEAST_EDGE), int(edge * EDGE_FACTOR) // align * align) for edge in stage.crop
+    ]
+    crop = (edges[0], edges[1], edges[2])
+    return None if crop == stage.crop else stage.with_changes(crop=crop)
+
+
+def describe(stage: StageConfig) -> str:
+    """What a step of this size holds, for a note."""
+    return f"{stage.supports} x {stage.queries} pairs, views of up to {' x '.join(map(str, stage.crop))} voxels"

@@ -34,7 +34,9 @@ def canvas(background: str):
     axes.set_ylim(0, 1)
     axes.axis("off")
     rounded = "round,pad=0.02,rounding_size=0.14"
-    axes.add_patch(FancyBboxPatch((0.06, 0.06), 0.88, 0.88, boxstyle=rounded, fc=background, ec="none"))
+    axes.add_patch(
+        FancyBboxPatch((0.06, 0.06), 0.88, 0.88, boxstyle=rounded, fc=background, ec="none")
+    )
     return figure, axes
 
 
@@ -46,7 +48,9 @@ def draw(path: Path, background: str) -> None:
     x, y = 0.5 + 1.05 * radius * np.cos(angles), 0.5 + 0.9 * radius * np.sin(angles)
     axes.fill(x, y, fc=ORGAN, ec="none", alpha=0.95)
     lower, upper = (x.min(), y.min()), (x.max(), y.max())
-    axes.add_patch(Rectangle(lower, upper[0] - lower[0], upper[1] - lower[1], fill=False, ec="white", lw=2.2))
+    axes.add_patch(
+        Rectangle(lower, upper[0] - lower[0], upper[1] - lower[1], fill=False, ec="white", lw=2.2)
+    )
     for index in (x.argmin(), x.argmax(), y.argmin(), y.argmax()):
         axes.add_patch(Circle((x[index], y[index]), 0.045, fc=MARK, ec="white", lw=1))
     axes.plot([0.5, 0.5], [0.41, 0.59], color="white", lw=2)
@@ -59,7 +63,9 @@ def draw_training(path: Path, background: str) -> None:
     figure, axes = canvas(background)
     for n in range(3):
         low = 0.17 + 0.06 * n
-        axes.add_patch(Rectangle((low, low), 0.5, 0.5, fc=ORGAN, ec="white", lw=1.4, alpha=0.35 + 0.2 * n))
+        axes.add_patch(
+            Rectangle((low, low), 0.5, 0.5, fc=ORGAN, ec="white", lw=1.4, alpha=0.35 + 0.2 * n)
+        )
     x = np.linspace(0.16, 0.86, 100)
     y = 0.22 + 0.6 * np.exp(-6.5 * (x - 0.16))
     axes.plot(x, y, color=background, lw=6.5, solid_capstyle="round")
@@ -71,8 +77,8 @@ def draw_training(path: Path, background: str) -> None:
 def thumbnail(path: Path, name: str) -> None:
     """The middle sagittal slice of a sample CT, marked as synthetic."""
     sys.path.insert(0, str(ROOT / "RPRLocalization"))
-    from rprloc.resample import to_grid
-    from rprloc.volume import read_volume
+    from rprloc.image.resampling import to_grid
+    from rprloc.image.volume import read_volume
 
     hu = to_grid(read_volume(SAMPLES / f"{name}.nii.gz"), 3.0).hu
     figure = plt.figure(figsize=(1.28, 1.28), dpi=100)
@@ -81,14 +87,20 @@ def thumbnail(path: Path, name: str) -> None:
     axes.axis("off")
     axes.set_facecolor("black")
     figure.patch.set_facecolor("black")
-    axes.text(0.03, 0.9, "synthetic", transform=axes.transAxes, color="white", fontsize=7, ha="left")
+    axes.text(
+        0.03, 0.9, "synthetic", transform=axes.transAxes, color="white", fontsize=7, ha="left"
+    )
     save(figure, path)
 
 
 def save(figure, path: Path) -> None:
     """Write a PNG without the date, so that the same drawing gives the same file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, transparent=figure.patch.get_facecolor() == (1.0, 1.0, 1.0, 1.0), metadata={"Software": None})
+    figure.savefig(
+        path,
+        transparent=figure.patch.get_facecolor() == (1.0, 1.0, 1.0, 1.0),
+        metadata={"Software": None},
+    )
     plt.close(figure)
 
 

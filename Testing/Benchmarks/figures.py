@@ -22,18 +22,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from rprloc.body import body_mask
-from rprloc.devices import resolve_device
-from rprloc.embedding import Embedding
+from rprloc.evaluation.metrics import box_iou, wall_distance
 from rprloc.geometry import Box, Geometry
-from rprloc.labelmap import read_label_map
-from rprloc.locate import Locator, Options
-from rprloc.metrics import box_iou, wall_distance
-from rprloc.models import find_model, load_model
-from rprloc.results import Result
-from rprloc.targets import Target, targets_from_label_map
-from rprloc.template import Template
-from rprloc.volume import Volume, read_volume
+from rprloc.image.body import body_mask
+from rprloc.image.volume import Volume, read_volume
+from rprloc.localization.embedding import Embedding
+from rprloc.localization.locator import Locator, Options
+from rprloc.localization.result import Result
+from rprloc.localization.template import Template
+from rprloc.model.devices import resolve_device
+from rprloc.model.loading import find_model, load_model
+from rprloc.targets.labelmap import read_label_map
+from rprloc.targets.target import Target, targets_from_label_map
 
 FOUR_ORGANS = ("Brainstem", "RightParotid", "LeftParotid", "Mandible")
 BELOW_MANDIBLE_MM = 15.0
@@ -55,7 +55,9 @@ def load_patients(data: Path, split: str) -> list[Patient]:
     patients = []
     for name in splits["splits"][split]:
         labels = read_label_map(data / split / f"{name}.labels.nii.gz")
-        ids = {organ: splits["label_ids"][organ] for organ in splits["cases"][name]["complete_organs"]}
+        ids = {
+            organ: splits["label_ids"][organ] for organ in splits["cases"][name]["complete_organs"]
+        }
         organs = {t.name: t for t in targets_from_label_map(labels, ids, skip_absent=True)}
         patients.append(Patient(name, read_volume(data / split / f"{name}.nii.gz"), organs))
     return patients
@@ -83,7 +85,9 @@ class Study:
 
     def template(self, reference: Patient) -> Template:
         """One-reference template of all complete organs of a patient."""
-        return self.locator.make_template(self.embedding(reference), list(reference.organs.values()))
+        return self.locator.make_template(
+            self.embedding(reference), list(reference.organs.values())
+        )
 
     def rows(self, template: Template, leave_out: set[str]) -> Iterator[dict[str, Any]]:
         """One row per query and organ that both the template and the query have."""
@@ -93,7 +97,9 @@ class Study:
             wanted = tuple(t for t in template.targets if t.name in patient.organs)
             if not wanted:
                 continue
-            for result in self.locator.locate(self.embedding(patient), replace(template, targets=wanted)):
+            for result in self.locator.locate(
+                self.embedding(patient), replace(template, targets=wanted)
+            ):
                 truth = patient.organs[result.target].box
                 assert truth is not None
                 found = box_of(result)
@@ -116,7 +122,9 @@ def summary(rows: list[dict[str, Any]], organs: Sequence[str]) -> dict[str, Any]
         "iou": mean(r["iou"] for r in chosen),
         "awd_mm": mean(r["awd_mm"] for r in chosen),
         "within_10_mm": mean(r["awd_mm"] < 10.0 for r in chosen),
-        "status": {s: sum(r["status"] == s for r in chosen) for s in ("ok", "low-confidence", "outside")},
+        "status": {
+            s: sum(r["status"] == s for r in chosen) for s in ("ok", "low-confidence", "outside")
+        },
         "organs": {
             o: {
                 "n": sum(r["organ"] == o for r in chosen),
@@ -129,7 +137,9 @@ def summary(rows: list[dict[str, Any]], organs: Sequence[str]) -> dict[str, Any]
     }
 
 
-def over_references(per_reference: dict[str, list[dict[str, Any]]], organs: Sequence[str]) -> dict[str, Any]:
+def over_references(
+    per_reference: dict[str, list[dict[str, Any]]], organs: Sequence[str]
+) -> dict[str, Any]:
     """Mean over references of the mean over queries and organs, the spread over references, and the worst."""
     each = {name: summary(rows, organs) for name, rows in per_reference.items()}
     ious, distances = [e["iou"] for e in each.values()], [e["awd_mm"] for e in each.values()]
@@ -171,8 +181,12 @@ def with_couch(patient: Patient) -> Volume:
     skin = max(1, round(4.0 / geometry.spacing[1]))
     start = behind + max(1, round(4.0 / geometry.spacing[1]))
     ahead[:, start : start + skin] = np.maximum(ahead[:, start : start + skin], 150)
-    ahead[:, start + skin : start + 4 * skin] = np.maximum(ahead[:, start + skin : start + 4 * skin], -850)
-    ahead[:, start + 4 * skin : start + 5 * skin] = np.maximum(ahead[:, start + 4 * skin : start + 5 * skin], 150)
+    ahead[:, start + skin : start + 4 * skin] = np.maximum(
+        ahead[:, start + skin : start + 4 * skin], -850
+    )
+    ahead[:, start + 4 * skin : start + 5 * skin] = np.maximum(
+        ahead[:, start + 4 * skin : start + 5 * skin], 150
+    )
     size = (geometry.size[0], ahead.shape[1], geometry.size[2])
     wide = Geometry(size, geometry.spacing, geometry.origin, geometry.direction)
     return Volume(ahead, wide, f"{patient.name}-on-couch")
@@ -188,9 +202,15 @@ def absent_organs(study: Study, templates: Sequence[Template]) -> dict[str, Any]
         embedding = study.locator.embed(cut)
         for template in templates:
             wanted = tuple(t for t in template.targets if t.name in FOUR_ORGANS)
-            statuses += [r.status for r in study.locator.locate(embedding, replace(template, targets=wanted))]
+            statuses += [
+                r.status for r in study.locator.locate(embedding, replace(template, targets=wanted))
+            ]
     counts = {s: statuses.count(s) for s in ("ok", "low-confidence", "outside")}
-    return {"n": len(statuses), "reported_ok": counts["ok"] / max(1, len(statuses)), "status": counts}
+    return {
+        "n": len(statuses),
+        "reported_ok": counts["ok"] / max(1, len(statuses)),
+        "status": counts,
+    }
 
 
 def couch_shift(study: Study, template: Template) -> dict[str, Any]:
@@ -204,13 +224,19 @@ def couch_shift(study: Study, template: Template) -> dict[str, Any]:
             for a, b in zip(plain, couch, strict=True)
             if a.center is not None and b.center is not None
         ]
-    return {"n": len(shifts), "median_mm": median(shifts), "p95_mm": float(np.percentile(shifts, 95))}
+    return {
+        "n": len(shifts),
+        "median_mm": median(shifts),
+        "p95_mm": float(np.percentile(shifts, 95)),
+    }
 
 
 def masked_away(volume: Volume) -> Volume:
     """The volume with everything that is not body set to air."""
     body = body_mask(volume.array.astype(np.float32), tuple(volume.geometry.spacing[::-1]))
-    return Volume(np.where(body, volume.array, np.int16(-1000)), volume.geometry, f"{volume.name}-masked")
+    return Volume(
+        np.where(body, volume.array, np.int16(-1000)), volume.geometry, f"{volume.name}-masked"
+    )
 
 
 def raw_scans(study: Study, template: Template, folder: Path) -> dict[str, Any]:
@@ -224,9 +250,15 @@ def raw_scans(study: Study, template: Template, folder: Path) -> dict[str, Any]:
         raw = study.locator.locate(study.locator.embed(volume), template)
         masked = study.locator.locate(study.locator.embed(masked_away(volume)), template)
         statuses[path.name] = [r.status for r in raw if r.target in FOUR_ORGANS]
-        shifts += [float(np.linalg.norm(a.center - b.center)) for a, b in zip(raw, masked, strict=True)]  # type: ignore[operator]
-    headless = [s for name, found in statuses.items() if "acrin_flt_001_t1" not in name for s in found]
-    chest = [s for name, found in statuses.items() if name.startswith(("lidc", "cmbcrc")) for s in found]
+        shifts += [
+            float(np.linalg.norm(a.center - b.center)) for a, b in zip(raw, masked, strict=True)
+        ]  # type: ignore[operator]
+    headless = [
+        s for name, found in statuses.items() if "acrin_flt_001_t1" not in name for s in found
+    ]
+    chest = [
+        s for name, found in statuses.items() if name.startswith(("lidc", "cmbcrc")) for s in found
+    ]
     return {
         "volumes": len(statuses),
         "reported_ok_chest": chest.count("ok") / max(1, len(chest)),
@@ -246,7 +278,9 @@ def timing(locator: Locator, patients: Sequence[Patient], template: Template) ->
         embedding = locator.embed(patient.volume)
         locator.locate(embedding, template)
         phases.append({**embedding.seconds, "total": time.perf_counter() - started})
-    return {key: median(p[key] for p in phases[2:]) for key in ("resample", "embed", "locate", "total")}
+    return {
+        key: median(p[key] for p in phases[2:]) for key in ("resample", "embed", "locate", "total")
+    }
 
 
 def first_references(patients: Sequence[Patient], count: int) -> list[Patient]:
@@ -275,7 +309,9 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     every_organ = sorted({o for p in queries for o in p.organs})
     single = {n: list(study.rows(t, {n})) for n, t in templates.items()}
     pooled = {
-        "+".join(r.name for r in pool): list(study.rows(pooled_template(study, pool), {r.name for r in pool}))
+        "+".join(r.name for r in pool): list(
+            study.rows(pooled_template(study, pool), {r.name for r in pool})
+        )
         for pool in pools
     }
     result: dict[str, Any] = {
@@ -304,9 +340,15 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     """Parse the command line, measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="the han folder (val/, test/, splits.json)")
-    parser.add_argument("--trunk", type=Path, help="folder of raw trunk CTs: absent organs and surroundings")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", type=Path, required=True, help="the han folder (val/, test/, splits.json)"
+    )
+    parser.add_argument(
+        "--trunk", type=Path, help="folder of raw trunk CTs: absent organs and surroundings"
+    )
     parser.add_argument("--split", choices=("val", "test"), default="val")
     parser.add_argument("--references", type=int, default=5)
     parser.add_argument("--model", default="han-ct")

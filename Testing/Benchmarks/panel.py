@@ -30,7 +30,9 @@ def resampled(node: Any) -> None:
     array = slicer.util.arrayFromVolume(node)
     factors = [n / m for n, m in zip(SHAPE, array.shape, strict=True)]
     node.SetSpacing(*(s / f for s, f in zip(node.GetSpacing(), reversed(factors), strict=True)))
-    slicer.util.updateVolumeFromArray(node, zoom(array.astype(np.float32), factors, order=1).astype(np.int16))
+    slicer.util.updateVolumeFromArray(
+        node, zoom(array.astype(np.float32), factors, order=1).astype(np.int16)
+    )
 
 
 def megabytes() -> float:
@@ -80,7 +82,9 @@ def localize(host: Any, widget: Any) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()

@@ -17,15 +17,16 @@ from unittest import mock
 
 import torch
 
-from rprtrain import step
-from rprtrain.api import TrainingRequest, train_model
 from rprtrain.config import STAGES, StageConfig
-from rprtrain.dataset import TrainingVolume, load_volumes
-from rprtrain.events import TrainingEvent
-from rprtrain.machine import describe_machine
-from rprtrain.scan import scan_folder
-from rprtrain.sources import ImageSource
-from rprtrain.trainer import Plan, Trainer
+from rprtrain.data.dataset import TrainingVolume, load_volumes
+from rprtrain.data.scan import scan_folder
+from rprtrain.data.sources import ImageSource
+from rprtrain.optimization import step
+from rprtrain.optimization.events import TrainingEvent
+from rprtrain.optimization.trainer import Plan, Trainer
+from rprtrain.run.export import describe_machine
+from rprtrain.run.request import TrainingRequest
+from rprtrain.run.train import train_model
 
 TIMED_STEPS = 12
 CPU = torch.device("cpu")
@@ -36,7 +37,11 @@ def scan(folder: Path) -> tuple[list[ImageSource], dict[str, Any]]:
     started = time.perf_counter()
     rows = scan_folder(folder)
     used = [row.source for row in rows if row.used]
-    return used, {"volumes": len(rows), "used": len(used), "seconds": round(time.perf_counter() - started, 1)}
+    return used, {
+        "volumes": len(rows),
+        "used": len(used),
+        "seconds": round(time.perf_counter() - started, 1),
+    }
 
 
 def time_to_first_step(sources: list[ImageSource]) -> float:
@@ -55,7 +60,9 @@ def time_to_first_step(sources: list[ImageSource]) -> float:
         return len(asked) > 2
 
     with tempfile.TemporaryDirectory() as folder:
-        request = TrainingRequest(Path(folder), Path(folder), stage="coarse", steps=10, sources=tuple(sources))
+        request = TrainingRequest(
+            Path(folder), Path(folder), stage="coarse", steps=10, sources=tuple(sources)
+        )
         train_model(request, stop, report=lambda line: None, tell=tell)
     return round(asked[2], 1)
 
@@ -63,7 +70,9 @@ def time_to_first_step(sources: list[ImageSource]) -> float:
 def data_path(stage: StageConfig, volumes: list[TrainingVolume]) -> dict[str, float]:
     """Cells x volumes per second with and without the data path, and its share of the time of a step."""
     with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(stage, Plan(10**6), volumes[1:], volumes[:1], CPU, Path(folder) / "x.ckpt")
+        trainer = Trainer(
+            stage, Plan(10**6), volumes[1:], volumes[:1], CPU, Path(folder) / "x.ckpt"
+        )
         trainer.net.train()
         trainer._step()
         spent = [0.0]
@@ -102,11 +111,21 @@ def minutes_give(sources: list[ImageSource], minutes: float) -> dict[str, Any]:
             last[event.stage] = event
 
     with tempfile.TemporaryDirectory() as folder:
-        request = TrainingRequest(Path(folder), Path(folder), minutes=minutes, sources=tuple(sources))
+        request = TrainingRequest(
+            Path(folder), Path(folder), minutes=minutes, sources=tuple(sources)
+        )
         train_model(request, report=print, tell=tell)
-    figures: dict[str, Any] = {name: {"steps": e.step, **(e.validation or {})} for name, e in last.items()}
+    figures: dict[str, Any] = {
+        name: {"steps": e.step, **(e.validation or {})} for name, e in last.items()
+    }
     ratio = figures["coarse"]["pair_mm"] / figures["coarse"]["mean_offset_mm"]
-    return {"minutes": minutes, "cts": len(sources), **figures, "ratio": round(ratio, 3), "passed": ratio < 0.5}
+    return {
+        "minutes": minutes,
+        "cts": len(sources),
+        **figures,
+        "ratio": round(ratio, 3),
+        "passed": ratio < 0.5,
+    }
 
 
 def main() -> int:
@@ -124,7 +143,8 @@ def main() -> int:
         figures["seconds_to_first_step"] = time_to_first_step(sources)
     chosen = sources[:: max(1, len(sources) // args.cts)][: args.cts]
     figures["data_path"] = {
-        name: data_path(stage, load_volumes(chosen[:4], stage.spacing)) for name, stage in STAGES.items()
+        name: data_path(stage, load_volumes(chosen[:4], stage.spacing))
+        for name, stage in STAGES.items()
     }
     print(json.dumps(figures, indent=1), flush=True)
     figures["training"] = minutes_give(chosen, args.minutes)

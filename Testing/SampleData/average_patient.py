@@ -29,7 +29,7 @@ from groupwise import (
 )
 from registration import Subject, field_of_view, subject_of
 
-from rprloc.volume import read_volume
+from rprloc.image.volume import read_volume
 
 MINIMUM_PATIENTS = 30
 SPACING_MM = 3.0
@@ -78,7 +78,9 @@ def longest(folder: Path, count: int) -> list[Path]:
 
 def scans(folder: Path) -> list[Path]:
     """Return the CTs of ``folder`` (not the label maps), by name."""
-    return [path for path in sorted(folder.glob("*.nii.gz")) if not path.name.endswith(".labels.nii.gz")]
+    return [
+        path for path in sorted(folder.glob("*.nii.gz")) if not path.name.endswith(".labels.nii.gz")
+    ]
 
 
 def scan_of(path: Path) -> sitk.Image:
@@ -88,7 +90,9 @@ def scan_of(path: Path) -> sitk.Image:
     return image[:, :, first : last + 1]
 
 
-def make_average(train: Sequence[Path], val: Path, splits: Path, least: int, report: Report) -> Average:
+def make_average(
+    train: Sequence[Path], val: Path, splits: Path, least: int, report: Report
+) -> Average:
     """Bring the CTs ``train`` into one frame and take their median; map the contours of the folder ``val`` onto it.
 
     least: patients that a voxel needs (fewer are for trials only).
@@ -96,18 +100,24 @@ def make_average(train: Sequence[Path], val: Path, splits: Path, least: int, rep
     first = subject_of(read_volume(train[0]))
     lattice = lattice_of(first.image)
     members = _first_placements(train, first, lattice, report)
-    goal = sitk.Resample(first.image, lattice, members[0].placement.transform, sitk.sitkLinear, -1000.0)
+    goal = sitk.Resample(
+        first.image, lattice, members[0].placement.transform, sitk.sitkLinear, -1000.0
+    )
     for levels, agreement in zip((FIRST_ROUND, SECOND_ROUND), LEAST_CORRELATION, strict=True):
         members = _round(frame_of(goal), members, levels, agreement, report)
         goal = _median(members, lattice, max(1, len(members) // 2))[0]
     hu, count = _median(members, _finer(lattice), least)
     slab = covered_slab(count, hu, least)
     report(f"average of {len(members)} patients, {slab[1] - slab[0]:.0f} mm long")
-    organs, contours = _mean_organs(frame_of(goal), lattice, hu, val, json.loads(splits.read_text("utf-8")), report)
+    organs, contours = _mean_organs(
+        frame_of(goal), lattice, hu, val, json.loads(splits.read_text("utf-8")), report
+    )
     return Average(hu, organs, slab, len(members), contours)
 
 
-def _first_placements(train: Sequence[Path], first: Subject, lattice: sitk.Image, report: Report) -> list[Member]:
+def _first_placements(
+    train: Sequence[Path], first: Subject, lattice: sitk.Image, report: Report
+) -> list[Member]:
     subjects = [subject_of(read_volume(path)) for path in train]
     placements = []
     for number, subject in enumerate(subjects):
@@ -118,7 +128,11 @@ def _first_placements(train: Sequence[Path], first: Subject, lattice: sitk.Image
 
 
 def _round(
-    frame: Subject, members: Sequence[Member], levels: Sequence[Level], agreement: float, report: Report
+    frame: Subject,
+    members: Sequence[Member],
+    levels: Sequence[Level],
+    agreement: float,
+    report: Report,
 ) -> list[Member]:
     """Refine all, leave out those that did not come to agree with the frame, move the frame to their mean shape."""
     kept = []
@@ -126,14 +140,20 @@ def _round(
         placement = refine(frame.image, member.subject, member.placement, levels)
         value = correlation(frame.image, member.subject, placement)
         good = value >= agreement
-        report(f"demons {member.subject.name}: correlation {value:.3f}{'' if good else ', left out'}")
+        report(
+            f"demons {member.subject.name}: correlation {value:.3f}{'' if good else ', left out'}"
+        )
         if good:
             kept.append(Member(member.path, member.subject, placement))
     centred = recentred([member.placement for member in kept])
-    return [Member(m.path, m.subject, placement) for m, placement in zip(kept, centred, strict=True)]
+    return [
+        Member(m.path, m.subject, placement) for m, placement in zip(kept, centred, strict=True)
+    ]
 
 
-def _median(members: Sequence[Member], lattice: sitk.Image, least: int) -> tuple[sitk.Image, npt.NDArray[np.intp]]:
+def _median(
+    members: Sequence[Member], lattice: sitk.Image, least: int
+) -> tuple[sitk.Image, npt.NDArray[np.intp]]:
     stack = [placed(scan_of(member.path), member.placement, lattice) for member in members]
     hu, count = median(np.stack(stack), least)
     image = sitk.GetImageFromArray(hu)
@@ -142,7 +162,10 @@ def _median(members: Sequence[Member], lattice: sitk.Image, least: int) -> tuple
 
 
 def _finer(lattice: sitk.Image) -> sitk.Image:
-    size = [round(n * s / SPACING_MM) for n, s in zip(lattice.GetSize(), lattice.GetSpacing(), strict=True)]
+    size = [
+        round(n * s / SPACING_MM)
+        for n, s in zip(lattice.GetSize(), lattice.GetSpacing(), strict=True)
+    ]
     return sitk.Resample(
         lattice,
         size,
@@ -171,7 +194,12 @@ def covered_slab(count: npt.NDArray[np.intp], image: sitk.Image, least: int) -> 
 
 
 def _mean_organs(
-    frame: Subject, coarse: sitk.Image, fine: sitk.Image, val: Path, splits: dict[str, Any], report: Report
+    frame: Subject,
+    coarse: sitk.Image,
+    fine: sitk.Image,
+    val: Path,
+    splits: dict[str, Any],
+    report: Report,
 ) -> tuple[dict[str, sitk.Image], dict[str, int]]:
     """Mean maps of the complete organs of the patients in ``val``, over the level that keeps the mean volume."""
     maps: dict[str, list[FloatArray]] = {name: [] for name in splits["label_ids"]}

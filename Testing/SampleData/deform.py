@@ -23,7 +23,9 @@ class Spread:
     reach_mm: float = 40.0
 
 
-def random_affine(rng: np.random.Generator, center: npt.ArrayLike, spread: Spread) -> sitk.AffineTransform:
+def random_affine(
+    rng: np.random.Generator, center: npt.ArrayLike, spread: Spread
+) -> sitk.AffineTransform:
     """Rotate and scale about ``center`` (LPS mm); scales differ by axis and lie within 1 +- ``spread.scale``."""
     angles = np.deg2rad(rng.uniform(-spread.rotation_deg, spread.rotation_deg, 3))
     turn = sitk.Euler3DTransform(np.asarray(center, dtype=np.float64).tolist(), *angles.tolist())
@@ -34,7 +36,9 @@ def random_affine(rng: np.random.Generator, center: npt.ArrayLike, spread: Sprea
     return transform
 
 
-def random_field(rng: np.random.Generator, lower: npt.ArrayLike, upper: npt.ArrayLike, spread: Spread) -> sitk.Image:
+def random_field(
+    rng: np.random.Generator, lower: npt.ArrayLike, upper: npt.ArrayLike, spread: Spread
+) -> sitk.Image:
     """Displacement field (mm, 8 mm lattice) over the LPS box ``lower`` to ``upper``: the flow of a random velocity.
 
     Scaling and squaring makes it invertible; its RMS length over the box is about ``spread.bend_mm``.
@@ -51,7 +55,11 @@ def random_field(rng: np.random.Generator, lower: npt.ArrayLike, upper: npt.Arra
 
 
 def _smoothed(noise: npt.NDArray[np.float64], sigma: float) -> npt.NDArray[np.float64]:
-    return np.asarray(sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(sitk.GetImageFromArray(noise), sigma)))
+    return np.asarray(
+        sitk.GetArrayFromImage(
+            sitk.SmoothingRecursiveGaussian(sitk.GetImageFromArray(noise), sigma)
+        )
+    )
 
 
 def _flow(velocity: npt.NDArray[np.float64], origin: npt.NDArray[np.float64]) -> sitk.Image:

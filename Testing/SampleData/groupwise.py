@@ -13,7 +13,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 from registration import WINDOW_HU, Settings, Subject, affine, subject_of_grid
 
-from rprloc.resample import Grid
+from rprloc.image.resampling import Grid
 
 AIR_HU = -1000
 _BEYOND = -5000.0
@@ -48,7 +48,9 @@ class Placement:
     @property
     def transform(self) -> sitk.Transform:
         """The map as one SimpleITK transform."""
-        return sitk.CompositeTransform([self.affine, sitk.DisplacementFieldTransform(sitk.Image(self.field))])
+        return sitk.CompositeTransform(
+            [self.affine, sitk.DisplacementFieldTransform(sitk.Image(self.field))]
+        )
 
     def after(self, residual: sitk.Image) -> Placement:
         """Return the map that moves by the displacement field ``residual`` first."""
@@ -105,11 +107,15 @@ def frame_of(image: sitk.Image) -> Subject:
     return subject_of_grid(Grid(hu, np.array(image.GetOrigin()), image.GetSpacing()[0]), "frame")
 
 
-def refine(fixed: sitk.Image, subject: Subject, placement: Placement, levels: Iterable[Level]) -> Placement:
+def refine(
+    fixed: sitk.Image, subject: Subject, placement: Placement, levels: Iterable[Level]
+) -> Placement:
     """Demons refinement of ``placement`` to the image ``fixed``; what lies beyond the subject's scan pulls nothing."""
     for level in levels:
         goal = _coarser(fixed, level.mm)
-        seen = sitk.Resample(_smoothed(subject.image, level.mm), goal, placement.transform, sitk.sitkLinear, _BEYOND)
+        seen = sitk.Resample(
+            _smoothed(subject.image, level.mm), goal, placement.transform, sitk.sitkLinear, _BEYOND
+        )
         beyond = sitk.Cast(seen < WINDOW_HU[0] - 1, sitk.sitkFloat32)
         demons = sitk.FastSymmetricForcesDemonsRegistrationFilter()
         demons.SetNumberOfIterations(level.iterations)
@@ -126,7 +132,9 @@ def _smoothed(image: sitk.Image, mm: float) -> sitk.Image:
 
 
 def _coarser(image: sitk.Image, mm: float) -> sitk.Image:
-    size = [max(4, round(n * s / mm)) for n, s in zip(image.GetSize(), image.GetSpacing(), strict=True)]
+    size = [
+        max(4, round(n * s / mm)) for n, s in zip(image.GetSize(), image.GetSpacing(), strict=True)
+    ]
     return sitk.Resample(
         _smoothed(image, mm),
         size,
@@ -140,7 +148,9 @@ def _coarser(image: sitk.Image, mm: float) -> sitk.Image:
 
 
 def _on(field: sitk.Image, lattice: sitk.Image) -> sitk.Image:
-    return sitk.Resample(field, lattice, sitk.Transform(), sitk.sitkLinear, 0.0, sitk.sitkVectorFloat64, True)
+    return sitk.Resample(
+        field, lattice, sitk.Transform(), sitk.sitkLinear, 0.0, sitk.sitkVectorFloat64, True
+    )
 
 
 def recentred(placements: Sequence[Placement]) -> list[Placement]:
@@ -155,7 +165,9 @@ def recentred(placements: Sequence[Placement]) -> list[Placement]:
 
 def correlation(image: sitk.Image, subject: Subject, placement: Placement) -> float:
     """Correlation of ``image`` with the placed subject, where the subject was scanned and either shows tissue."""
-    seen = sitk.GetArrayFromImage(sitk.Resample(subject.image, image, placement.transform, sitk.sitkLinear, _BEYOND))
+    seen = sitk.GetArrayFromImage(
+        sitk.Resample(subject.image, image, placement.transform, sitk.sitkLinear, _BEYOND)
+    )
     goal = sitk.GetArrayViewFromImage(image)
     used = (seen > WINDOW_HU[0] - 1) & ((seen > -350) | (goal > -350))
     return float(np.corrcoef(seen[used], goal[used])[0, 1])
@@ -168,7 +180,9 @@ def placed(image: sitk.Image, placement: Placement, lattice: sitk.Image) -> IntA
     """
     aside = [round(150 / s) for s in image.GetSpacing()[:2]] + [0]
     wide = sitk.ConstantPad(image, aside, aside, AIR_HU)
-    seen = sitk.Resample(wide, lattice, placement.transform, sitk.sitkLinear, _BEYOND, sitk.sitkFloat32)
+    seen = sitk.Resample(
+        wide, lattice, placement.transform, sitk.sitkLinear, _BEYOND, sitk.sitkFloat32
+    )
     return np.asarray(np.rint(sitk.GetArrayViewFromImage(seen)), dtype=np.int16)
 
 
@@ -180,7 +194,11 @@ def median(stack: IntArray, least: int) -> tuple[IntArray, npt.NDArray[np.intp]]
     count = (stack > AIR_HU - 1000).sum(axis=0)
     ordered = np.sort(stack, axis=0)
     first = len(stack) - count
-    low = np.take_along_axis(ordered, np.minimum(first + (count - 1) // 2, len(stack) - 1)[None], axis=0)[0]
-    high = np.take_along_axis(ordered, np.minimum(first + count // 2, len(stack) - 1)[None], axis=0)[0]
+    low = np.take_along_axis(
+        ordered, np.minimum(first + (count - 1) // 2, len(stack) - 1)[None], axis=0
+    )[0]
+    high = np.take_along_axis(
+        ordered, np.minimum(first + count // 2, len(stack) - 1)[None], axis=0
+    )[0]
     middle = (low.astype(np.int32) + high) // 2
     return np.where(count >= least, middle, AIR_HU).astype(np.int16), count

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import torch
 
-from rprloc.labelmap import read_label_map
-from rprloc.locate import Locator
-from rprloc.models import find_model, load_model
-from rprloc.targets import targets_from_label_map
-from rprloc.template import Example, Template
-from rprloc.volume import read_volume
+from rprloc.image.volume import read_volume
+from rprloc.localization.locator import Locator
+from rprloc.localization.template import Example, Template
+from rprloc.model.loading import find_model, load_model
+from rprloc.targets.labelmap import read_label_map
+from rprloc.targets.target import targets_from_label_map
 
 KEPT_POINTS = 30
 
@@ -30,21 +30,31 @@ def trimmed(example: Example, reference: str) -> Example:
     return replace(example, reference=reference, offsets=offsets, coarse=coarse, fine=fine)
 
 
-def patient_template(locator: Locator, data: Path, name: str, splits: dict[str, object]) -> Template:
+def patient_template(
+    locator: Locator, data: Path, name: str, splits: dict[str, object]
+) -> Template:
     """One-reference template of the complete organs of a val patient."""
     ids: dict[str, int] = splits["label_ids"]  # type: ignore[assignment]
     complete = splits["cases"][name]["complete_organs"]  # type: ignore[index]
     labels = read_label_map(data / "val" / f"{name}.labels.nii.gz")
     targets = targets_from_label_map(labels, {o: ids[o] for o in complete}, skip_absent=True)
-    template = locator.make_template(locator.embed(read_volume(data / "val" / f"{name}.nii.gz")), targets)
-    kept = tuple(replace(t, examples=tuple(trimmed(e, name) for e in t.examples)) for t in template.targets)
+    template = locator.make_template(
+        locator.embed(read_volume(data / "val" / f"{name}.nii.gz")), targets
+    )
+    kept = tuple(
+        replace(t, examples=tuple(trimmed(e, name) for e in t.examples)) for t in template.targets
+    )
     return replace(template, targets=kept)
 
 
 def main() -> None:
     """Pool all val patients and write the template."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="the han folder (val/, splits.json)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", type=Path, required=True, help="the han folder (val/, splits.json)"
+    )
     parser.add_argument("--model", default="han-ct")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()

@@ -36,7 +36,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve
 from average_patient import MINIMUM_PATIENTS, Average, longest, make_average  # noqa: E402
 from deform import Spread, random_affine, random_field, smallest_jacobian  # noqa: E402
 
-from rprloc.body import body_mask  # noqa: E402
+from rprloc.image.body import body_mask  # noqa: E402
 
 AIR_HU = -1000
 NOISE_HU = 9.0
@@ -96,7 +96,11 @@ class Storage:
 
 REFERENCE = Storage((3.0, 3.0, 3.0), ((1, 0, 0), (0, 1, 0), (0, 0, 1)), (-220.0, -160.0, -420.0))
 QUERY = Storage(
-    (3.2, 2.5, 3.2), ((1, 0, 0), (0, 0, -1), (0, 1, 0)), (-195.5, -241.0, 1310.0), (10.0, 0.0, 6.0), (4.0, 5.0, 8.0)
+    (3.2, 2.5, 3.2),
+    ((1, 0, 0), (0, 0, -1), (0, 1, 0)),
+    (-195.5, -241.0, 1310.0),
+    (10.0, 0.0, 6.0),
+    (4.0, 5.0, 8.0),
 )
 
 
@@ -135,9 +139,16 @@ def patient_box(
     """LPS box (mm) of the deformed body, in the slices that map wholly into the slab of the average."""
     wide = Storage((_WORK_MM,) * 3, REFERENCE.axes, (0.0, 0.0, 0.0), (-30.0,) * 3, (-30.0,) * 3)
     lattice = lattice_in(*_extent(average.hu), wide)
-    inside = sitk.GetArrayFromImage(sitk.Resample(body, lattice, transform, sitk.sitkNearestNeighbor)) > 0
+    inside = (
+        sitk.GetArrayFromImage(sitk.Resample(body, lattice, transform, sitk.sitkNearestNeighbor))
+        > 0
+    )
     field = sitk.TransformToDisplacementField(
-        transform, sitk.sitkVectorFloat64, lattice.GetSize(), lattice.GetOrigin(), lattice.GetSpacing()
+        transform,
+        sitk.sitkVectorFloat64,
+        lattice.GetSize(),
+        lattice.GetOrigin(),
+        lattice.GetSpacing(),
     )
     z = lattice.GetOrigin()[2] + _WORK_MM * np.arange(lattice.GetSize()[2])
     maps_to = sitk.GetArrayViewFromImage(field)[..., 2] + z[:, None, None]
@@ -147,18 +158,28 @@ def patient_box(
     found = np.argwhere(inside)[:, ::-1]
     origin = np.array(lattice.GetOrigin())
     margin = np.array([8.0, 8.0, 0.0])
-    return origin + _WORK_MM * found.min(axis=0) - margin, origin + _WORK_MM * found.max(axis=0) + margin
+    return origin + _WORK_MM * found.min(axis=0) - margin, origin + _WORK_MM * found.max(
+        axis=0
+    ) + margin
 
 
 def deformed(
-    average: Average, transform: sitk.Transform, storage: Storage, ids: dict[str, int], rng: np.random.Generator
+    average: Average,
+    transform: sitk.Transform,
+    storage: Storage,
+    ids: dict[str, int],
+    rng: np.random.Generator,
 ) -> tuple[sitk.Image, sitk.Image]:
     """CT (int16 HU) and label map (uint8) of the deformed average, stored as ``storage`` says."""
-    mask = sitk.GetImageFromArray(body_mask(sitk.GetArrayFromImage(average.hu).astype(np.float32), (3.0,) * 3) * 1.0)
+    mask = sitk.GetImageFromArray(
+        body_mask(sitk.GetArrayFromImage(average.hu).astype(np.float32), (3.0,) * 3) * 1.0
+    )
     mask.CopyInformation(average.hu)
     lattice = lattice_in(*patient_box(average, mask, transform), storage)
     inside = sitk.GetArrayFromImage(sitk.Resample(mask, lattice, transform, sitk.sitkLinear)) > 0.5
-    sharp = sitk.Resample(_sharpened(average.hu), lattice, transform, sitk.sitkBSpline, AIR_HU, sitk.sitkFloat32)
+    sharp = sitk.Resample(
+        _sharpened(average.hu), lattice, transform, sitk.sitkBSpline, AIR_HU, sitk.sitkFloat32
+    )
     hu = sitk.GetArrayFromImage(sharp) + _noise(rng, inside.shape)
     hu = np.where(inside, np.clip(hu, AIR_HU - 20, 2500), AIR_HU)
     image = sitk.GetImageFromArray(np.rint(hu).astype(np.int16))
@@ -188,7 +209,10 @@ def _labels(
     """Label map of the deformed organs: where maps meet the stronger one wins; the largest piece of each."""
     names = [name for name in ids if name in average.organs]
     ended = [_ended(average.organs[name], average.slab[0] + LOWER_END_MM) for name in names]
-    maps = [sitk.GetArrayFromImage(sitk.Resample(organ, lattice, transform, sitk.sitkLinear)) for organ in ended]
+    maps = [
+        sitk.GetArrayFromImage(sitk.Resample(organ, lattice, transform, sitk.sitkLinear))
+        for organ in ended
+    ]
     strongest = np.argmax(maps, axis=0)
     labels = np.zeros(strongest.shape, dtype=np.uint8)
     for number, name in enumerate(names):
@@ -207,7 +231,9 @@ def _ended(organ: sitk.Image, z: float) -> sitk.Image:
 
 def largest_piece(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Largest connected piece of ``mask`` (z, y, x); all False if it is empty."""
-    pieces = sitk.RelabelComponent(sitk.ConnectedComponent(sitk.GetImageFromArray(mask.astype(np.uint8))))
+    pieces = sitk.RelabelComponent(
+        sitk.ConnectedComponent(sitk.GetImageFromArray(mask.astype(np.uint8)))
+    )
     return np.asarray(sitk.GetArrayFromImage(pieces) == 1)
 
 
@@ -249,7 +275,9 @@ def load(folder: Path) -> Average | None:
     if not (folder / "average.json").exists():
         return None
     facts = json.loads((folder / "average.json").read_text(encoding="utf-8"))
-    organs = {name: sitk.ReadImage(str(folder / f"{name}.organ.nrrd")) for name in facts["contours"]}
+    organs = {
+        name: sitk.ReadImage(str(folder / f"{name}.organ.nrrd")) for name in facts["contours"]
+    }
     low, high = facts["slab"]
     hu = sitk.ReadImage(str(folder / "average.nrrd"))
     return Average(hu, organs, (low, high), facts["patients"], facts["contours"])
@@ -260,11 +288,24 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Make the synthetic sample pair from many CTs.")
     parser.add_argument("train", type=Path, help="folder of CTs without contours (NIfTI)")
     parser.add_argument("val", type=Path, help="folder of CTs and <case>.labels.nii.gz")
-    parser.add_argument("splits", type=Path, help="splits.json: label ids, complete organs of every case")
+    parser.add_argument(
+        "splits", type=Path, help="splits.json: label ids, complete organs of every case"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
-    parser.add_argument("--work", type=Path, help="folder that keeps the average; used instead of computing it again")
-    parser.add_argument("--count", type=int, default=56, help="CTs to average, longest fields of view first (56)")
-    parser.add_argument("--least", type=int, default=MINIMUM_PATIENTS, help="patients per voxel (30; less for trials)")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        help="folder that keeps the average; used instead of computing it again",
+    )
+    parser.add_argument(
+        "--count", type=int, default=56, help="CTs to average, longest fields of view first (56)"
+    )
+    parser.add_argument(
+        "--least",
+        type=int,
+        default=MINIMUM_PATIENTS,
+        help="patients per voxel (30; less for trials)",
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args(argv)
@@ -277,7 +318,9 @@ def main() -> int:
     average = load(options.work) if options.work else None
     if average is None:
         train = longest(options.train, options.count)
-        average = make_average(train, options.val, options.splits, options.least, lambda line: print(line, flush=True))
+        average = make_average(
+            train, options.val, options.splits, options.least, lambda line: print(line, flush=True)
+        )
         if options.work:
             save(average, options.work)
     ids = json.loads(options.splits.read_text(encoding="utf-8"))["label_ids"]

@@ -37,7 +37,10 @@ def follow_the_tutorial(window: Any, host: Any) -> None:
     window.show(query)
     window.renderVolume(query)
     for row in range(ui.resultsTable.rowCount):
-        if SHOWN in [ui.resultsTable.item(row, column).text() for column in range(ui.resultsTable.columnCount)]:
+        if SHOWN in [
+            ui.resultsTable.item(row, column).text()
+            for column in range(ui.resultsTable.columnCount)
+        ]:
             ui.resultsTable.selectRow(row)
     ui.queriesSection.collapsed = True
     host.processEvents()

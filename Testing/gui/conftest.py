@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import slicerhost
-from rprlocalizationpanel import panel  # noqa: F401 (a fixture)
-from rprtrainingpanel import bench  # noqa: F401 (a fixture)
 from slicerhost import environment
+from support.panel_driver import panel  # noqa: F401 (a fixture)
+from support.training_panel_driver import bench  # noqa: F401 (a fixture)
 
 REASON = environment.missing()
 if not REASON:
@@ -50,7 +50,7 @@ def pytest_runtest_call() -> Iterator[None]:
 @pytest.fixture
 def host() -> Iterator[Any]:
     """The host with an empty scene; the test fails if anything failed where no one could catch it."""
-    from slicerhost import failures
+    from slicerhost.qt import failures
 
     started = slicerhost.start()
     started.clear()

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import qt
 import slicer
-from slicerhost import failures
 from slicerhost.host import STAND_INS
+from slicerhost.qt import failures
 
 MODULE = str(Path(__file__).parent / "modules" / "HostSample" / "HostSample.py")
 
@@ -32,7 +32,11 @@ def addVolume(name="CT"):
 
 def test_life_of_a_module(host, widget):
     module = slicer.modules.hostsample
-    assert (module.title, list(module.categories), module.path) == ("Host Sample", ["Testing"], MODULE)
+    assert (module.title, list(module.categories), module.path) == (
+        "Host Sample",
+        ["Testing"],
+        MODULE,
+    )
     assert slicer.modules.HostSampleInstance.started
     assert slicer.modules.HostSampleWidget is widget and widget.log == ["enter"]
     assert slicer.util.getModuleGui("HostSample") is widget
@@ -84,7 +88,12 @@ def test_gui_and_parameter_node_follow_each_other(host, widget):
     ui.kindBox.currentIndex = 1
     ui.folderEdit.currentPath = "/tmp"
     assert parameters.volume is volume
-    assert (parameters.threshold, parameters.count, parameters.invert, parameters.kind) == (42.0, 7, True, "b")
+    assert (parameters.threshold, parameters.count, parameters.invert, parameters.kind) == (
+        42.0,
+        7,
+        True,
+        "b",
+    )
     assert parameters.speed.name == "FAST" and parameters.folder == pathlib.Path("/tmp")
     parameters.label = "text"
     parameters.volume = None
@@ -95,7 +104,10 @@ def test_lists_defaults_and_validation(host, widget):
     parameters = widget._parameterNode
     parameters.names.append("one")
     parameters.names += ["two"]
-    assert list(parameters.names) == ["one", "two"] and (parameters.count, parameters.threshold) == (3, 10)
+    assert list(parameters.names) == ["one", "two"] and (
+        parameters.count,
+        parameters.threshold,
+    ) == (3, 10)
     with pytest.raises(ValueError, match="10"):
         parameters.count = 10
     with pytest.raises(TypeError):
@@ -125,7 +137,8 @@ def test_saved_scene_restores_all_choices(host, widget, tmp_path, suffix):
     if suffix == ".mrml":
         for node in (points, slicer.util.getNode("chosen")):
             assert slicer.util.saveNode(
-                node, str(tmp_path / (node.GetName() + (".mrk.json" if node is points else ".nrrd")))
+                node,
+                str(tmp_path / (node.GetName() + (".mrk.json" if node is points else ".nrrd"))),
             )
     assert slicer.util.saveScene(path)
     slicer.mrmlScene.Clear(0)
@@ -147,6 +160,8 @@ def test_apply_works_and_shows_its_error(host, widget):
     host.dialogs.answerMessage(qt.QMessageBox.Ok)
     widget.ui.applyButton.click()
     logging.disable(logging.NOTSET)
-    assert "It failed." in host.dialogs.shown[0].text and "ValueError" in host.dialogs.shown[0].details
+    assert (
+        "It failed." in host.dialogs.shown[0].text and "ValueError" in host.dialogs.shown[0].details
+    )
     # tryWithErrorDisplay raises the error again, and Slicer prints it in the Python console
     assert "no volume" in failures.take()[0]

@@ -6,7 +6,7 @@ import ctk
 import pytest
 import qt
 import slicer
-from slicerhost import failures
+from slicerhost.qt import failures
 
 
 def test_properties_are_attributes(host):

@@ -29,7 +29,9 @@ def view(name):
 
 
 def jumpTo(ras):
-    slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *ras, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
+    slicer.vtkMRMLSliceNode.JumpAllSlices(
+        slicer.mrmlScene, *ras, slicer.vtkMRMLSliceNode.CenteredJumpSlice
+    )
 
 
 def startPlacing(node):
@@ -91,7 +93,11 @@ def test_the_place_widget_places_and_tells(host, volume):
     assert widget.placeModeEnabled and changes == [True]
     shown.click(200, 200)
     assert node.GetNumberOfDefinedControlPoints() == 1
-    assert not widget.placeModeEnabled and changes == [True, False] and not widget.placeButton().checked
+    assert (
+        not widget.placeModeEnabled
+        and changes == [True, False]
+        and not widget.placeButton().checked
+    )
 
 
 def test_two_clicks_place_a_box(host, volume):
@@ -140,7 +146,9 @@ def test_views_survive_closing_the_scene(host, volume):
     assert shown.picture().max() < 256
     names = slicer.app.layoutManager().sliceViewNames()
     assert set(names) == {"Red", "Yellow", "Green"}
-    assert all(slicer.app.layoutManager().sliceWidget(name).sliceLogic().GetSliceNode() for name in names)
+    assert all(
+        slicer.app.layoutManager().sliceWidget(name).sliceLogic().GetSliceNode() for name in names
+    )
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode") == 3
 
 

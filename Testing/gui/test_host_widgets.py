@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import qt
 import slicer
-from slicerhost import failures
+from slicerhost.qt import failures
 
 UI = """<ui version="4.0"><widget class="QWidget" name="root"><layout class="QVBoxLayout" name="layout">
 <item><widget class="{cls}" name="{name}">{properties}</widget></item>
@@ -22,7 +22,9 @@ UI = """<ui version="4.0"><widget class="QWidget" name="root"><layout class="QVB
 def loadUi(tmp_path):
     def load(cls="QPushButton", name="child", properties="", connections=""):
         path = tmp_path / "test.ui"
-        path.write_text(UI.format(cls=cls, name=name, properties=properties, connections=connections))
+        path.write_text(
+            UI.format(cls=cls, name=name, properties=properties, connections=connections)
+        )
         return slicer.util.loadUI(str(path))
 
     return load
@@ -53,7 +55,10 @@ def test_ui_with_an_unknown_widget_is_refused(host, loadUi):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"properties": '<property name="txet"><string>a</string></property>'}, "no property 'txet'"),
+        (
+            {"properties": '<property name="txet"><string>a</string></property>'},
+            "no property 'txet'",
+        ),
         ({"name": "label"}, "two widgets are called 'label'"),
     ],
 )
@@ -80,7 +85,10 @@ def test_ui_children_are_not_attributes_of_the_root(host, loadUi):
 
 
 def test_enum_properties_of_custom_widgets(host, loadUi):
-    root = loadUi("ctkPathLineEdit", properties='<property name="filters"><set>ctkPathLineEdit::Dirs</set></property>')
+    root = loadUi(
+        "ctkPathLineEdit",
+        properties='<property name="filters"><set>ctkPathLineEdit::Dirs</set></property>',
+    )
     assert slicer.util.findChild(root, "child").filters == ctk.ctkPathLineEdit.Dirs
 
 
@@ -313,8 +321,20 @@ def test_sample_data_sources(host, tmp_path):
     path = tmp_path / "saved.nrrd"
     assert slicer.util.saveNode(volume, str(path))
     register = SampleData.SampleDataLogic.registerCustomSampleDataSource
-    register(category="RPRLoc", sampleName="S", uris=path.as_uri(), fileNames="saved.nrrd", nodeNames="loaded")
-    register(category="RPRLoc", sampleName="S", uris=path.as_uri(), fileNames="saved.nrrd", nodeNames="loaded")
+    register(
+        category="RPRLoc",
+        sampleName="S",
+        uris=path.as_uri(),
+        fileNames="saved.nrrd",
+        nodeNames="loaded",
+    )
+    register(
+        category="RPRLoc",
+        sampleName="S",
+        uris=path.as_uri(),
+        fileNames="saved.nrrd",
+        nodeNames="loaded",
+    )
     assert len(slicer.modules.sampleDataSources["RPRLoc"]) == 1
     assert SampleData.SampleDataLogic().downloadSample("S").GetName() == "loaded"
     assert SampleData.SampleDataLogic().pressButton("S")[0].GetName().startswith("loaded")

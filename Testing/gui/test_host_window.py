@@ -13,7 +13,7 @@ import qt
 import slicer
 from PySide6.QtTest import QTest
 from slicerhost.__main__ import main
-from slicerhost.window import Window
+from slicerhost.application.window import Window
 
 MODULE = str(Path(__file__).parent / "modules" / "HostSample" / "HostSample.py")
 SAMPLE = Path(__file__).parents[2] / "RPRLocalization" / "Resources" / "SampleData" / "query.nii.gz"
@@ -44,7 +44,9 @@ def test_the_window_shows_panel_and_views(window, tmp_path):
     assert picture.shape == (700, 1000, 3)
     for widget in [panel.viewWidget() for panel in window.slices.values()] + [window.threeD]:
         corner = widget.mapTo(window.main, qt.QPoint(0, 0))
-        part = picture[corner.y() : corner.y() + widget.height, corner.x() : corner.x() + widget.width]
+        part = picture[
+            corner.y() : corner.y() + widget.height, corner.x() : corner.x() + widget.width
+        ]
         assert part.std() > 10, widget
 
 
@@ -94,10 +96,22 @@ def test_command_line_takes_a_picture(tmp_path):
     script.write_text(
         "import slicer\nslicer.modules.HostSampleWidget.ui.labelEdit.text = 'by script'\nprint(window.main)\n"
     )
-    command = [sys.executable, "-m", "slicerhost", MODULE, "--volume", str(SAMPLE), "--script", str(script)]
+    command = [
+        sys.executable,
+        "-m",
+        "slicerhost",
+        MODULE,
+        "--volume",
+        str(SAMPLE),
+        "--script",
+        str(script),
+    ]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     done = subprocess.run(
-        [*command, "--size", "800x600", "--screenshot", str(path)], env=environment, capture_output=True, text=True
+        [*command, "--size", "800x600", "--screenshot", str(path)],
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     assert pixels(path).shape == (600, 800, 3) and "MainWindow" in done.stdout

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import SampleData
 import slicer
-from RPRLocalizationLib.markedtargets import targetsOf
 from RPRLocalizationLib.sampledata import CATEGORY, QUERY, REFERENCE, registerSampleData
+from RPRLocalizationLib.scene.markedtargets import targetsOf
 
 
 def test_titleAndCategoryAreForRadiologists(panel):

@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
 
 import numpy as np
 import pytest
 import qt
 import slicer
 from PySide6.QtTest import QTest
-from RPRLocalizationLib import mrml
 from RPRLocalizationLib.logic import RPRLocalizationLogic
 from RPRLocalizationLib.sampledata import QUERY, REFERENCE, loadSample
-from rprlocalizationpanel import PanelBench
-from slicerhost.window import Window
+from RPRLocalizationLib.scene import conversion
+from slicerhost.application.window import Window
+from support.panel_driver import PanelBench
+from support.paths import SAMPLE_DATA as SAMPLE
 
 pytest.importorskip("torch", reason="the worker needs torch")
 
-SAMPLE = Path(__file__).resolve().parents[2] / "RPRLocalization" / "Resources" / "SampleData"
 TOLERANCE_MM = 12.0
 BETWEEN_FRAMES_MM = 3.0
 
 
 def truth(stem: str, organ: str) -> np.ndarray:
     """Middle (LPS) of an organ's box in a sample CT."""
-    from rprloc.targets import load_targets
+    from rprloc.targets.target import load_targets
 
     targets = load_targets(SAMPLE / f"{stem}.labels.nii.gz", SAMPLE / "label_ids.json")
     return next(target.box.center for target in targets if target.name == organ)
@@ -59,7 +58,7 @@ def test_clickedLandmarkIsFoundInTheQueryWhileTheApplicationResponds(real):
     loadSample(REFERENCE)
     loadSample(QUERY)
     window = Window(real.host, (1200, 900))
-    place = mrml.lpsToRas(truth("reference", "Larynx"))
+    place = conversion.lpsToRas(truth("reference", "Larynx"))
     slicer.util.setSliceViewerLayers(background=slicer.util.getNode(REFERENCE), fit=True)
     real.click(real.ui.placeLandmarkButton)
     slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode().JumpSliceByCentering(*place)
@@ -83,9 +82,11 @@ def test_clickedLandmarkIsFoundInTheQueryWhileTheApplicationResponds(real):
     timer.stop()
     assert sum(ticks) > 20, "the event loop went on during the run"
     (row,) = real.run.rows
-    assert row.status == "ok" and np.linalg.norm(row.center - truth("query", "Larynx")) < TOLERANCE_MM
+    assert (
+        row.status == "ok" and np.linalg.norm(row.center - truth("query", "Larynx")) < TOLERANCE_MM
+    )
     shown = slicer.util.arrayFromMarkupsControlPoints(real.run.result(0))[0]
-    assert np.allclose(mrml.rasToLps(shown), row.center)
+    assert np.allclose(conversion.rasToLps(shown), row.center)
     real.host.mainWindow.takeCentralWidget().deleteLater()
     real.host.mainWindow.menuBar().clear()
     real.host.mainWindow.hide()
@@ -106,12 +107,16 @@ def test_twoRunsShareAWorkerAndAKilledOneIsReplaced(real):
     real.host.processEvents()
     real.click(real.ui.allButton)
     real.click(real.ui.runButton)
-    real.host.waitFor(lambda: len(real.cells(2)) == 7 and real.run is not None and len(real.run.rows) == 7)
+    real.host.waitFor(
+        lambda: len(real.cells(2)) == 7 and real.run is not None and len(real.run.rows) == 7
+    )
     os.kill(process, signal.SIGKILL)
     real.host.waitFor(lambda: not real.logic.running, seconds=120)
     real.host.processEvents()
     statuses = real.cells(2)
-    assert len(statuses) == 21 and statuses.count("✗ failed") == 7, "the killed query says so, nothing is lost"
+    assert len(statuses) == 21 and statuses.count("✗ failed") == 7, (
+        "the killed query says so, nothing is lost"
+    )
     assert "started again" in real.ui.logEdit.toPlainText() and workerProcess(real) != process
     real.click(real.ui.noneButton)
     real.tick(0)
@@ -145,11 +150,14 @@ def test_scriptFindsTheSameUnderTransformsAndInOtherVoxelOrders(logic):
         plain = np.array(rows[QUERY, organ].center)
         assert np.linalg.norm(plain - truth("query", organ)) < TOLERANCE_MM
         for name, expected in (
-            ("moved", plain + mrml.rasToLps(shift)),
-            ("bent", plain + mrml.rasToLps(shift)),
+            ("moved", plain + conversion.rasToLps(shift)),
+            ("bent", plain + conversion.rasToLps(shift)),
             ("flipped", plain),
         ):
-            assert np.linalg.norm(rows[name, organ].center - expected) < BETWEEN_FRAMES_MM, (name, organ)
+            assert np.linalg.norm(rows[name, organ].center - expected) < BETWEEN_FRAMES_MM, (
+                name,
+                organ,
+            )
 
 
 def copyOf(volume, name):

@@ -8,14 +8,21 @@ import numpy as np
 import pytest
 import qt
 import slicer
-from fakeworker import template
+from support.fake_worker import template
 
 
 def test_emptySceneExplainsWhatIsMissing(panel):
     ui = panel.ui
     assert not ui.runButton.enabled and "reference CT" in ui.runButton.toolTip
-    assert ui.whyLabel.text == ui.runButton.toolTip and ui.whyLabel.visible == ui.whyLabel.isVisible()
-    for button in (ui.placeLandmarkButton, ui.placeBoxButton, ui.addExistingButton, ui.saveTemplateButton):
+    assert (
+        ui.whyLabel.text == ui.runButton.toolTip and ui.whyLabel.visible == ui.whyLabel.isVisible()
+    )
+    for button in (
+        ui.placeLandmarkButton,
+        ui.placeBoxButton,
+        ui.addExistingButton,
+        ui.saveTemplateButton,
+    ):
         assert not button.enabled and button.toolTip
     panel.addVolume("CT")
     assert "Mark at least one target" in ui.runButton.toolTip
@@ -27,7 +34,10 @@ def test_emptySceneExplainsWhatIsMissing(panel):
 
 def test_firstVolumeBecomesTheReference(panel):
     volume = panel.addVolume("CT")
-    assert panel.ui.referenceSelector.currentNode() is volume and panel.parameters.referenceVolume is volume
+    assert (
+        panel.ui.referenceSelector.currentNode() is volume
+        and panel.parameters.referenceVolume is volume
+    )
 
 
 def test_everyKindOfTargetIsTaken(panel):
@@ -98,18 +108,26 @@ def test_removeTakesOutOfTheList(panel):
         panel.ui.targetsTable.setCurrentCell(panel.targets().index(name), 0)
         panel.click(panel.ui.removeTargetButton)
         assert name not in panel.targets()
-    assert not panel.ui.removeTargetButton.enabled and "Select a target" in panel.ui.removeTargetButton.toolTip
+    assert (
+        not panel.ui.removeTargetButton.enabled
+        and "Select a target" in panel.ui.removeTargetButton.toolTip
+    )
 
 
 def test_placeButtonsUseSlicersPlaceMode(panel):
     panel.addVolume("CT")
     interaction = slicer.app.applicationLogic().GetInteractionNode()
     panel.click(panel.ui.placeBoxButton)
-    assert interaction.GetCurrentInteractionMode() == interaction.Place and panel.ui.placeBoxButton.checked
+    assert (
+        interaction.GetCurrentInteractionMode() == interaction.Place
+        and panel.ui.placeBoxButton.checked
+    )
     panel.click(panel.ui.placeBoxButton)
     assert interaction.GetCurrentInteractionMode() != interaction.Place
     assert not panel.ui.placeBoxButton.checked
-    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLMarkupsROINode") == 0, "nothing is left behind"
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLMarkupsROINode") == 0, (
+        "nothing is left behind"
+    )
 
 
 def test_changingTheButtonChangesWhatIsPlaced(panel):
@@ -214,7 +232,10 @@ def test_renameDeleteExportImport(saved, tmp_path):
     assert chosen(saved).title == "yours"
     saved.host.dialogs.answerFile(tmp_path / "out.json")
     saved.click(saved.ui.exportTemplateButton)
-    assert [t["name"] for t in json.loads((tmp_path / "out.json").read_text())["targets"]] == ["nose", "liver"]
+    assert [t["name"] for t in json.loads((tmp_path / "out.json").read_text())["targets"]] == [
+        "nose",
+        "liver",
+    ]
     saved.host.dialogs.answerMessage(qt.QMessageBox.No)
     saved.click(saved.ui.deleteTemplateButton)
     assert chosen(saved).title == "yours"

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import slicer
-from RPRLocalizationLib import mrml, viewing
-from rprlocalizationpanel import PanelBench
+from RPRLocalizationLib.scene import conversion, viewing
+from support.panel_driver import PanelBench
+from support.paths import SAMPLE_DATA as SAMPLE
 
-SAMPLE = Path(__file__).resolve().parents[2] / "RPRLocalization" / "Resources" / "SampleData"
 CT, TARGET, STATUS, CENTER, SIZE, SPREAD, CYCLE, REVIEW = range(8)
 
 
@@ -32,7 +31,13 @@ def select(panel, row):
 
 
 def background():
-    return slicer.app.layoutManager().sliceWidget("Red").sliceLogic().GetSliceCompositeNode().GetBackgroundVolumeID()
+    return (
+        slicer.app.layoutManager()
+        .sliceWidget("Red")
+        .sliceLogic()
+        .GetSliceCompositeNode()
+        .GetBackgroundVolumeID()
+    )
 
 
 def redPosition():
@@ -53,7 +58,9 @@ def test_tableTellsEverythingByTextAndColour(done):
     assert done.cells(TARGET) == ["nose", "liver", "doubtful spleen", "outside kidney"] * 2
     assert done.cells(STATUS)[:4] == ["✓ found", "✓ found", "? check", "○ outside"]
     assert done.cells(SIZE)[:2] == ["", "20.0, 20.0, 20.0"] and done.cells(SPREAD)[0] == "3.0"
-    backgrounds = {done.ui.resultsTable.item(row, STATUS).background().color().name() for row in (1, 2, 3)}
+    backgrounds = {
+        done.ui.resultsTable.item(row, STATUS).background().color().name() for row in (1, 2, 3)
+    }
     assert len(backgrounds) == 3
     assert done.ui.summaryLabel.text == "✓ found: 4, ? check: 2, ○ outside: 2"
 
@@ -114,7 +121,9 @@ def test_draggedBoxUpdatesItsRow(done):
     done.run.result(1).SetCenter(1.0, 2.0, 3.0)
     done.run.result(1).SetSize(5.0, 6.0, 7.0)
     done.host.processEvents()
-    assert done.cells(CENTER)[1] == "1.0, 2.0, 3.0 (moved)" and done.cells(SIZE)[1] == "5.0, 6.0, 7.0"
+    assert (
+        done.cells(CENTER)[1] == "1.0, 2.0, 3.0 (moved)" and done.cells(SIZE)[1] == "5.0, 6.0, 7.0"
+    )
     assert "moved" not in done.cells(CENTER)[2]
 
 
@@ -147,7 +156,9 @@ def test_extremePointsAreShownOnRequest(panel):
     panel.ready()
     panel.ui.extremePointsCheckBox.click()
     panel.localize()
-    assert panel.run.pointsNode(0) is None and panel.run.pointsNode(1).GetNumberOfControlPoints() == 6
+    assert (
+        panel.run.pointsNode(0) is None and panel.run.pointsNode(1).GetNumberOfControlPoints() == 6
+    )
 
 
 def test_exportStatesTheChosenFrame(done, tmp_path):
@@ -157,8 +168,10 @@ def test_exportStatesTheChosenFrame(done, tmp_path):
     done.click(done.ui.exportCsvButton)
     rows = list(csv.DictReader((tmp_path / "t.csv").read_text().splitlines()))
     assert len(rows) == 8 and {row["frame"] for row in rows} == {"RAS"}
-    ras = mrml.lpsToRas(done.run.rows[1].center)
-    assert [float(rows[1][f"c{axis}_mm"]) for axis in "xyz"] == pytest.approx(ras.tolist(), abs=0.01)
+    ras = conversion.lpsToRas(done.run.rows[1].center)
+    assert [float(rows[1][f"c{axis}_mm"]) for axis in "xyz"] == pytest.approx(
+        ras.tolist(), abs=0.01
+    )
     done.host.dialogs.answerFile(tmp_path)
     done.click(done.ui.exportMarkupsButton)
     content = json.loads((tmp_path / "query 1" / "liver.mrk.json").read_text())
@@ -183,7 +196,9 @@ def test_removeLastResultsLeavesTheEarlierOnes(done):
     assert slicer.mrmlScene.GetNumberOfNodes() == nodes
     done.click(done.ui.removeResultsButton)
     assert done.cells(CT) == [] and not done.ui.removeResultsButton.enabled
-    assert done.targets() == ["nose", "liver", "doubtful spleen", "outside kidney"], "what was marked stays"
+    assert done.targets() == ["nose", "liver", "doubtful spleen", "outside kidney"], (
+        "what was marked stays"
+    )
 
 
 def test_earlierRunCanBeLookedAt(done):
@@ -242,7 +257,9 @@ def test_fileOfARowIsLoadedOnRequest(panel, tmp_path):
     panel.localize()
     select(panel, 3)
     panel.click(panel.ui.loadButton)
-    assert panel.run.volume(3).GetName() == "query.nii.gz" and panel.run.result(3).GetName() == "liver"
+    assert (
+        panel.run.volume(3).GetName() == "query.nii.gz" and panel.run.result(3).GetName() == "liver"
+    )
     assert panel.run.result(1) is None and "loaded already" in panel.ui.loadButton.toolTip
     assert background() == panel.run.volume(3).GetID()
     select(panel, 0)

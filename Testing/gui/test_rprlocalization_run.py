@@ -17,7 +17,9 @@ def test_loadedVolumesAreListedAndTicked(panel):
     panel.tick(1, False)
     assert panel.parameters.queryVolumes == volumes[2:]
     panel.tick(0)
-    assert volumes[0] in list(panel.parameters.queryVolumes), "the reference can be searched on purpose"
+    assert volumes[0] in list(panel.parameters.queryVolumes), (
+        "the reference can be searched on purpose"
+    )
     panel.click(panel.ui.noneButton)
     assert not panel.ui.runButton.enabled and "Tick at least one CT" in panel.ui.runButton.toolTip
 
@@ -110,7 +112,9 @@ def test_runShowsItsProgressAndEnds(panel):
 def test_cancelKeepsWhatIsDone(panel):
     panel.ready(queries=3)
     usual = panel.worker._locate
-    panel.worker.replies["locate"] = lambda params: [] if params["queries"][0]["key"] == "2" else usual(params)
+    panel.worker.replies["locate"] = lambda params: (
+        [] if params["queries"][0]["key"] == "2" else usual(params)
+    )
     panel.click(panel.ui.runButton)
     panel.host.waitFor(lambda: panel.worker.methods().count("locate") == 3)
     panel.click(panel.ui.cancelButton)
@@ -135,9 +139,14 @@ def test_unreadableQueryIsARowAndAWarning(panel):
 @pytest.mark.parametrize("code", ["model", "device", "template", "internal"])
 def test_errorOfTheWorkerIsShownAndTheNextRunWorks(panel, code):
     panel.ready()
-    panel.worker.replies["load"] = lambda params: [{"event": "error", "code": code, "message": "the reason"}]
+    panel.worker.replies["load"] = lambda params: [
+        {"event": "error", "code": code, "message": "the reason"}
+    ]
     panel.localize()
-    assert panel.ui.progressLabel.text == "the reason" and "the reason" in panel.ui.logEdit.toPlainText()
+    assert (
+        panel.ui.progressLabel.text == "the reason"
+        and "the reason" in panel.ui.logEdit.toPlainText()
+    )
     assert panel.cells(0) == [] and panel.run is None
     del panel.worker.replies["load"]
     panel.localize()
@@ -147,7 +156,11 @@ def test_errorOfTheWorkerIsShownAndTheNextRunWorks(panel, code):
 def test_logOfTheWorkerIsShown(panel):
     panel.ready()
     usual = panel.worker._load
-    note = {"event": "log", "level": "warning", "message": "out of GPU memory: going on with the CPU"}
+    note = {
+        "event": "log",
+        "level": "warning",
+        "message": "out of GPU memory: going on with the CPU",
+    }
     panel.worker.replies["load"] = lambda params: [note, *usual(params)]
     panel.localize()
     assert "going on with the CPU" in panel.ui.logEdit.toPlainText() and panel.ui.logEdit.readOnly
@@ -169,7 +182,9 @@ def test_modelAndDeviceAreRemembered(panel):
 
 
 def test_devicesThatCannotBeFoundAreSaid(panel):
-    panel.worker.replies["devices"] = lambda params: [{"event": "error", "code": "worker-died", "message": "it died"}]
+    panel.worker.replies["devices"] = lambda params: [
+        {"event": "error", "code": "worker-died", "message": "it died"}
+    ]
     panel.click(panel.ui.devicesButton)
     assert "it died" in panel.ui.logEdit.toPlainText() and panel.ui.devicesButton.enabled
 
@@ -191,7 +206,7 @@ def test_rememberedModelThatIsGoneIsReplaced(panel):
 @pytest.fixture
 def withoutTorch(panel, monkeypatch):
     """PyTorch is missing; its installation is played."""
-    from RPRLocalizationLib import torchsetup
+    from RPRLocalizationLib.widgets import torchsetup
 
     state = types.SimpleNamespace(installed=False, calls=[], error=None)
 
@@ -231,7 +246,7 @@ def test_failedInstallationIsExplained(panel, withoutTorch):
 
 
 def test_missingExtensionIsExplained(panel, withoutTorch, monkeypatch):
-    from RPRLocalizationLib import torchsetup
+    from RPRLocalizationLib.widgets import torchsetup
 
     monkeypatch.setattr(torchsetup, "extensionInstalled", lambda: False)
     panel.host.dialogs.answerMessage()

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import qt
 import slicer
-from fakeworker import FakeWorker
 from RPRLocalizationLib.logic import RPRLocalizationLogic
 from RPRLocalizationLib.parameters import ReferenceSource
-from RPRLocalizationLib.resultrows import Run
+from RPRLocalizationLib.scene.resultrows import Run
+from support.fake_worker import FakeWorker
 
 MOST_MEGABYTES = 100
 
@@ -80,11 +80,24 @@ def choose(panel, tmp_path):
 
 def state(panel):
     p = panel.parameters
-    ticks = [int(panel.ui.targetsTable.item(row, 0).checkState().value) for row in range(len(panel.targets()))]
+    ticks = [
+        int(panel.ui.targetsTable.item(row, 0).checkState().value)
+        for row in range(len(panel.targets()))
+    ]
     lists = [sorted(node.GetName() for node in nodes) for nodes in (p.targetNodes, p.queryVolumes)]
-    texts = [p.referenceVolume.GetName(), p.queryFilter, p.queryFolder, p.exportFrame.name, p.referenceSource.name]
+    texts = [
+        p.referenceVolume.GetName(),
+        p.queryFilter,
+        p.queryFolder,
+        p.exportFrame.name,
+        p.referenceSource.name,
+    ]
     flags = [p.useQueryFolder, p.extremePoints]
-    widgets = [panel.ui.filterEdit.text, panel.ui.folderEdit.currentPath, panel.ui.frameSelector.currentText]
+    widgets = [
+        panel.ui.filterEdit.text,
+        panel.ui.folderEdit.currentPath,
+        panel.ui.frameSelector.currentText,
+    ]
     return panel.targets(), ticks, lists, texts, flags, widgets, panel.names()
 
 
@@ -124,8 +137,14 @@ def test_templateChoiceIsRestored(panel, tmp_path):
     assert panel.ui.markedRadio.checked
     slicer.util.loadScene(str(tmp_path / "scene.mrb"))
     panel.host.processEvents()
-    assert panel.ui.templateRadio.checked and panel.parameters.referenceSource == ReferenceSource.TEMPLATE
-    assert panel.ui.targetsTable.item(0, 0).checkState() != panel.ui.targetsTable.item(1, 0).checkState()
+    assert (
+        panel.ui.templateRadio.checked
+        and panel.parameters.referenceSource == ReferenceSource.TEMPLATE
+    )
+    assert (
+        panel.ui.targetsTable.item(0, 0).checkState()
+        != panel.ui.targetsTable.item(1, 0).checkState()
+    )
 
 
 def test_reloadedModuleGoesOnWithTheSceneAndEndsTheOldWorker(panel):
@@ -164,7 +183,9 @@ def test_twentyVolumesOfWhichTheSeventhCannotBeRead(panel):
     volumes[7].SetAndObserveImageData(None)
     panel.localize()
     statuses = panel.cells(2)
-    assert len(statuses) == 140 and [n for n, s in enumerate(statuses) if s == "✗ failed"] == list(range(42, 49))
+    assert len(statuses) == 140 and [n for n, s in enumerate(statuses) if s == "✗ failed"] == list(
+        range(42, 49)
+    )
     assert len(panel.run.resultNodes()) == 19 * 7
 
 
@@ -177,7 +198,9 @@ def test_logicWorksWithoutThePanel(host):
     logic = RPRLocalizationLogic(client=worker)
     run = logic.localize(reference, [points], [query])
     assert [(row.query, row.target, row.status) for row in run.rows] == [("query", "nose", "ok")]
-    worker.replies["load"] = lambda params: [{"event": "error", "code": "model", "message": "no such model"}]
+    worker.replies["load"] = lambda params: [
+        {"event": "error", "code": "model", "message": "no such model"}
+    ]
     with pytest.raises(RuntimeError, match="no such model"):
         logic.localize(reference, [points], [query])
     assert len(Run.ofScene(slicer.mrmlScene)) == 1, "a run without rows leaves nothing"
@@ -188,7 +211,9 @@ def _array():
     return np.full((8, 9, 10), 40, np.int16)
 
 
-@pytest.mark.parametrize("arguments", [{}, {"queries": ["x"]}, {"queries": ["x"], "template": {"targets": []}}])
+@pytest.mark.parametrize(
+    "arguments", [{}, {"queries": ["x"]}, {"queries": ["x"], "template": {"targets": []}}]
+)
 def test_logicRefusesWrongInputs(host, arguments):
     from rprloc.errors import InputError
 
@@ -207,13 +232,20 @@ def test_openingThePanelImportsNoTorch():
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", program],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[-1] == "False"
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads the memory of the process from /proc")
+@pytest.mark.skipif(
+    not Path("/proc/self/statm").exists(), reason="reads the memory of the process from /proc"
+)
 def test_twentyRunsKeepTheMemoryOfTheApplication(panel):
     """Growth of the process that stands for Slicer, volumes of 128 x 128 x 110 voxels; the worker is played."""
     panel.ready()
@@ -221,7 +253,9 @@ def test_twentyRunsKeepTheMemoryOfTheApplication(panel):
     slicer.util.updateVolumeFromArray(query, np.full((110, 128, 128), 40, np.int16))
 
     def megabytes():
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+        return (
+            int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+        )
 
     panel.localize()
     before = megabytes()

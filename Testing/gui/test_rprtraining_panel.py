@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import qt
 import slicer
-from faketrainer import row
+from support.fake_trainer import row
 
 
 def tick(bench, index: int, on: bool) -> None:
@@ -55,7 +55,10 @@ def test_untickedRowsAreNotTrainedOn(bench):
     bench.scan()
     tick(bench, 1, False)
     assert bench.column(bench.ui.ctsTable, 1)[1] == "left out by you"
-    assert [r["name"] for r in bench.panel.cts.chosen()] == ["patient0", *(f"patient{n}" for n in range(2, 6))]
+    assert [r["name"] for r in bench.panel.cts.chosen()] == [
+        "patient0",
+        *(f"patient{n}" for n in range(2, 6)),
+    ]
     bench.plan()
     assert len(bench.worker.of("train.plan")[-1]["rows"]) == 5
     tick(bench, 1, True)
@@ -115,7 +118,11 @@ def test_planIsShownBeforeTheStart(bench):
     bench.host.waitFor(lambda: (bench.panel.plan.plan or {}).get("seconds"))
     bench.settle()
     text = bench.ui.planLabel.text
-    assert "5 CTs to learn from, 1 CT held out" in text and "r = 500 mm" in text and "receptive field 188 mm" in text
+    assert (
+        "5 CTs to learn from, 1 CT held out" in text
+        and "r = 500 mm" in text
+        and "receptive field 188 mm" in text
+    )
     assert "3 h 30 min" in text and "memory 3.4 GB" in text and "only 6 patients" in text
     assert bench.ui.coarseRangeSpin.value == 500.0 and bench.ui.fineSpacingSpin.value == 3.0
     assert "name" in bench.ui.trainWhyLabel.text and not bench.ui.trainButton.enabled
@@ -143,14 +150,21 @@ def test_planFollowsTheChoices(bench):
     bench.settle()
     bench.host.waitFor(lambda: (bench.panel.plan.plan or {}).get("seconds"))
     last = bench.worker.of("train.plan")[-1]
-    assert len(bench.worker.of("train.plan")) == asked + 2, "once for all changes: at once, and with the time"
+    assert len(bench.worker.of("train.plan")) == asked + 2, (
+        "once for all changes: at once, and with the time"
+    )
     assert (
-        last["preset"] == "abdomen" and last["minutes"] == 90.0 and last["changes"] == {"coarse": {"range_mm": 700.0}}
+        last["preset"] == "abdomen"
+        and last["minutes"] == 90.0
+        and last["changes"] == {"coarse": {"range_mm": 700.0}}
     )
     bench.settle()
     bench.click(bench.ui.resetNumbersButton)
     bench.host.waitFor(lambda: (bench.panel.plan.plan or {}).get("seconds"))
-    assert bench.ui.coarseRangeSpin.value == 500.0 and bench.worker.of("train.plan")[-1]["changes"] == {}
+    assert (
+        bench.ui.coarseRangeSpin.value == 500.0
+        and bench.worker.of("train.plan")[-1]["changes"] == {}
+    )
 
 
 def test_planThatFailsIsSaid(bench):
@@ -208,7 +222,9 @@ def test_nameWithoutLettersIsRefused(bench, name):
 
 def test_registrationIsForPhysicists(bench):
     module = slicer.modules.rprtraining
-    assert module.title == "One-Shot Localization Training" and tuple(module.categories) == ("Segmentation",)
+    assert module.title == "One-Shot Localization Training" and tuple(module.categories) == (
+        "Segmentation",
+    )
     assert tuple(module.dependencies) == ("RPRLocalization",) and not module.icon.isNull()
     assert "nothing is uploaded" in module.helpText and "MICCAI 2021" in module.acknowledgementText
 

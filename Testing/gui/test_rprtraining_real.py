@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import slicer
-from RPRLocalizationLib import mrml
-from rprtrainingpanel import TrainingBench
+from RPRLocalizationLib.scene import conversion
+from support.paths import HAN, SAMPLE_DATA
+from support.training_panel_driver import TrainingBench
 
 pytest.importorskip("torch", reason="the worker needs torch")
 
-HAN = Path(__file__).resolve().parents[3] / "shared" / "data" / "han"
 CTS, MINUTES, PATIENCE_S = 16, 1.0, 900.0
 ORGAN, TOLERANCE_MM = "Mandible", 20.0
 
@@ -53,15 +53,19 @@ def finish(bench: TrainingBench) -> None:
 
 def organ(path: Path):
     """The organ's box (LPS) in a labelled CT."""
-    from rprloc.targets import load_targets
+    from rprloc.targets.target import load_targets
 
     labels = path.with_name(path.name.replace(".nii.gz", ".labels.nii.gz"))
-    return next(target.box for target in load_targets(labels, names(), skip_absent=True) if target.name == ORGAN)
+    return next(
+        target.box
+        for target in load_targets(labels, names(), skip_absent=True)
+        if target.name == ORGAN
+    )
 
 
 def names() -> Path:
     """The file with the names of the labels: those of the sample are the same."""
-    return Path(__file__).resolve().parents[2] / "RPRLocalization" / "Resources" / "SampleData" / "label_ids.json"
+    return SAMPLE_DATA / "label_ids.json"
 
 
 def marked(path: Path):
@@ -69,7 +73,7 @@ def marked(path: Path):
     volume = slicer.util.loadVolume(str(path), {"name": "reference"})
     box = organ(path)
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", ORGAN)
-    node.SetCenter(mrml.lpsToRas(box.center))
+    node.SetCenter(conversion.lpsToRas(box.center))
     node.SetSize(box.size)
     return volume, node
 
@@ -103,7 +107,9 @@ def test_folderOfRealCTsBecomesAModelThatLocatesAnOrgan(real):
     real.host.selectModule("RPRTraining")
     real.click(real.ui.openLocalizationButton)
     assert localization.ui.modelSelector.currentText.startswith("my abdomen 1.0.0")
-    reference, query = sorted(p for p in (HAN / "val").glob("*.nii.gz") if ".labels" not in p.name)[:2]
+    reference, query = sorted(p for p in (HAN / "val").glob("*.nii.gz") if ".labels" not in p.name)[
+        :2
+    ]
     volume, box = marked(reference)
     (row,) = localization.logic.localize(volume, [box], [query]).rows
     assert row.status == "ok" and np.linalg.norm(row.center - organ(query).center) < TOLERANCE_MM

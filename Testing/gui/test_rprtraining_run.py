@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import slicer
-from faketrainer import trained, training_events
+from support.fake_trainer import trained, training_events
 
 
 def paused(bench, message: str = "") -> None:
@@ -34,7 +34,10 @@ def test_progressFiguresAndTimeLeft(bench):
     assert bench.ui.trainProgressBar.value == 125 and not bench.ui.trainProgressBar.isHidden()
     assert bench.ui.trainStatusLabel.text == "Coarse network, step 10 - about 60 s left"
     figures = bench.ui.trainFiguresLabel.text
-    assert "training CTs: 40.0 mm" in figures and "held-out CTs: 45.0 mm (without a network: 90.0 mm)" in figures
+    assert (
+        "training CTs: 40.0 mm" in figures
+        and "held-out CTs: 45.0 mm (without a network: 90.0 mm)" in figures
+    )
     assert "12,346 cells" in figures
     assert not bench.ui.scanButton.enabled and "training is running" in bench.ui.scanButton.toolTip
     assert not bench.ui.planForm.enabled
@@ -87,7 +90,9 @@ def test_closingTheSceneKeepsTrainingAndCurves(bench):
     assert bench.logic.training and bench.logic.curves.chart() is None
     bench.tell(*events[8:12])
     series = bench.logic.curves.chart().GetNthPlotSeriesNode(0)
-    assert series.GetTableNode().GetTable().GetNumberOfRows() == 5, "the points from before are there again"
+    assert series.GetTableNode().GetTable().GetNumberOfRows() == 5, (
+        "the points from before are there again"
+    )
 
 
 def test_nextTrainingUsesTheChartAgain(bench):
@@ -113,7 +118,9 @@ def test_fullDiskPausesWithAClearMessage(bench):
     bench.begin()
     bench.tell(*training_events()[:5])
     paused(bench, "The disk is full: make room, then continue")
-    assert "disk is full" in bench.ui.trainStatusLabel.text and bench.ui.pauseButton.text == "Continue"
+    assert (
+        "disk is full" in bench.ui.trainStatusLabel.text and bench.ui.pauseButton.text == "Continue"
+    )
     bench.click(bench.ui.pauseButton)
     assert bench.worker.actions == ["resume"]
 
@@ -133,7 +140,11 @@ def test_warningsOpenTheLog(bench):
     text = "out of GPU memory: going on with half the queries"
     bench.worker.last("train.start").tell({"event": "log", "level": "warning", "message": text})
     bench.settle()
-    assert text in bench.log() and not bench.ui.trainLogBox.collapsed and bench.ui.trainLogEdit.readOnly
+    assert (
+        text in bench.log()
+        and not bench.ui.trainLogBox.collapsed
+        and bench.ui.trainLogEdit.readOnly
+    )
 
 
 def test_deathOfTheWorkerCanBeResumed(bench):
@@ -143,12 +154,19 @@ def test_deathOfTheWorkerCanBeResumed(bench):
     run.mkdir(parents=True)
     (run / "run.json").write_text("{}", encoding="utf-8")
     bench.worker.runs = [trained(folder, "my abdomen", "interrupted")]
-    died = {"event": "error", "code": "worker-died", "message": "The process ended", "details": "Killed"}
+    died = {
+        "event": "error",
+        "code": "worker-died",
+        "message": "The process ended",
+        "details": "Killed",
+    }
     bench.worker.last("train.start").tell(died)
     bench.settle()
     assert "Resume goes on" in bench.ui.trainStatusLabel.text and "Killed" in bench.log()
     assert not bench.ui.unfinishedBox.isHidden()
-    assert bench.ui.unfinishedSelector.itemText(0).startswith("my abdomen: coarse network, 43 % done")
+    assert bench.ui.unfinishedSelector.itemText(0).startswith(
+        "my abdomen: coarse network, 43 % done"
+    )
     bench.click(bench.ui.resumeRunButton)
     assert bench.worker.of("train.start")[-1] == {"resume": folder, "device": "auto"}
     assert bench.ui.unfinishedBox.isHidden(), "it is running"
@@ -158,7 +176,10 @@ def test_unfinishedTrainingIsFoundWhenTheModuleIsOpened(bench):
     run = bench.logic.settings.runsFolder / "old"
     run.mkdir(parents=True)
     (run / "run.json").write_text("{}", encoding="utf-8")
-    bench.worker.runs = [trained(str(run), "old", "interrupted"), trained(str(run), "other", "done")]
+    bench.worker.runs = [
+        trained(str(run), "old", "interrupted"),
+        trained(str(run), "other", "done"),
+    ]
     bench.widget.enter()
     bench.settle()
     assert bench.worker.of("train.find") == [{"folders": [str(bench.logic.settings.runsFolder)]}]
@@ -166,7 +187,9 @@ def test_unfinishedTrainingIsFoundWhenTheModuleIsOpened(bench):
 
 
 def test_errorOfTheTrainingIsShownAndTheNextOneWorks(bench):
-    bench.worker.replies["train.start"] = lambda params: [{"event": "error", "code": "input", "message": "the reason"}]
+    bench.worker.replies["train.start"] = lambda params: [
+        {"event": "error", "code": "input", "message": "the reason"}
+    ]
     bench.train()
     assert bench.ui.trainStatusLabel.text == "⚠ the reason" and "the reason" in bench.log()
     del bench.worker.replies["train.start"]
@@ -175,7 +198,7 @@ def test_errorOfTheTrainingIsShownAndTheNextOneWorks(bench):
 
 
 def test_missingTorchIsAskedForFirst(bench, monkeypatch):
-    from RPRLocalizationLib import torchsetup
+    from RPRLocalizationLib.widgets import torchsetup
 
     bench.scan()
     bench.plan()

@@ -20,7 +20,12 @@ def done(bench):
     bench.worker.held.add("train.start")
     bench.click(bench.ui.trainButton)
     run.mkdir(parents=True)
-    card = {"schema": "rprloc-model", "name": "my-abdomen", "version": "1.0.0", "body_region": "abdomen"}
+    card = {
+        "schema": "rprloc-model",
+        "name": "my-abdomen",
+        "version": "1.0.0",
+        "body_region": "abdomen",
+    }
     stages = {"coarse": {"sha256": "0" * 64}, "fine": None}
     (run / "model.json").write_text(json.dumps({**card, "stages": stages}), encoding="utf-8")
     (run / "run.json").write_text("{}", encoding="utf-8")
@@ -46,7 +51,10 @@ def test_selfCheckIsATableAndASentence(done):
     (params,) = done.worker.of("train.check")
     folder = str(done.logic.settings.runsFolder / "my-abdomen")
     assert params["model"] == folder and params["run"] == folder and params["targets"] is None
-    assert done.column(done.ui.checkTable, 0) == ["There and back (cycle error)", "Same point twice (repeatability)"]
+    assert done.column(done.ui.checkTable, 0) == [
+        "There and back (cycle error)",
+        "Same point twice (repeatability)",
+    ]
     assert done.column(done.ui.checkTable, 1) == ["4.2 mm", "2.1 mm"]
     assert done.column(done.ui.checkTable, 2) == ["9.6 mm", "5 mm"]
     text = "Good: most points come back to where they started. Measured on 4 CTs, 12 pairs of them."
@@ -65,9 +73,14 @@ def test_selfCheckShowsItsPicture(done):
 def test_checkOnCTsOfTheTrainingIsSaid(done):
     usual = done.worker._train_check
     note = {"held_out": False, "left_out": ["a.nii.gz: damaged"]}
-    done.worker.replies["train.check"] = lambda params: [{**event, **note} for event in usual(params)]
+    done.worker.replies["train.check"] = lambda params: [
+        {**event, **note} for event in usual(params)
+    ]
     done.click(done.ui.checkButton)
-    assert "The training has seen these CTs" in done.ui.checkLabel.text and "a.nii.gz" in done.ui.checkLabel.text
+    assert (
+        "The training has seen these CTs" in done.ui.checkLabel.text
+        and "a.nii.gz" in done.ui.checkLabel.text
+    )
 
 
 def test_drawnOrgansAreMeasuredAsWell(done, tmp_path):
@@ -84,8 +97,12 @@ def test_installedModelIsJudgedOnTheTickedCTs(done):
     done.settle()
     done.click(done.ui.checkButton)
     (params,) = done.worker.of("train.check")
-    assert params["run"] == "" and len(params["rows"]) == 6 and Path(params["model"]).name == "han-ct"
-    assert not done.ui.installButton.enabled and "installed already" in done.ui.installButton.toolTip
+    assert (
+        params["run"] == "" and len(params["rows"]) == 6 and Path(params["model"]).name == "han-ct"
+    )
+    assert (
+        not done.ui.installButton.enabled and "installed already" in done.ui.installButton.toolTip
+    )
 
 
 def test_selfCheckCanBeCancelledAndFail(done):
@@ -95,7 +112,9 @@ def test_selfCheckCanBeCancelledAndFail(done):
     done.click(done.ui.cancelCheckButton)
     assert done.ui.checkLabel.text == "⚠ Cancelled" and done.ui.checkTable.isHidden()
     done.worker.held.clear()
-    done.worker.replies["train.check"] = lambda params: [{"event": "error", "code": "input", "message": "too few CTs"}]
+    done.worker.replies["train.check"] = lambda params: [
+        {"event": "error", "code": "input", "message": "too few CTs"}
+    ]
     done.click(done.ui.checkButton)
     assert done.ui.checkLabel.text == "⚠ too few CTs" and done.ui.checkButton.enabled
 
@@ -129,7 +148,10 @@ def test_exportWritesOneFile(done, tmp_path):
     done.host.dialogs.answerFile(tmp_path / "model.zip")
     done.click(done.ui.exportModelButton)
     (params,) = done.worker.of("model.export")
-    assert params == {"folder": str(done.logic.settings.runsFolder / "my-abdomen"), "path": str(tmp_path / "model.zip")}
+    assert params == {
+        "folder": str(done.logic.settings.runsFolder / "my-abdomen"),
+        "path": str(tmp_path / "model.zip"),
+    }
     assert "5.3 MB" in done.ui.useLabel.text
     done.host.dialogs.answerFile("")
     done.click(done.ui.exportModelButton)

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 from RPRTrainingLib.trainingrun import RunState
-from rprtrainingpanel import TrainingBench
+from support.paths import SAMPLE_DATA as SAMPLE
+from support.training_panel_driver import TrainingBench
 
 pytest.importorskip("torch", reason="the worker needs torch")
-
-SAMPLE = Path(__file__).parents[2] / "RPRLocalization" / "Resources" / "SampleData"
 
 
 @pytest.fixture
@@ -28,7 +27,9 @@ def real(host, loadModule, tmp_path):
 
 def test_scanAndPlanOfTheSample(real):
     real.scan()
-    verdicts = dict(zip(real.column(real.ui.ctsTable, 0), real.column(real.ui.ctsTable, 1), strict=True))
+    verdicts = dict(
+        zip(real.column(real.ui.ctsTable, 0), real.column(real.ui.ctsTable, 1), strict=True)
+    )
     assert verdicts["query"] == verdicts["reference"] == "used"
     assert verdicts["query.labels"].startswith("left out: ") and len(verdicts) == 4
     real.plan()
@@ -48,7 +49,10 @@ def test_bundledModelIsExportedAndImportedAgain(real, tmp_path):
     real.host.waitFor(lambda: not real.logic.task)
     real.settle()
     assert (tmp_path / "models" / "han-ct" / "model.json").is_file()
-    assert "Installed" in real.ui.useLabel.text and Path(real.panel.judge.model["folder"]).parent == tmp_path / "models"
+    assert (
+        "Installed" in real.ui.useLabel.text
+        and Path(real.panel.judge.model["folder"]).parent == tmp_path / "models"
+    )
 
 
 def test_foreignFileIsRefusedInOneLine(real, tmp_path):
@@ -62,7 +66,7 @@ def test_foreignFileIsRefusedInOneLine(real, tmp_path):
 
 
 def test_selfTestOfTheModule(real):
-    from RPRTraining import RPRTrainingTest
+    from RPRTrainingLib.trainingselftest import RPRTrainingTest
 
     RPRTrainingTest().runTest()
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 import pytest
 import qt
-from RPRLocalizationLib import workerlaunch
-from RPRLocalizationLib.workerclient import WorkerClient
-from slicerhost import failures
+from RPRLocalizationLib.worker import process
+from RPRLocalizationLib.worker.client import WorkerClient
+from slicerhost.qt import failures
+from support.paths import SUPPORT
 
-UNIT_TESTS = Path(__file__).parent.parent / "unit"
 KINDS = ("onProgress", "onPartial", "onLog", "onResult", "onError")
 SIGKILL = 9
 
@@ -78,8 +77,8 @@ def launcher(host):
 def client(launcher):
     """A client of a worker that has the methods of unit/worker_plugin.py."""
     return launcher.client(
-        arguments=workerlaunch.workerArguments(["worker_plugin"]),
-        environment=workerlaunch.workerEnvironment([workerlaunch.EXTENSION_FOLDER, UNIT_TESTS]),
+        arguments=process.workerArguments(["worker_plugin"]),
+        environment=process.workerEnvironment([process.EXTENSION_FOLDER, SUPPORT]),
     )
 
 
@@ -145,8 +144,8 @@ def test_cancel_is_obeyed(host, launcher, client):
 
 def test_a_worker_that_does_not_obey_is_given_up(host, launcher):
     client = launcher.client(
-        arguments=workerlaunch.workerArguments(["worker_plugin"]),
-        environment=workerlaunch.workerEnvironment([workerlaunch.EXTENSION_FOLDER, UNIT_TESTS]),
+        arguments=process.workerArguments(["worker_plugin"]),
+        environment=process.workerEnvironment([process.EXTENSION_FOLDER, SUPPORT]),
         cancelGraceMs=50,
     )
     hanging, behind = Answers(host, client, "test.hang"), Answers(host, client, "hello")
@@ -245,23 +244,23 @@ def test_the_event_loop_turns_while_the_worker_works(host, client):
 
 def test_python_is_slicers_if_there_is_one(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert workerlaunch.pythonProgram() == sys.executable
+    assert process.pythonProgram() == sys.executable
     program = tmp_path / ("PythonSlicer.exe" if os.name == "nt" else "PythonSlicer")
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    assert workerlaunch.pythonProgram() == str(program)
+    assert process.pythonProgram() == str(program)
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(sys, "executable", str(tmp_path / "SlicerApp-real"))
-    assert workerlaunch.pythonProgram() == str(program)
+    assert process.pythonProgram() == str(program)
     program.unlink()
     with pytest.raises(RuntimeError, match="PythonSlicer"):
-        workerlaunch.pythonProgram()
+        process.pythonProgram()
 
 
 def test_the_environment_finds_the_engine_first(monkeypatch):
-    own = str(workerlaunch.EXTENSION_FOLDER)
+    own = str(process.EXTENSION_FOLDER)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["/other", own, ""]))
-    environment = workerlaunch.workerEnvironment(variables={"RPRLOC_MODELS": "/models"})
+    environment = process.workerEnvironment(variables={"RPRLOC_MODELS": "/models"})
     assert environment.value("PYTHONPATH").split(os.pathsep) == [own, "/other"]
     assert environment.value("RPRLOC_MODELS") == "/models"
-    assert (workerlaunch.EXTENSION_FOLDER / "rprloc" / "worker.py").is_file()
+    assert (process.EXTENSION_FOLDER / "rprloc" / "worker" / "__main__.py").is_file()

@@ -8,16 +8,27 @@ import json
 import numpy as np
 import pytest
 import slicer
-from RPRLocalizationLib.ctfiles import ctFiles
-from RPRLocalizationLib.exchangefolder import compact
-from RPRLocalizationLib.export import ExportFrame, writeCsv, writeMarkups
-from RPRLocalizationLib.resultrows import ResultRow
+from RPRLocalizationLib.library.ctfiles import ctFiles
+from RPRLocalizationLib.scene.export import ExportFrame, writeCsv, writeMarkups
+from RPRLocalizationLib.scene.resultrows import ResultRow
+from RPRLocalizationLib.worker.exchangefolder import compact
 
 from rprloc.errors import InputError, OutputError
-from rprloc.markups import read_markups
+from rprloc.targets.markups import read_markups
 
 ROWS = [
-    ResultRow("a/b", "liver", "box", "ok", "", [10.0, 20.0, 30.0], [4.0, 6.0, 8.0], 3.456, None, review="accepted"),
+    ResultRow(
+        "a/b",
+        "liver",
+        "box",
+        "ok",
+        "",
+        [10.0, 20.0, 30.0],
+        [4.0, 6.0, 8.0],
+        3.456,
+        None,
+        review="accepted",
+    ),
     ResultRow("a/b", "nose", "landmark", "low-confidence", "why", [1.0, 2.0, 3.0]),
     ResultRow("=1+1", "liver", "box", "failed", "broken"),
     ResultRow("=1+1", "kidney", "box", "outside", "below", [0.0, 0.0, 0.0], [1.0, 1.0, 1.0]),
@@ -29,7 +40,11 @@ def test_tableStatesItsFrame(tmp_path, frame):
     writeCsv(tmp_path / "t.csv", ROWS, frame)
     liver, nose, failed, outside = csv.DictReader((tmp_path / "t.csv").read_text().splitlines())
     sign = -1.0 if frame == ExportFrame.RAS else 1.0
-    assert liver["frame"] == frame.value and liver["review"] == "accepted" and liver["spread_mm"] == "3.46"
+    assert (
+        liver["frame"] == frame.value
+        and liver["review"] == "accepted"
+        and liver["spread_mm"] == "3.46"
+    )
     assert [float(liver[f"c{axis}_mm"]) for axis in "xyz"] == [sign * 10, sign * 20, 30]
     assert liver["sx_mm"] == "4.00" and nose["sx_mm"] == "" and nose["reason"] == "why"
     assert failed["status"] == "failed" and failed["cx_mm"] == ""
@@ -44,7 +59,10 @@ def test_namesCannotBecomeFormulas(tmp_path):
 @pytest.mark.parametrize("frame", list(ExportFrame))
 def test_markupsOpenInSlicerAtTheSamePlace(tmp_path, scene, frame):
     written = writeMarkups(tmp_path, ROWS, frame)
-    assert [path.relative_to(tmp_path).as_posix() for path in written] == ["a_b/liver.mrk.json", "a_b/nose.mrk.json"]
+    assert [path.relative_to(tmp_path).as_posix() for path in written] == [
+        "a_b/liver.mrk.json",
+        "a_b/nose.mrk.json",
+    ]
     assert json.loads(written[0].read_text())["markups"][0]["coordinateSystem"] == frame.value
     assert np.allclose(read_markups(written[0])[0].box.center, [10, 20, 30])
     storage = slicer.vtkMRMLMarkupsROIJsonStorageNode()
@@ -68,7 +86,15 @@ def test_tableThatCannotBeWrittenIsSaid(tmp_path):
 
 
 def test_imageFilesAndDicomFoldersAreFound(tmp_path):
-    names = ["b.nii.gz", "a.nrrd", "deep/c.mha", "x.seg.nrrd", "x.labels.nii.gz", "notes.txt", ".hidden.nii"]
+    names = [
+        "b.nii.gz",
+        "a.nrrd",
+        "deep/c.mha",
+        "x.seg.nrrd",
+        "x.labels.nii.gz",
+        "notes.txt",
+        ".hidden.nii",
+    ]
     for name in [*names, "series/IM0001", "series/IM0002", "text/README"]:
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import scenes
-from fakeworker import FakeWorker, template
-from RPRLocalizationLib.exchangefolder import ExchangeFolder
-from RPRLocalizationLib.localizationjob import LocalizationJob, queriesOf
-from RPRLocalizationLib.markedtargets import targetsOf
-from RPRLocalizationLib.templatejob import TemplateJob
-from RPRLocalizationLib.workerjob import Listener, TemplateSource, Worker
+from RPRLocalizationLib.jobs.localizationjob import LocalizationJob, queriesOf
+from RPRLocalizationLib.jobs.templatejob import TemplateJob
+from RPRLocalizationLib.jobs.workerjob import Listener, TemplateSource, Worker
+from RPRLocalizationLib.scene.markedtargets import targetsOf
+from RPRLocalizationLib.worker.exchangefolder import ExchangeFolder
+from support import scenes
+from support.fake_worker import FakeWorker, template
 
 from rprloc.errors import InputError
 
@@ -26,7 +26,9 @@ class Bench:
         self.client, self.folder = FakeWorker(), ExchangeFolder()
         self.rows, self.progress, self.lines, self.ends = {}, [], [], []
         listener = Listener(
-            lambda *what: self.progress.append(what), lambda *line: self.lines.append(line), self.ends.append
+            lambda *what: self.progress.append(what),
+            lambda *line: self.lines.append(line),
+            self.ends.append,
         )
         self.job = LocalizationJob(
             Worker(self.client, self.folder),
@@ -126,7 +128,10 @@ def test_errorsOfOneQueryDoNotEndTheRun(scene, code):
         [error] if params["queries"][0]["key"] == "0" else bench.client._locate(params)
     )
     bench.run()
-    assert [statuses(rows)[0] for rows in bench.rows.values()] == ["failed", "ok"] and bench.ends == [None]
+    assert [statuses(rows)[0] for rows in bench.rows.values()] == [
+        "failed",
+        "ok",
+    ] and bench.ends == [None]
 
 
 @pytest.mark.parametrize("code", ["model", "template", "device", "no-torch", "bad-request"])
@@ -195,7 +200,11 @@ def test_progressCountsAndTellsTheTimeLeft(scene):
 
 def test_filesAreGivenByTheirPath(scene):
     bench = Bench(scene, paths=["/some/a.nii.gz", "/other/a.nii.gz"]).run()
-    asked = [params["queries"][0]["volume"] for method, params in bench.client.requests if method == "locate"]
+    asked = [
+        params["queries"][0]["volume"]
+        for method, params in bench.client.requests
+        if method == "locate"
+    ]
     assert asked == [
         {"path": "/some/a.nii.gz", "name": "a.nii.gz"},
         {"path": "/other/a.nii.gz", "name": "a.nii.gz (2)"},
@@ -215,7 +224,9 @@ def test_unusableTargetsAreRefusedBeforeTheWorkerIsAsked(scene):
 
 def test_anExceptionInsideEndsTheRunAndIsNotLost(scene):
     bench = Bench(scene, addVolumes(scene, 1))
-    bench.client.replies["locate"] = lambda params: [{"event": "partial", "results": [{}], "problem": ""}]
+    bench.client.replies["locate"] = lambda params: [
+        {"event": "partial", "results": [{}], "problem": ""}
+    ]
     with pytest.raises(KeyError):
         bench.run()
     assert bench.ends[0].code == "internal"
@@ -224,9 +235,13 @@ def test_anExceptionInsideEndsTheRunAndIsNotLost(scene):
 def test_referenceIsPooledIntoATemplate(scene):
     fiducials = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode")
     fiducials.AddControlPoint(*scenes.CENTER, "nose")
-    source = TemplateSource(reference=addVolumes(scene, 1)[0], targets=tuple(targetsOf([fiducials])))
+    source = TemplateSource(
+        reference=addVolumes(scene, 1)[0], targets=tuple(targetsOf([fiducials]))
+    )
     old = template([{"name": "nose", "kind": "landmark", "examples": [{"reference": "first"}]}])
     made, client = [], FakeWorker()
-    TemplateJob(Worker(client, ExchangeFolder()), source, "m", "cpu", Listener(), made.append, old).start()
+    TemplateJob(
+        Worker(client, ExchangeFolder()), source, "m", "cpu", Listener(), made.append, old
+    ).start()
     client.run()
     assert [e["reference"] for e in made[0]["targets"][0]["examples"]] == ["first", "CT 1"]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import scenes
 import slicer
-from RPRLocalizationLib.markedtargets import (
+from RPRLocalizationLib.scene.markedtargets import (
     RESULT_ATTRIBUTE,
     candidateNodes,
     checkNames,
@@ -15,6 +14,7 @@ from RPRLocalizationLib.markedtargets import (
     targetsOf,
     targetSpec,
 )
+from support import scenes
 
 from rprloc.errors import InputError
 
@@ -32,7 +32,12 @@ def nodes(scene):
 
 def test_everyPointBoxAndSegmentIsATarget(nodes):
     found = [(target.name, target.kind) for target in targetsOf(nodes)]
-    assert found == [("nose", "landmark"), ("chin", "landmark"), ("liver", "box"), ("spleen", "segment")]
+    assert found == [
+        ("nose", "landmark"),
+        ("chin", "landmark"),
+        ("liver", "box"),
+        ("spleen", "segment"),
+    ]
 
 
 def test_pointsNotYetPlacedAreNoTargets(nodes):
@@ -57,7 +62,12 @@ def test_damagedAttributeMeansUsed(nodes, text):
 def test_renaming(nodes):
     for target in targetsOf(nodes):
         rename(target, f"  my   {target.name} ")
-    assert [target.name for target in targetsOf(nodes)] == ["my nose", "my chin", "my liver", "my spleen"]
+    assert [target.name for target in targetsOf(nodes)] == [
+        "my nose",
+        "my chin",
+        "my liver",
+        "my spleen",
+    ]
     with pytest.raises(InputError, match="needs a name"):
         rename(targetsOf(nodes)[0], " ")
 
@@ -70,7 +80,9 @@ def test_namesMustDiffer(nodes):
 
 def test_specsOfTheProtocol(nodes):
     saved = []
-    specs = [targetSpec(t, lambda grid: saved.append(grid) or {"npy": "x"}) for t in targetsOf(nodes)]
+    specs = [
+        targetSpec(t, lambda grid: saved.append(grid) or {"npy": "x"}) for t in targetsOf(nodes)
+    ]
     assert specs[0] == {"name": "nose", "kind": "landmark", "point_lps": [-1.0, -2.0, 3.0]}
     assert specs[2]["kind"] == "box" and np.shape(specs[2]["corners_lps"]) == (8, 3)
     assert specs[3] == {"name": "spleen", "kind": "segment", "mask": {"npy": "x"}}

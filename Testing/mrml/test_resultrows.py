@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import scenes
 import slicer
 import vtk
-from RPRLocalizationLib import mrml
-from RPRLocalizationLib.resultnodes import STATUS_COLORS, ResultNodes, landmarkIndex, statusText, updateRow
-from RPRLocalizationLib.resultrows import ResultRow, Run
+from RPRLocalizationLib.scene import conversion
+from RPRLocalizationLib.scene.resultnodes import (
+    STATUS_COLORS,
+    ResultNodes,
+    landmarkIndex,
+    statusText,
+    updateRow,
+)
+from RPRLocalizationLib.scene.resultrows import ResultRow, Run
+from support import scenes
 
 BOX = {"kind": "box", "center": [10.0, 20.0, 30.0], "size": [4.0, 6.0, 8.0]}
-POINTS = [[8.0, 20.0, 30.0], [10.0, 17.0, 30.0], [10.0, 20.0, 26.0], [12.0, 20.0, 30.0], [10.0, 23.0, 30.0]]
+POINTS = [
+    [8.0, 20.0, 30.0],
+    [10.0, 17.0, 30.0],
+    [10.0, 20.0, 26.0],
+    [12.0, 20.0, 30.0],
+    [10.0, 23.0, 30.0],
+]
 POINTS = [*POINTS, [10.0, 20.0, 34.0]]
 
 
@@ -49,21 +61,30 @@ def hierarchy(scene):
 
 def test_foundTargetsGetNodesInTheFolderOfTheirQuery(scene, shown):
     assert [shown.result(n) is not None for n in range(5)] == [True, True, False, True, True]
-    assert {("run", "CT"), ("CT", "liver"), ("CT", "liver extreme points"), ("CT", "spleen")} <= set(hierarchy(scene))
+    assert {
+        ("run", "CT"),
+        ("CT", "liver"),
+        ("CT", "liver extreme points"),
+        ("CT", "spleen"),
+    } <= set(hierarchy(scene))
 
 
 def test_boxLiesWhereTheRowSays(shown):
     roi = shown.result(0)
     assert roi.IsA("vtkMRMLMarkupsROINode") and roi.GetParentTransformNode() is None
-    corners = mrml.roiCornersLps(roi)
-    assert np.allclose(corners.min(axis=0), [8, 17, 26]) and np.allclose(corners.max(axis=0), [12, 23, 34])
+    corners = conversion.roiCornersLps(roi)
+    assert np.allclose(corners.min(axis=0), [8, 17, 26]) and np.allclose(
+        corners.max(axis=0), [12, 23, 34]
+    )
 
 
 def test_extremePointsAreNamedByTheirSide(shown):
     points = shown.pointsNode(0)
     labels = [points.GetNthControlPointLabel(n) for n in range(6)]
-    assert labels == [f"liver {side}" for side in ("right", "front", "bottom", "left", "back", "top")]
-    assert np.allclose(mrml.pointLps(points, 0), POINTS[0])
+    assert labels == [
+        f"liver {side}" for side in ("right", "front", "bottom", "left", "back", "top")
+    ]
+    assert np.allclose(conversion.pointLps(points, 0), POINTS[0])
     assert shown.pointsNode(1) is None
 
 
@@ -78,7 +99,7 @@ def test_landmarksShareAListAndKeepTheirPoint(shown):
     assert shown.result(3) is shown.result(4)
     shown.result(3).RemoveNthControlPoint(landmarkIndex(shown, 3))
     assert landmarkIndex(shown, 3) is None and not updateRow(shown, 3)
-    assert np.allclose(mrml.pointLps(shown.result(4), landmarkIndex(shown, 4)), [4, 5, 6])
+    assert np.allclose(conversion.pointLps(shown.result(4), landmarkIndex(shown, 4)), [4, 5, 6])
 
 
 def test_rowFollowsTheDraggedBox(shown):
@@ -112,7 +133,9 @@ def test_renamedFolderIsStillFound(scene, shown):
     assert "my best run" not in [name for parent, name in hierarchy(scene)]
 
 
-@pytest.mark.parametrize("text", ["", "no JSON", "{}", '[1, {"query": "x"}]', '[{"query": 1, "evil": 2}]'])
+@pytest.mark.parametrize(
+    "text", ["", "no JSON", "{}", '[1, {"query": "x"}]', '[{"query": 1, "evil": 2}]']
+)
 def test_damagedRowsOfASceneAreLeftOut(scene, text):
     run = Run.create(scene, "run")
     run.node.SetParameter("rows", text)

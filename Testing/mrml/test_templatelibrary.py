@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
-from fakeworker import template
-from RPRLocalizationLib.templatelibrary import TemplateLibrary, readTemplate
+from RPRLocalizationLib.library.templatelibrary import TemplateLibrary, readTemplate
+from support.fake_worker import template
 
 from rprloc.errors import InputError, TemplateError
 
-NOSE = template([{"name": "nose", "kind": "landmark", "examples": [{"reference": "A"}, {"reference": "B"}]}])
+NOSE = template(
+    [{"name": "nose", "kind": "landmark", "examples": [{"reference": "A"}, {"reference": "B"}]}]
+)
 
 
 @pytest.fixture
@@ -20,7 +22,9 @@ def library(tmp_path):
 
 def test_bundledTemplatesAreListedByBodyRegionWithTheirOrgans(library):
     (info,) = library.templates()
-    assert info.bundled and info.bodyRegion == "head and neck" and info.key == "bundled/han-ct-organs"
+    assert (
+        info.bundled and info.bodyRegion == "head and neck" and info.key == "bundled/han-ct-organs"
+    )
     assert {"Brainstem", "Mandible", "Larynx"} <= {target.name for target in info.targets}
     assert all(len(target.references) >= 5 for target in info.targets)
 
@@ -33,7 +37,9 @@ def test_savedTemplateIsListedFoundAndReadBack(library):
 
 
 def test_unusedTargetsAreLeftOut(library):
-    info = library.save(template([*NOSE["targets"], {"name": "ear", "kind": "box", "examples": []}]), "two")
+    info = library.save(
+        template([*NOSE["targets"], {"name": "ear", "kind": "box", "examples": []}]), "two"
+    )
     assert [t["name"] for t in library.content(info, ["nose"])["targets"]] == ["ear"]
 
 
@@ -83,7 +89,8 @@ def test_titlesCannotLeaveTheFolder(library):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", "{}", '{"schema": "rprloc-template"}', json.dumps({**NOSE, "targets": []})]
+    "content",
+    ["", "{", "[]", "{}", '{"schema": "rprloc-template"}', json.dumps({**NOSE, "targets": []})],
 )
 def test_damagedFilesAreNotImportedAndDoNotBreakTheList(library, tmp_path, content):
     (tmp_path / "bad.json").write_text(content)

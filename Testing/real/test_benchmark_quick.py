@@ -12,8 +12,8 @@ import pytest
 
 pytest.importorskip("monai", reason="the benchmark's packages are not installed (extra `bench`)")
 
-from rprbench.store import Store
-from rprbench.subprocesses import environment
+from rprbench.core.store import Store
+from rprbench.core.subprocesses import environment
 
 ROOT = Path(__file__).resolve().parents[2]
 HAN = ROOT.parent / "shared" / "data" / "han"
@@ -23,8 +23,21 @@ pytestmark = pytest.mark.skipif(
 
 
 def benchmark(out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "rprbench", "--quick", "--split", "val", "--data", str(HAN), "--out", str(out)]
-    return subprocess.run([*command, *arguments], env=environment(2), capture_output=True, text=True, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "rprbench",
+        "--quick",
+        "--split",
+        "val",
+        "--data",
+        str(HAN),
+        "--out",
+        str(out),
+    ]
+    return subprocess.run(
+        [*command, *arguments], env=environment(2), capture_output=True, text=True, check=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +50,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_experiment_has_rows_and_the_report_has_no_gap(finished: Path) -> None:
     names = {path.stem for path in (finished / "rows").glob("*.jsonl")}
-    assert {"accuracy-ours", "accuracy-detector", "accuracy-feature", "statuses", "robustness", "cost"} <= names
+    assert {
+        "accuracy-ours",
+        "accuracy-detector",
+        "accuracy-feature",
+        "statuses",
+        "robustness",
+        "cost",
+    } <= names
     text = (finished / "report.md").read_text(encoding="utf-8")
     assert "Not run" not in text
     assert "Table 3" in text
@@ -53,10 +73,14 @@ def test_the_figures_are_those_of_a_method_that_works(finished: Path) -> None:
     rows = [
         row
         for name in ("ours", "proportional")
-        for line in (finished / "rows" / f"accuracy-{name}.jsonl").read_text(encoding="utf-8").splitlines()
+        for line in (finished / "rows" / f"accuracy-{name}.jsonl")
+        .read_text(encoding="utf-8")
+        .splitlines()
         for row in json.loads(line)["rows"]
     ]
-    overlap = {m: [r["iou"] for r in rows if r["method"] == m] for m in ("ours-fine", "proportional")}
+    overlap = {
+        m: [r["iou"] for r in rows if r["method"] == m] for m in ("ours-fine", "proportional")
+    }
     means = {method: sum(values) / len(values) for method, values in overlap.items()}
     assert means["ours-fine"] > max(45.0, means["proportional"])
 

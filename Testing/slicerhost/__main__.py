@@ -18,12 +18,21 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m slicerhost", description=__doc__)
     parser.add_argument(
-        "modules", nargs="+", metavar="MODULE", help="RPRLocalization, RPRTraining, or a module's .py file"
+        "modules",
+        nargs="+",
+        metavar="MODULE",
+        help="RPRLocalization, RPRTraining, or a module's .py file",
     )
-    parser.add_argument("--volume", action="append", default=[], type=Path, help="a volume to load; can be repeated")
-    parser.add_argument("--script", type=Path, help="a Python file to run then; it finds the window as `window`")
+    parser.add_argument(
+        "--volume", action="append", default=[], type=Path, help="a volume to load; can be repeated"
+    )
+    parser.add_argument(
+        "--script", type=Path, help="a Python file to run then; it finds the window as `window`"
+    )
     parser.add_argument("--screenshot", type=Path, help="save a picture of the window and end")
-    parser.add_argument("--size", default="1400x900", help="width and height of the window (default: %(default)s)")
+    parser.add_argument(
+        "--size", default="1400x900", help="width and height of the window (default: %(default)s)"
+    )
     parser.add_argument("--render", action="store_true", help="show the last volume in the 3D view")
     return parser.parse_args(arguments)
 
@@ -37,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     host = start(onScreen)
     host.dialogs.interactive = onScreen
-    from .window import Window
+    from .application.window import Window
 
     for name in options.modules:
         host.modules.load(str(host.findModule(name)))

@@ -13,8 +13,9 @@ from typing import Any
 import slicer
 from PySide6 import QtCore, QtWidgets
 
-from . import dialogs, environment, failures, pythonqt, qtmodule
-from .pytorch import PyTorchExtension
+from . import environment, qtmodule
+from .application.pytorch import PyTorchExtension
+from .qt import dialogs, failures, pythonqt
 
 STAND_INS = Path(__file__).resolve().parent / "standins"
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -26,23 +27,25 @@ class Host:
     def __init__(self) -> None:
         self.folder = tempfile.mkdtemp(prefix="slicerhost-")
         atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
-        self.application = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["slicerhost"])
+        self.application = QtWidgets.QApplication.instance() or QtWidgets.QApplication(
+            ["slicerhost"]
+        )
         self._settingsCount = 0
         self.restartSettings(keep=False)
         self.dialogs = dialogs.Dialogs()
         qtmodule.install(self.dialogs)
         self._addPython()
-        from .app import SlicerApplication
-        from .scene import Scene
+        from .application.app import SlicerApplication
+        from .application.scene import Scene
 
         self.scene = Scene(self._subfolder("cache"))
         slicer.app = SlicerApplication(self.scene, self._subfolder("temporary"))
         qtmodule.installWidgets(slicer)
-        from .modules import Modules
+        from .application.modules import Modules
 
         self.modules = Modules(self.scene.logics)
         self.pytorch = PyTorchExtension()
-        from .mainwindow import MainWindow
+        from .application.mainwindow import MainWindow
 
         self.mainWindow = MainWindow()
         slicer.util.selectModule = self.selectModule
@@ -154,7 +157,9 @@ class Host:
         if not condition():
             loop.exec()
         if not condition():
-            raise TimeoutError(f"not within {seconds} s: {getattr(condition, '__name__', condition)}")
+            raise TimeoutError(
+                f"not within {seconds} s: {getattr(condition, '__name__', condition)}"
+            )
 
     def screenshot(self, widget: Any, path: Any) -> None:
         """Save a picture of a widget (shown or not)."""

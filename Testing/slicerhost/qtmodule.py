@@ -8,8 +8,8 @@ from typing import Any
 
 from PySide6 import QtCore
 
-from . import dialogs, pythonqt
-from .hostwidget import CUSTOM_WIDGETS
+from .qt import dialogs, pythonqt
+from .qt.hostwidget import CUSTOM_WIDGETS
 
 
 def install(answers: dialogs.Dialogs) -> types.ModuleType:
@@ -25,7 +25,13 @@ def install(answers: dialogs.Dialogs) -> types.ModuleType:
 
 def installWidgets(slicerModule: Any) -> None:
     """Make ``import ctk`` work and put the qMRML and qSlicer widgets into ``slicer``."""
-    from . import ctkbuttons, ctknumbers, ctkpaths, qmrmlwidgets, uiloader  # noqa: F401
+    from .ctk import (
+        buttons,  # noqa: F401
+        numbers,  # noqa: F401
+        paths,  # noqa: F401
+    )
+    from .qmrml import base  # noqa: F401
+    from .qt import uiloader  # noqa: F401
 
     ctk = types.ModuleType("ctk", "The ctk widgets of the test host")
     for name, cls in CUSTOM_WIDGETS.items():

@@ -15,18 +15,18 @@ from typing import Any
 import SimpleITK as sitk
 import torch
 
-from rprloc.devices import resolve_device
 from rprloc.errors import RprLocError
+from rprloc.model.devices import resolve_device
 
-from .cases import Cohort
-from .comparison import REFERENCES, SPLIT
-from .experiment import Experiment, carry_out
-from .method import Context
-from .plan import experiments
-from .provenance import ROOT, provenance
-from .registry import titles
-from .report import published, write_report
-from .store import Row, Store
+from .core.cohort import Cohort
+from .core.experiment import Experiment, carry_out
+from .core.method import Context
+from .core.provenance import ROOT, provenance
+from .core.store import Row, Store
+from .experiments.comparison import REFERENCES, SPLIT
+from .methods.registry import titles
+from .report.report import published, write_report
+from .schedule import experiments
 
 DATA = ROOT.parent / "shared" / "data" / "han"
 QUICK_REFERENCES, QUICK_QUERIES = 2, 2
@@ -35,17 +35,34 @@ QUICK_REFERENCES, QUICK_QUERIES = 2, 2
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="benchmark", description=__doc__)
-    parser.add_argument("--data", type=Path, default=DATA, help="folder with train/, val/, test/ and splits.json")
-    parser.add_argument("--out", type=Path, default=Path("rprloc-benchmark"), help="rows, networks and the report")
-    parser.add_argument("--only", nargs="+", metavar="EXPERIMENT", help="run these only (--list); report on all rows")
+    parser.add_argument(
+        "--data", type=Path, default=DATA, help="folder with train/, val/, test/ and splits.json"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("rprloc-benchmark"), help="rows, networks and the report"
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="EXPERIMENT",
+        help="run these only (--list); report on all rows",
+    )
     parser.add_argument("--list", action="store_true", help="print the experiments and end")
-    parser.add_argument("--quick", action="store_true", help="the least that touches everything: a check, no figures")
-    parser.add_argument("--split", choices=("test", "val"), default=SPLIT, help="where the queries come from")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="the least that touches everything: a check, no figures",
+    )
+    parser.add_argument(
+        "--split", choices=("test", "val"), default=SPLIT, help="where the queries come from"
+    )
     parser.add_argument("--references", type=int, default=REFERENCES, help="how many of val")
     parser.add_argument("--queries", type=int, help="only the first so many")
     parser.add_argument("--threads", type=int, default=2, help="of the CPU")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or auto")
-    parser.add_argument("--publish", type=Path, metavar="FOLDER", help="copy report, tables and figures there")
+    parser.add_argument(
+        "--publish", type=Path, metavar="FOLDER", help="copy report, tables and figures there"
+    )
     return parser.parse_args(argv)
 
 
@@ -91,7 +108,14 @@ def context_of(args: argparse.Namespace) -> Context:
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
     device = resolve_device(args.device)
     args.out.mkdir(parents=True, exist_ok=True)
-    return Context(Cohort(args.data), args.out, args.quick, threads, device.type, lambda line: print(line, flush=True))
+    return Context(
+        Cohort(args.data),
+        args.out,
+        args.quick,
+        threads,
+        device.type,
+        lambda line: print(line, flush=True),
+    )
 
 
 def query_names(args: argparse.Namespace, cohort: Cohort) -> list[str]:
@@ -118,22 +142,37 @@ def run_all(
             carry_out(experiment, store)
         except Exception as error:
             traceback.print_exc()
-            failed[experiment.name] = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            failed[experiment.name] = (
+                f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            )
         context.report(f"{experiment.title}: {(time.perf_counter() - started) / 60:.1f} min")
     entries = {e.name: store.finished(e.name, e.settings()) for e in planned}
     for experiment in planned:
         found = entries[experiment.name]
-        results[experiment.name] = [row for unit in experiment.units() if unit in found for row in found[unit]["rows"]]
-    return results, {"failed": failed, "notes": notes(planned, entries, failed), **run_facts(entries)}
+        results[experiment.name] = [
+            row for unit in experiment.units() if unit in found for row in found[unit]["rows"]
+        ]
+    return results, {
+        "failed": failed,
+        "notes": notes(planned, entries, failed),
+        **run_facts(entries),
+    }
 
 
-def notes(planned: Sequence[Experiment], entries: dict[str, dict[str, Row]], failed: dict[str, str]) -> list[str]:
+def notes(
+    planned: Sequence[Experiment], entries: dict[str, dict[str, Row]], failed: dict[str, str]
+) -> list[str]:
     """What a reader must know before the figures: experiments that failed, or are not finished."""
-    told = [f"{name} failed ({reason}); its figures are of the units before." for name, reason in failed.items()]
+    told = [
+        f"{name} failed ({reason}); its figures are of the units before."
+        for name, reason in failed.items()
+    ]
     for experiment in planned:
         missing = [unit for unit in experiment.units() if unit not in entries[experiment.name]]
         if missing and experiment.name not in failed:
-            told.append(f"{experiment.name}: {len(missing)} of {len(experiment.units())} units were not run.")
+            told.append(
+                f"{experiment.name}: {len(missing)} of {len(experiment.units())} units were not run."
+            )
     return told
 
 
@@ -145,8 +184,12 @@ def run_facts(entries: dict[str, dict[str, Row]]) -> dict[str, Any]:
             {key: str(unit[key]) for key in ("commit", "machine")} | {"date": unit["date"][:10]}
             for unit in units.values()
         ]
-        where[name] = [dict(pairs) for pairs in dict.fromkeys(tuple(sorted(e.items())) for e in each)]
-    seconds = {name: sum(unit["seconds"] for unit in units.values()) for name, units in entries.items()}
+        where[name] = [
+            dict(pairs) for pairs in dict.fromkeys(tuple(sorted(e.items())) for e in each)
+        ]
+    seconds = {
+        name: sum(unit["seconds"] for unit in units.values()) for name, units in entries.items()
+    }
     return {"provenance": where, "seconds": seconds, "total_seconds": sum(seconds.values())}
 
 
@@ -154,7 +197,12 @@ def command_line(args: argparse.Namespace) -> str:
     """The command as a reader would type it, without the folders of this machine."""
     words = ["python3", "Testing/Benchmarks/benchmark.py"]
     words += ["--quick"] * args.quick + (["--only", *args.only] if args.only else [])
-    for name, default in (("split", SPLIT), ("references", REFERENCES), ("queries", None), ("device", "cpu")):
+    for name, default in (
+        ("split", SPLIT),
+        ("references", REFERENCES),
+        ("queries", None),
+        ("device", "cpu"),
+    ):
         value = getattr(args, name)
         words += [f"--{name}", str(value)] if value != default else []
     return shlex.join([*words, "--threads", str(args.threads)])

@@ -67,8 +67,16 @@ class HostSampleWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = HostSampleLogic()
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, lambda *_: self.setParameterNode(None))
-        self.addObserver(scene, scene.EndCloseEvent, lambda *_: self.setParameterNode(self.logic.getParameterNode()))
-        self.addObserver(scene, scene.EndImportEvent, lambda *_: self.setParameterNode(self.logic.getParameterNode()))
+        self.addObserver(
+            scene,
+            scene.EndCloseEvent,
+            lambda *_: self.setParameterNode(self.logic.getParameterNode()),
+        )
+        self.addObserver(
+            scene,
+            scene.EndImportEvent,
+            lambda *_: self.setParameterNode(self.logic.getParameterNode()),
+        )
         self.ui.applyButton.connect("clicked(bool)", self.onApply)
         self.setParameterNode(self.logic.getParameterNode())
 

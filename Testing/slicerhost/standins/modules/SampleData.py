@@ -32,8 +32,14 @@ class SampleDataSource:
         self.fileNames, self.nodeNames = _list(fileNames, count), _list(nodeNames, count)
         self.checksums, self.loadFiles = _list(checksums, count), _list(loadFiles, count)
         self.customDownloader, self.thumbnailFileName = customDownloader, thumbnailFileName
-        self.loadFileTypes, self.loadFileProperties = _list(loadFileType, count), loadFileProperties or {}
-        if any(len(values) != count for values in (self.fileNames, self.nodeNames, self.checksums, self.loadFiles)):
+        self.loadFileTypes, self.loadFileProperties = (
+            _list(loadFileType, count),
+            loadFileProperties or {},
+        )
+        if any(
+            len(values) != count
+            for values in (self.fileNames, self.nodeNames, self.checksums, self.loadFiles)
+        ):
             raise ValueError("uris, fileNames, nodeNames, checksums and loadFiles differ in length")
 
 
@@ -83,17 +89,27 @@ class SampleDataLogic:
         source = self.sourceForSampleName(sampleName)
         if source is None:
             raise ValueError(f"no sample is called {sampleName}")
-        return source.customDownloader(source) if source.customDownloader else self.downloadFromSource(source)
+        return (
+            source.customDownloader(source)
+            if source.customDownloader
+            else self.downloadFromSource(source)
+        )
 
     def downloadFromSource(self, source: SampleDataSource, **_: Any) -> list[Any]:
         """Load a data set from file: addresses. As in Slicer, the customDownloader is for the button only."""
         nodes = []
-        for uri, name, kind in zip(source.uris, source.nodeNames, source.loadFileTypes, strict=True):
+        for uri, name, kind in zip(
+            source.uris, source.nodeNames, source.loadFileTypes, strict=True
+        ):
             parts = urlparse(str(uri))
             if parts.scheme != "file":
                 raise RuntimeError(f"the test host downloads nothing: {uri}")
             properties = {**source.loadFileProperties, "name": name}
-            nodes.append(slicer.util.loadNodeFromFile(url2pathname(parts.path), kind or "VolumeFile", properties))
+            nodes.append(
+                slicer.util.loadNodeFromFile(
+                    url2pathname(parts.path), kind or "VolumeFile", properties
+                )
+            )
         return nodes
 
     def downloadSamples(self, sampleName: str) -> list[Any]:

@@ -33,7 +33,9 @@ class ScriptedLoadableModule:
 
     def getDefaultModuleDocumentationLink(self, docPage: str | None = None) -> str:
         url = (
-            slicer.app.documentationBaseUrl + docPage if docPage else slicer.app.moduleDocumentationUrl(self.moduleName)
+            slicer.app.documentationBaseUrl + docPage
+            if docPage
+            else slicer.app.moduleDocumentationUrl(self.moduleName)
         )
         return f'<p>For more information, see the <a href="{url}">online documentation</a>.</p>'
 
@@ -44,7 +46,9 @@ class ScriptedLoadableModuleWidget:
     def __init__(self, parent: Any = None) -> None:
         super().__init__()
         self.moduleName = type(self).__name__.removesuffix("Widget")
-        self.developerMode = slicer.util.settingsValue("Developer/DeveloperMode", False, converter=slicer.util.toBool)
+        self.developerMode = slicer.util.settingsValue(
+            "Developer/DeveloperMode", False, converter=slicer.util.toBool
+        )
         self.parent = parent or self._makeParent()
         self.layout = self.parent.layout()
         if not parent:
@@ -61,7 +65,9 @@ class ScriptedLoadableModuleWidget:
         return parent
 
     def resourcePath(self, filename: str) -> str:
-        return os.path.join(os.path.dirname(slicer.util.modulePath(self.moduleName)), "Resources", filename)
+        return os.path.join(
+            os.path.dirname(slicer.util.modulePath(self.moduleName)), "Resources", filename
+        )
 
     def setup(self) -> None:
         """To be extended: make the panel. Slicer adds its developer section here."""
@@ -114,7 +120,9 @@ class ScriptedLoadableModuleLogic:
 class ScriptedLoadableModuleTest(unittest.TestCase):
     """Slicer's base of self tests."""
 
-    def delayDisplay(self, message: str, requestedDelay: int | None = None, msec: int | None = None) -> None:
+    def delayDisplay(
+        self, message: str, requestedDelay: int | None = None, msec: int | None = None
+    ) -> None:
         """Slicer shows the message for a moment."""
 
     def runTest(self) -> None:

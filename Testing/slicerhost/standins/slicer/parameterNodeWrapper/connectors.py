@@ -53,9 +53,16 @@ def connector(widget: Any, annotated: Any) -> Connector:
     """The connector of a widget for values of an (annotated) type. Raises RuntimeError if they do not fit."""
     kind, annotations = split(annotated)
     cls = type(widget)
-    if kind is bool and cls in (qt.QCheckBox, ctk.ctkCheckBox, qt.QPushButton, ctk.ctkCheckablePushButton):
+    if kind is bool and cls in (
+        qt.QCheckBox,
+        ctk.ctkCheckBox,
+        qt.QPushButton,
+        ctk.ctkCheckablePushButton,
+    ):
         signal = widget.stateChanged if cls in (qt.QCheckBox, ctk.ctkCheckBox) else widget.toggled
-        return Connector(signal, lambda: widget.checked, lambda value: setattr(widget, "checked", value))
+        return Connector(
+            signal, lambda: widget.checked, lambda value: setattr(widget, "checked", value)
+        )
     numbers = (
         qt.QSpinBox,
         qt.QSlider,
@@ -66,14 +73,20 @@ def connector(widget: Any, annotated: Any) -> Connector:
     )
     if kind in (int, float) and cls in (*numbers, slicer.qMRMLSliderWidget, slicer.qMRMLSpinBox):
         _limit(widget, annotations, kind)
-        return Connector(widget.valueChanged, lambda: kind(widget.value), lambda v: setattr(widget, "value", kind(v)))
+        return Connector(
+            widget.valueChanged,
+            lambda: kind(widget.value),
+            lambda v: setattr(widget, "value", kind(v)),
+        )
     if cls in (qt.QComboBox, ctk.ctkComboBox):
         return _comboBox(widget, kind, annotations)
     if kind is str and cls in (qt.QLineEdit, qt.QLabel, qt.QTextEdit):
         return _text(widget, cls)
     if isinstance(kind, type) and issubclass(kind, pathlib.PurePath) and cls is ctk.ctkPathLineEdit:
         return Connector(
-            widget.currentPathChanged, lambda: kind(widget.currentPath), lambda v: widget.setCurrentPath(str(v))
+            widget.currentPathChanged,
+            lambda: kind(widget.currentPath),
+            lambda v: widget.setCurrentPath(str(v)),
         )
     if nodeKinds(kind) and cls is slicer.qMRMLNodeComboBox:
         widget.nodeTypes = [k().GetClassName() for k in nodeKinds(kind)]
@@ -95,7 +108,9 @@ def _limit(widget: Any, annotations: tuple[Any, ...], kind: Any) -> None:
             widget.decimals = annotation.value
         elif isinstance(annotation, SingleStep):
             widget.singleStep = annotation.value
-    if type(widget) in (qt.QSlider, ctk.ctkSliderWidget, slicer.qMRMLSliderWidget) and float("inf") in (high, -low):
+    if type(widget) in (qt.QSlider, ctk.ctkSliderWidget, slicer.qMRMLSliderWidget) and float(
+        "inf"
+    ) in (high, -low):
         raise RuntimeError("a slider needs a range: annotate the parameter with WithinRange")
     if kind is int and hasattr(widget, "decimals"):
         widget.decimals = 0
@@ -131,4 +146,6 @@ def _text(widget: Any, cls: type) -> Connector:
         if value != widget.text:
             widget.text = value
 
-    return Connector(widget.textChanged if cls is qt.QLineEdit else None, lambda: widget.text, write)
+    return Connector(
+        widget.textChanged if cls is qt.QLineEdit else None, lambda: widget.text, write
+    )

@@ -17,7 +17,12 @@ class TextValue:
     """A value that is one text parameter."""
 
     def __init__(
-        self, kind: Any, accepted: Any, default: Any, fromText: Callable[[str], Any], toText: Any = str
+        self,
+        kind: Any,
+        accepted: Any,
+        default: Any,
+        fromText: Callable[[str], Any],
+        toText: Any = str,
     ) -> None:
         self.kind, self.accepted, self._default = kind, accepted, default
         self._fromText, self._toText = fromText, toText
@@ -85,7 +90,9 @@ class ListValue:
         return int(node.GetParameter(f"{name}.len")) if self.isIn(node, name) else 0
 
     def read(self, node: Any, name: str) -> StoredList:
-        values = [self.element.read(node, f"{name}.{index}") for index in range(self._length(node, name))]
+        values = [
+            self.element.read(node, f"{name}.{index}") for index in range(self._length(node, name))
+        ]
         return StoredList(values, lambda changed: self.write(node, name, changed))
 
     def write(self, node: Any, name: str, values: Iterable[Any]) -> None:
@@ -185,5 +192,7 @@ def _plain(kind: Any) -> Any:
     if isinstance(kind, type) and issubclass(kind, pathlib.PurePath):
         return TextValue(kind, kind, kind(), kind)
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
-        return TextValue(kind, kind, next(iter(kind)), lambda name: kind[name], lambda value: value.name)
+        return TextValue(
+            kind, kind, next(iter(kind)), lambda name: kind[name], lambda value: value.name
+        )
     raise TypeError(f"the stand-in for parameterNodeWrapper knows no parameters of type {kind}")

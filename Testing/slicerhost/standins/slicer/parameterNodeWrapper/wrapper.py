@@ -14,7 +14,15 @@ from .validators import Default
 from .values import split, valueOf
 
 SlicerParameterNamePropertyName = "SlicerParameterName"
-RESERVED = ("allParameters", "connectGui", "connectParametersToGui", "dataType", "default", "disconnectGui", "getValue")
+RESERVED = (
+    "allParameters",
+    "connectGui",
+    "connectParametersToGui",
+    "dataType",
+    "default",
+    "disconnectGui",
+    "getValue",
+)
 
 
 class Parameter:
@@ -50,8 +58,16 @@ def _wrap(cls: type) -> type:
             raise ValueError(f"'{name}' is a reserved name in a parameterNodeWrapper")
     parameters = {name: Parameter(cls, name, annotated) for name, annotated in hints.items()}
     members = {name: _property(parameter) for name, parameter in parameters.items()}
-    members |= {"allParameters": parameters, "_is_parameter_node_wrapper": True, "__doc__": cls.__doc__}
-    return type(cls.__name__, (cls, _Wrapper), members | {"__init__": _Wrapper.__init__, "__module__": cls.__module__})
+    members |= {
+        "allParameters": parameters,
+        "_is_parameter_node_wrapper": True,
+        "__doc__": cls.__doc__,
+    }
+    return type(
+        cls.__name__,
+        (cls, _Wrapper),
+        members | {"__init__": _Wrapper.__init__, "__module__": cls.__module__},
+    )
 
 
 def _property(parameter: Parameter) -> property:
@@ -105,7 +121,9 @@ class _Wrapper:
         return self.connectParametersToGui({name: widget for name, widget in named.items() if name})
 
     def connectParametersToGui(self, mapping: dict[str, Any]) -> int:
-        connectors = {name: connector(widget, self.dataType(name)) for name, widget in mapping.items()}
+        connectors = {
+            name: connector(widget, self.dataType(name)) for name, widget in mapping.items()
+        }
         for name, connected in connectors.items():
             connected.write(self.getValue(name))
             connected.onChanged(self._whenChanged(name, connected))
@@ -160,4 +178,6 @@ class _Wrapper:
 def findChildWidgetForParameter(widget: Any, parameter: str) -> Any:
     """The descendant whose property SlicerParameterName is this parameter, or None."""
     children = widget.findChildren(qt.QWidget)
-    return next((w for w in children if w.property(SlicerParameterNamePropertyName) == parameter), None)
+    return next(
+        (w for w in children if w.property(SlicerParameterNamePropertyName) == parameter), None
+    )

@@ -1,0 +1,1 @@
+"""Files that the user can choose: CTs, models, templates."""

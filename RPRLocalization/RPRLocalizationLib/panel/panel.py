@@ -1,0 +1,137 @@
+"""The panel: four sections over one parameter node and one logic."""
+
+from __future__ import annotations
+
+import qt
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
+
+from ..widgets import dialogs, torchsetup
+from ..widgets.section import failing
+from .queriessection import QueriesSection, candidateVolumes
+from .referencesection import ReferenceSection
+from .resultssection import ResultsSection
+from .runsection import RunSection
+
+
+class Panel(VTKObservationMixin):
+    """Connects the sections: each says why it is not complete, and is updated after every change."""
+
+    def __init__(self, ui, logic) -> None:
+        super().__init__()
+        self.ui = ui
+        self.logic = logic
+        self.parameters = None
+        self._guiTag = None
+        self._updating = False
+        self._soon = qt.QTimer()
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(0)
+        self._soon.connect("timeout()", self.update)
+        self.reference = ReferenceSection(ui, logic, self.updateSoon)
+        self.queries = QueriesSection(ui, logic, self.updateSoon)
+        self.run = RunSection(ui, logic, self.updateSoon, self.problem, self.start)
+        self.results = ResultsSection(ui, logic, self.updateSoon)
+        self.sections = (self.reference, self.queries, self.run, self.results)
+        ui.saveTemplateButton.connect("clicked(bool)", self._onSaveTemplate)
+        ui.addToTemplateButton.connect("clicked(bool)", self._onAddToTemplate)
+
+    def setParameters(self, parameters) -> None:
+        """Show another parameter node; None while the scene is closing."""
+        if self.parameters is not None:
+            self.parameters.disconnectGui(self._guiTag)
+            self.removeObserver(self.parameters, vtk.vtkCommand.ModifiedEvent, self.updateSoon)
+        self.parameters = parameters
+        for section in self.sections:
+            section.setParameters(parameters)
+        if parameters is not None:
+            self._guiTag = parameters.connectGui(self.ui)
+            self.addObserver(parameters, vtk.vtkCommand.ModifiedEvent, self.updateSoon)
+            self.update()
+
+    def updateSoon(self, caller=None, event=None) -> None:
+        """Update once when the application is idle, however often this is called until then."""
+        self._soon.start()
+
+    def update(self) -> None:
+        """Show the state of everything."""
+        if self.parameters is None or self._updating or slicer.mrmlScene.IsBatchProcessing():
+            return
+        self._updating = True
+        try:
+            self._chooseDefaults()
+            for section in self.sections:
+                section.update()
+        finally:
+            self._updating = False
+
+    def leave(self) -> None:
+        """Another module is opened."""
+        self.reference.placing.stop()
+
+    def cleanup(self) -> None:
+        """The module is being unloaded."""
+        self._soon.stop()
+        self.setParameters(None)
+        for section in self.sections:
+            section.cleanup()
+        self.removeObservers()
+
+    def problem(self) -> str:
+        """Why a run cannot start, for the user; empty if it can."""
+        return self.reference.problem() or self.queries.problem()
+
+    def start(self, listener) -> None:
+        """Start a run with what is chosen. Raises RprLocError."""
+        self.reference.placing.stop()
+        self.queries.rescan()
+        queries = [*self.queries.ticked(), *self.queries.paths()]
+        common = {
+            "queries": queries,
+            "extremePoints": self.parameters.extremePoints,
+            "waitForCompletion": False,
+            "listener": listener,
+            "onRows": self.results.onRows,
+        }
+        if self.reference.usesTemplate():
+            template = self.reference.template
+            content = self.logic.library.content(
+                template.chosen(), self.parameters.unusedTemplateTargets
+            )
+            run = self.logic.localize(template=content, name=template.chosen().title, **common)
+        else:
+            targets = self.reference.usedTargets()
+            run = self.logic.localize(self.parameters.referenceVolume, targets, **common)
+        self.results.choose(run)
+        self.update()
+
+    def _chooseDefaults(self) -> None:
+        """The first loaded CT is the reference until the user chooses; never once something was marked on another."""
+        if self.parameters.referenceVolume is None and not self.reference.nodes():
+            volumes = candidateVolumes(slicer.mrmlScene)
+            if volumes:
+                self.parameters.referenceVolume = volumes[0]
+
+    def _onSaveTemplate(self) -> None:
+        title = dialogs.askText(_("Save as template"), _("Name of the template:"))
+        if title:
+            self._makeTemplate(lambda **how: self.logic.saveTemplate(*self._marked(), title, **how))
+
+    def _onAddToTemplate(self) -> None:
+        own = {info.title: info for info in self.logic.library.templates() if not info.bundled}
+        title = dialogs.askItem(_("Add to template"), _("Add this reference to:"), list(own))
+        if title in own:
+            self._makeTemplate(
+                lambda **how: self.logic.addToTemplate(own[title], *self._marked(), **how)
+            )
+
+    def _marked(self):
+        return self.parameters.referenceVolume, self.reference.usedTargets()
+
+    def _makeTemplate(self, make) -> None:
+        if torchsetup.ensureTorch():
+            with failing(_("The template could not be made.")):
+                make(waitForCompletion=False, listener=self.run.listener())
+        self.updateSoon()

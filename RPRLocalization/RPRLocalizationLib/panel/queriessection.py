@@ -1,0 +1,154 @@
+"""Section 2: the CTs to search, loaded or in a folder."""
+
+from __future__ import annotations
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from rprloc.errors import InputError
+
+from ..library.ctfiles import ctFiles
+from ..parameters import ReferenceSource, liveNodes
+from ..widgets.helpers import silent
+from ..widgets.section import Section
+
+_ID_ROLE = qt.Qt.UserRole
+
+
+class QueriesSection(Section):
+    """Ticking loaded volumes, and choosing a folder."""
+
+    def __init__(self, ui, logic, changed) -> None:
+        super().__init__(ui, logic, changed)
+        self._shown = None
+        self._folder = ("", [], "")
+        ui.allButton.connect("clicked(bool)", lambda: self._tickShown(True))
+        ui.noneButton.connect("clicked(bool)", lambda: self._tickShown(False))
+        ui.volumesList.connect("itemChanged(QListWidgetItem*)", self._onItem)
+        ui.folderEdit.connect("currentPathChanged(QString)", self._onFolder)
+
+    def setParameters(self, parameters) -> None:
+        super().setParameters(parameters)
+        self._shown = None
+
+    def ticked(self) -> list:
+        """Ticked volume nodes that still are in the scene."""
+        return liveNodes(self.parameters.queryVolumes, slicer.mrmlScene)
+
+    def paths(self) -> list[str]:
+        """CT files of the folder, if it is used; listed anew if the folder was changed in the panel."""
+        return self._listed()[0] if self.parameters.useQueryFolder else []
+
+    def rescan(self) -> None:
+        """Forget what the folder held: a run takes what is there now."""
+        self._folder = ("", [], "")
+
+    def problem(self) -> str:
+        """Why there is nothing to search; empty if there is something."""
+        if self.parameters.useQueryFolder and self._listed()[1]:
+            return self._listed()[1]
+        if not self.ticked() and not self.paths():
+            return _("Tick at least one CT in section 2.")
+        return ""
+
+    def update(self) -> None:
+        """Show the volumes of the scene, the ticks and the folder."""
+        if self.parameters is None:
+            return
+        self._fill()
+        uses = self.parameters.useQueryFolder
+        self.ui.folderPage.visible = uses
+        if self.ui.folderEdit.currentPath != self.parameters.queryFolder:
+            with silent(self.ui.folderEdit):
+                self.ui.folderEdit.currentPath = self.parameters.queryFolder
+        if uses:
+            paths, problem = self._listed()
+            text = _("{count} CT files or DICOM series found.").format(count=len(paths))
+            self.ui.folderLabel.text = problem or text
+        shown = self._shownItems()
+        nothing = "" if shown else _("No CT is loaded, or none has such a name.")
+        self.setEnabled(
+            self.ui.allButton, nothing, _("Tick all CTs that are shown (not the reference).")
+        )
+        self.setEnabled(self.ui.noneButton, nothing, _("Untick all CTs that are shown."))
+
+    def _reference(self):
+        """The CT that is no query by default; none if the targets come from a template."""
+        byTemplate = self.parameters.referenceSource == ReferenceSource.TEMPLATE
+        return None if byTemplate else self.parameters.referenceVolume
+
+    def _fill(self) -> None:
+        reference = self._reference()
+        ticked = {node.GetID() for node in self.ticked()}
+        filtered = self.parameters.queryFilter.strip().casefold()
+        rows = [
+            (node.GetID(), node.GetName(), node is reference, node.GetID() in ticked)
+            for node in candidateVolumes(slicer.mrmlScene)
+            if filtered in node.GetName().casefold()
+        ]
+        if rows == self._shown:
+            return
+        self._shown = rows
+        volumes = self.ui.volumesList
+        with silent(volumes):
+            volumes.clear()
+            for nodeID, name, isReference, isTicked in rows:
+                item = qt.QListWidgetItem(
+                    _("{name} (reference)").format(name=name) if isReference else name
+                )
+                item.setFlags(
+                    qt.Qt.ItemIsEnabled | qt.Qt.ItemIsUserCheckable | qt.Qt.ItemIsSelectable
+                )
+                item.setCheckState(qt.Qt.Checked if isTicked else qt.Qt.Unchecked)
+                item.setData(_ID_ROLE, nodeID)
+                volumes.addItem(item)
+
+    def _listed(self) -> tuple[list[str], str]:
+        """(paths, problem) of the folder, listed once per folder."""
+        folder = self.parameters.queryFolder
+        if self._folder[0] != folder or not folder:
+            try:
+                paths = ctFiles(folder)
+                problem = "" if paths else _("There is no CT file in this folder.")
+            except InputError as error:
+                paths, problem = [], str(error)
+            self._folder = (folder, paths, problem)
+        return self._folder[1], self._folder[2]
+
+    def _shownItems(self) -> list:
+        return [self.ui.volumesList.item(row) for row in range(self.ui.volumesList.count)]
+
+    def _tickShown(self, tick: bool) -> None:
+        """Tick or untick what is shown; what the filter hides keeps its state."""
+        shown = [item.data(_ID_ROLE) for item in self._shownItems()]
+        kept = [node for node in self.ticked() if node.GetID() not in shown]
+        nodes = [slicer.mrmlScene.GetNodeByID(nodeID) for nodeID in shown] if tick else []
+        self.parameters.queryVolumes = [*kept, *(n for n in nodes if n is not self._reference())]
+        self.changed()
+
+    def _onItem(self, item) -> None:
+        node = slicer.mrmlScene.GetNodeByID(item.data(_ID_ROLE))
+        others = [known for known in self.ticked() if known is not node]
+        self.parameters.queryVolumes = (
+            [*others, node] if item.checkState() == qt.Qt.Checked else others
+        )
+        self.changed()
+
+    def _onFolder(self, path) -> None:
+        if self.parameters is not None:
+            self.parameters.queryFolder = path
+            self.rescan()
+            self.changed()
+
+
+def candidateVolumes(scene) -> list:
+    """Scalar volumes of the scene that may be CTs: no label maps, nothing hidden, one number per voxel."""
+    className = "vtkMRMLScalarVolumeNode"
+    nodes = [
+        scene.GetNthNodeByClass(n, className)
+        for n in range(scene.GetNumberOfNodesByClass(className))
+    ]
+    return [
+        node for node in nodes if node.GetClassName() == className and not node.GetHideFromEditors()
+    ]

@@ -1,0 +1,310 @@
+"""Section 1: the reference CT and what is marked on it, or a template."""
+
+from __future__ import annotations
+
+import qt
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+from rprloc.errors import InputError
+
+from ..parameters import ReferenceSource, liveNodes
+from ..scene import placing
+from ..scene.markedtargets import (
+    BOX,
+    LANDMARK,
+    SEGMENT,
+    candidateNodes,
+    checkNames,
+    rename,
+    setUsed,
+    targetsOf,
+)
+from ..widgets.helpers import silent, tableItem
+from ..widgets.section import Section, failing
+from .templatesection import TemplatePart
+
+_MARKUPS = slicer.vtkMRMLMarkupsNode
+
+
+class ReferenceSection(Section):
+    """Choosing the CT, placing and taking targets, and the list of targets."""
+
+    def __init__(self, ui, logic, changed) -> None:
+        super().__init__(ui, logic, changed)
+        self.placing = placing.Placing()
+        self.template = TemplatePart(ui, logic, changed)
+        self._shown = None
+        self._existing = None
+        self._observed = []
+        ui.referenceSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._onReference)
+        ui.markedRadio.connect("toggled(bool)", self._onSource)
+        ui.placeLandmarkButton.connect("clicked(bool)", self._onPlaceLandmark)
+        ui.placeBoxButton.connect("clicked(bool)", self._onPlaceBox)
+        ui.existingSelector.connect("activated(int)", self._onExisting)
+        ui.addExistingButton.connect("clicked(bool)", self._onAddExisting)
+        ui.removeTargetButton.connect("clicked(bool)", self._onRemove)
+        ui.targetsTable.connect("itemChanged(QTableWidgetItem*)", self._onItem)
+        ui.targetsTable.connect("itemSelectionChanged()", self._updateButtons)
+        self.addObserver(
+            self.placing.interaction,
+            slicer.vtkMRMLInteractionNode.InteractionModeChangedEvent,
+            self._onPlaceMode,
+        )
+
+    def setParameters(self, parameters) -> None:
+        super().setParameters(parameters)
+        self.template.setParameters(parameters)
+        self._shown = self._existing = None
+        if parameters is None:
+            self.placing.stop()
+            self._observe([])
+
+    def nodes(self) -> list:
+        """Nodes that carry targets and still are in the scene."""
+        return liveNodes(self.parameters.targetNodes, slicer.mrmlScene) if self.parameters else []
+
+    def usesTemplate(self) -> bool:
+        """True if the targets come from a template."""
+        return self.parameters.referenceSource == ReferenceSource.TEMPLATE
+
+    def usedTargets(self) -> tuple:
+        """The ticked targets marked on the reference."""
+        return tuple(target for target in targetsOf(self.nodes()) if target.used)
+
+    def problem(self) -> str:
+        """Why this section is not complete, for the user; empty if it is."""
+        if self.usesTemplate():
+            return self.template.problem()
+        return self.markedProblem()
+
+    def markedProblem(self) -> str:
+        """Why the marked targets cannot be used; empty if they can."""
+        if self.parameters.referenceVolume is None:
+            return _("Choose the reference CT in section 1.")
+        try:
+            checkNames(self.usedTargets())
+        except InputError as error:
+            return str(error)
+        return ""
+
+    def update(self) -> None:
+        """Show the state of the scene and the parameter node."""
+        if self.parameters is None:
+            return
+        byTemplate = self.usesTemplate()
+        with silent(self.ui.markedRadio), silent(self.ui.templateRadio):
+            self.ui.markedRadio.checked = not byTemplate
+            self.ui.templateRadio.checked = byTemplate
+        self.ui.markedPage.visible = not byTemplate
+        self.ui.templatePage.visible = byTemplate
+        self._observe(self.nodes())
+        self.template.update()
+        self._fillExisting()
+        if byTemplate:
+            self.template.fillTargets(self.ui.targetsTable)
+            self._shown = None
+        else:
+            self._fillTargets()
+        self._updateButtons()
+
+    def _fillTargets(self) -> None:
+        """Only if something has changed: refilling would end an edit of the user."""
+        targets = targetsOf(self.nodes())
+        state = [(t.node.GetID(), t.itemID, t.name, t.node.GetName(), t.used) for t in targets]
+        if state == self._shown:
+            return
+        self._shown = state
+        kinds = {LANDMARK: _("landmark"), BOX: _("box"), SEGMENT: _("segment")}
+        table = self.ui.targetsTable
+        row = table.currentRow()
+        with silent(table):
+            table.setRowCount(len(targets))
+            for number, target in enumerate(targets):
+                tip = _("Untick to leave it out; double-click to rename.")
+                table.setItem(
+                    number, 0, tableItem(target.name, tip, editable=True, checked=target.used)
+                )
+                table.setItem(number, 1, tableItem(kinds[target.kind]))
+                table.setItem(number, 2, tableItem(target.node.GetName()))
+            table.setCurrentCell(min(row, len(targets) - 1), 0)
+        table.resizeColumnsToContents()
+
+    def _fillExisting(self) -> None:
+        """Points, boxes and segmentations of the scene that are no targets yet, and no results."""
+        listed = [node.GetID() for node in self.nodes()]
+        found = [node for node in candidateNodes(slicer.mrmlScene) if node.GetID() not in listed]
+        state = [(node.GetID(), node.GetName()) for node in found]
+        if state == self._existing:
+            return
+        self._existing = state
+        selector = self.ui.existingSelector
+        before = selector.itemData(selector.currentIndex)
+        with silent(selector):
+            selector.clear()
+            for nodeID, name in state:
+                selector.addItem(name, nodeID)
+            selector.currentIndex = max(selector.findData(before), 0) if state else -1
+
+    def _chosenExisting(self):
+        selector = self.ui.existingSelector
+        nodeID = selector.itemData(selector.currentIndex) if selector.currentIndex >= 0 else None
+        return slicer.mrmlScene.GetNodeByID(nodeID) if nodeID else None
+
+    def _updateButtons(self) -> None:
+        """Enable the buttons, or say why not."""
+        if self.parameters is None:
+            return
+        noReference = "" if self.parameters.referenceVolume else _("Choose the reference CT first.")
+        placed = self.placing.activeClass()
+        for button, className, tip in (
+            (
+                self.ui.placeLandmarkButton,
+                placing.FIDUCIALS,
+                _("Click here, then click the landmark in a slice view."),
+            ),
+            (
+                self.ui.placeBoxButton,
+                placing.ROI,
+                _(
+                    "Click here, then click two opposite corners of the organ in a slice view; drag the handles after."
+                ),
+            ),
+        ):
+            self.setEnabled(button, noReference, tip)
+            button.checked = placed == className
+        nothing = _(
+            "There are no points, boxes or segmentations in the scene that are not in the list already."
+        )
+        reason = noReference or ("" if self._chosenExisting() is not None else nothing)
+        self.setEnabled(self.ui.addExistingButton, reason, _("Add it to the list of targets."))
+        selected = self.ui.targetsTable.currentRow() >= 0 and not self.usesTemplate()
+        self.ui.removeTargetButton.visible = not self.usesTemplate()
+        self.setEnabled(
+            self.ui.removeTargetButton,
+            "" if selected else _("Select a target in the list first."),
+            _(
+                "Take the selected target out of the list; landmarks and boxes placed here are deleted."
+            ),
+        )
+        self.template.updateButtons(self.markedProblem(), self.usesTemplate())
+
+    def _onSource(self, marked) -> None:
+        if self.parameters is not None:
+            self.placing.stop()
+            self.parameters.referenceSource = (
+                ReferenceSource.MARKED if marked else ReferenceSource.TEMPLATE
+            )
+            self.changed()
+
+    def _onReference(self, node=None) -> None:
+        if self.parameters is not None:
+            self.changed()
+
+    def _onPlaceLandmark(self, checked) -> None:
+        self._place(checked, lambda: placing.landmarkList(self.nodes()))
+
+    def _onPlaceBox(self, checked) -> None:
+        self._place(checked, placing.newBox)
+
+    def _place(self, checked, makeNode) -> None:
+        self.placing.stop()
+        self._dropUnplaced()
+        if checked:
+            with failing(_("The target could not be placed.")):
+                node = makeNode()
+                self._add(node)
+                slicer.util.setSliceViewerLayers(background=self.parameters.referenceVolume)
+                self.placing.start(node)
+        self.changed()
+
+    def _onPlaceMode(self, caller=None, event=None) -> None:
+        self._dropUnplaced()
+        if self.parameters is not None:
+            self.changed()
+
+    def _dropUnplaced(self) -> None:
+        node = self.placing.takeUnplaced()
+        if node is not None:
+            slicer.mrmlScene.RemoveNode(node)
+
+    def _onExisting(self, index=None) -> None:
+        self._updateButtons()
+
+    def _onAddExisting(self) -> None:
+        with failing(_("The target could not be added.")):
+            self._add(self._chosenExisting())
+        self.changed()
+
+    def _add(self, node) -> None:
+        nodes = self.nodes()
+        if node.GetID() not in [known.GetID() for known in nodes]:
+            self.parameters.targetNodes = [*nodes, node]
+
+    def _target(self, row):
+        targets = targetsOf(self.nodes())
+        return targets[row] if 0 <= row < len(targets) else None
+
+    def _onItem(self, item) -> None:
+        if self.usesTemplate():
+            self.template.onItem(item, self.ui.targetsTable)
+        else:
+            target = self._target(item.row())
+            if target is None:
+                return
+            used = item.checkState() == qt.Qt.Checked
+            if used != target.used:
+                setUsed(target, used)
+            elif item.text() != target.name:
+                with failing(_("The target could not be renamed.")):
+                    rename(target, item.text())
+            self._shown = None
+        self.changed()
+
+    def _onRemove(self) -> None:
+        target = self._target(self.ui.targetsTable.currentRow())
+        if target is None:
+            return
+        with failing(_("The target could not be removed.")):
+            if target.kind == LANDMARK and target.node.GetNumberOfControlPoints() > 1:
+                target.node.RemoveNthControlPoint(
+                    target.node.GetNthControlPointIndexByID(target.itemID)
+                )
+            elif target.kind == SEGMENT and target.node.GetSegmentation().GetNumberOfSegments() > 1:
+                setUsed(target, False)
+            else:
+                self.parameters.targetNodes = [
+                    n for n in self.nodes() if n.GetID() != target.node.GetID()
+                ]
+        self.changed()
+
+    def _observe(self, nodes) -> None:
+        """Follow the points, boxes and segments that are targets."""
+        known = [node for node, _event in self._observed]
+        if {id(n) for n in known} == {id(n) for n in nodes}:
+            return
+        for node, event in self._observed:
+            self.removeObserver(node, event, self._onTargetNode)
+        self._observed = [(node, event) for node in nodes for event in _eventsOf(node)]
+        for node, event in self._observed:
+            self.addObserver(node, event, self._onTargetNode)
+
+    def _onTargetNode(self, caller=None, event=None) -> None:
+        self.changed()
+
+
+def _eventsOf(node):
+    if node.IsA("vtkMRMLSegmentationNode"):
+        return (
+            slicer.vtkSegmentation.SegmentAdded,
+            slicer.vtkSegmentation.SegmentRemoved,
+            vtk.vtkCommand.ModifiedEvent,
+        )
+    return (
+        _MARKUPS.PointPositionDefinedEvent,
+        _MARKUPS.PointPositionUndefinedEvent,
+        _MARKUPS.PointRemovedEvent,
+        _MARKUPS.PointModifiedEvent,
+        vtk.vtkCommand.ModifiedEvent,
+    )

@@ -1,0 +1,327 @@
+"""Section 4: the results as a table, their review, and what can be done with them."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import qt
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+from ..scene import viewing
+from ..scene.conversion import lpsToRas
+from ..scene.export import writeCsv, writeMarkups
+from ..scene.resultnodes import STATUS_COLORS, ResultNodes, statusText, updateRow
+from ..scene.resultrows import ACCEPTED, LOW_CONFIDENCE, REJECTED, STATUSES, Run
+from ..widgets import dialogs
+from ..widgets.helpers import color, silent, tableItem
+from ..widgets.section import Section, failing
+
+CT, TARGET, STATUS, CENTER, SIZE, SPREAD, CYCLE, REVIEW = range(8)
+_TINT = 0.35
+_WIDEST_CT = 130
+
+
+class ResultsSection(Section):
+    """Shows one run at a time."""
+
+    def __init__(self, ui, logic, changed) -> None:
+        super().__init__(ui, logic, changed)
+        self.run = None
+        self._runs = []
+        self._shown = None
+        self._followed = []
+        ui.runSelector.connect("activated(int)", self._onRun)
+        ui.resultsTable.connect("itemSelectionChanged()", self._onSelection)
+        # Also a click on the row that is selected already: the user may have scrolled away.
+        ui.resultsTable.connect("cellClicked(int,int)", self._onSelection)
+        ui.acceptButton.connect("clicked(bool)", lambda: self._review(ACCEPTED))
+        ui.rejectButton.connect("clicked(bool)", lambda: self._review(REJECTED))
+        ui.nextButton.connect("clicked(bool)", self._onNext)
+        ui.loadButton.connect("clicked(bool)", self._onLoad)
+        ui.cropButton.connect("clicked(bool)", self._onCrop)
+        ui.removeResultsButton.connect("clicked(bool)", self._onRemove)
+        ui.exportCsvButton.connect("clicked(bool)", self._onExportCsv)
+        ui.exportMarkupsButton.connect("clicked(bool)", self._onExportMarkups)
+
+    def setParameters(self, parameters) -> None:
+        super().setParameters(parameters)
+        self._shown = None
+        self._runs = [] if parameters is None else Run.ofScene(slicer.mrmlScene)
+        self.run = self._runs[-1] if self._runs else None
+        self._follow()
+
+    def choose(self, run) -> None:
+        """Show a run that has just begun."""
+        self._runs.append(run)
+        self.run = run
+        self._shown = None
+        self._follow()
+
+    def onRows(self, run, indices) -> None:
+        """Rows of a query have come; the first of a run is shown at once."""
+        if run is self.run:
+            self._follow()
+            self._fill()
+            if indices.start == 0:
+                self._select(self._firstToShow(indices))
+        self.changed()
+
+    def update(self) -> None:
+        """Show the runs, the table and the state of the buttons."""
+        if self.parameters is None:
+            return
+        self._runs = [run for run in self._runs if slicer.mrmlScene.IsNodePresent(run.node)]
+        if self.run not in self._runs:
+            self.run = self._runs[-1] if self._runs else None
+            self._follow()
+        self._fillRuns()
+        self._fill()
+        self._updateButtons()
+
+    def cleanup(self) -> None:
+        self._runs, self.run = [], None
+        super().cleanup()
+
+    def _fillRuns(self) -> None:
+        selector = self.ui.runSelector
+        with silent(selector):
+            selector.clear()
+            for run in reversed(self._runs):
+                selector.addItem(run.title, run.identifier)
+            selector.currentIndex = selector.findData(self.run.identifier) if self.run else -1
+
+    def _fill(self) -> None:
+        """Only what has changed: a selection or a scroll position must not get lost while rows come in."""
+        rows = self.run.rows if self.run else []
+        table = self.ui.resultsTable
+        with silent(table):
+            if self._shown is None or table.rowCount > len(rows):
+                self._shown = []
+                table.clearContents()
+            table.setRowCount(len(rows))
+            for number, row in enumerate(rows):
+                state = repr(row)
+                if number >= len(self._shown):
+                    self._shown.append("")
+                if self._shown[number] != state:
+                    self._shown[number] = state
+                    self._fillRow(table, number, row)
+        self._fitColumns(table)
+        self.ui.summaryLabel.text = _summary(rows)
+
+    @staticmethod
+    def _fitColumns(table) -> None:
+        """As wide as their texts, but no CT name pushes the status out of sight."""
+        table.resizeColumnsToContents()
+        table.setColumnWidth(CT, min(table.columnWidth(CT), _WIDEST_CT))
+
+    def _fillRow(self, table, number, row) -> None:
+        center = "" if row.center is None else _triple(lpsToRas(row.center))
+        moved = _(" (moved)") if row.edited else ""
+        reviews = {ACCEPTED: _("accepted"), REJECTED: _("rejected")}
+        cells = [
+            row.query,
+            row.target,
+            statusText(row.status),
+            f"{center}{moved}",
+            _triple(row.size),
+        ]
+        cells += [_decimals(row.spread), _decimals(row.cycle), reviews.get(row.review, "")]
+        tip = explanation(row)
+        for column, text in enumerate(cells):
+            item = tableItem(text, tip)
+            if column == STATUS:
+                item.setBackground(qt.QBrush(color(STATUS_COLORS[row.status], _TINT)))
+                item.setForeground(qt.QBrush(color((0.0, 0.0, 0.0))))
+            table.setItem(number, column, item)
+
+    def _updateButtons(self) -> None:
+        index = self._index()
+        noRun = "" if self.run and self.run.rows else _("There are no results yet.")
+        noRow = noRun or ("" if index is not None else _("Select a row first."))
+        row = self.run.rows[index] if index is not None else None
+        self.setEnabled(self.ui.acceptButton, noRow, _("Mark it as right, and go to the next one."))
+        self.setEnabled(self.ui.rejectButton, noRow, _("Mark it as wrong, and go to the next one."))
+        left = [r for r in self.run.rows if not r.review] if self.run else []
+        allDone = noRun or ("" if left else _("Every result has been reviewed."))
+        self.setEnabled(
+            self.ui.nextButton,
+            allDone,
+            _("Go to the next result without a review; those to check come first."),
+        )
+        isLoaded = row is not None and self.run.volume(index) is not None
+        loadReason = noRow or (_("This CT is loaded already.") if isLoaded else "")
+        loadReason = loadReason or ("" if row.path else _("This CT was removed from the scene."))
+        self.setEnabled(
+            self.ui.loadButton, loadReason, _("Load the CT file of this row and show its results.")
+        )
+        self.setEnabled(
+            self.ui.cropButton,
+            noRow or self._noCrop(row, index, isLoaded),
+            _("Crop the CT to this box."),
+        )
+        busy = _("Wait until the run has ended, or cancel it.") if self.logic.running else ""
+        none = "" if self._runs else _("There are no results yet.")
+        self.setEnabled(
+            self.ui.removeResultsButton,
+            busy or none,
+            _("Remove the nodes, the folder and the rows of the newest run."),
+        )
+        self.setEnabled(self.ui.exportCsvButton, noRun, _("Write the table of this run to a file."))
+        self.setEnabled(
+            self.ui.exportMarkupsButton,
+            noRun,
+            _("Write one .mrk.json file per result into a folder."),
+        )
+        self.ui.reasonLabel.text = explanation(row) if row is not None else ""
+        self.ui.reasonLabel.visible = bool(self.ui.reasonLabel.text)
+
+    def _noCrop(self, row, index, isLoaded) -> str:
+        if row.kind != "box" or self.run.result(index) is None:
+            return _("Only an organ box that was found can be cropped to.")
+        return "" if isLoaded else _("Load this CT first.")
+
+    def _index(self):
+        """The selected row, or None."""
+        row = self.ui.resultsTable.currentRow()
+        return row if self.run is not None and 0 <= row < len(self.run.rows) else None
+
+    def _select(self, index) -> None:
+        self.ui.resultsTable.setCurrentCell(index, TARGET)
+
+    def _firstToShow(self, indices) -> int:
+        return next((n for n in indices if self.run.rows[n].found), indices.start)
+
+    def _onSelection(self) -> None:
+        index = self._index()
+        if index is not None:
+            with failing(_("The result could not be shown.")):
+                viewing.showRow(self.run, index)
+        self._updateButtons()
+
+    def _onRun(self, position) -> None:
+        identifier = self.ui.runSelector.itemData(position)
+        self.run = next((run for run in self._runs if run.identifier == identifier), None)
+        self._shown = None
+        self._follow()
+        self.changed()
+
+    def _review(self, review: str) -> None:
+        self.run.rows[self._index()].review = review
+        self.run.save()
+        self._fill()
+        self._onNext()
+        self.changed()
+
+    def _onNext(self) -> None:
+        """The next row without a review after the selected one; doubtful ones of the whole run come first."""
+        rows = self.run.rows
+        start = self._index() or 0
+        order = [*range(start + 1, len(rows)), *range(start + 1)]
+        left = [n for n in order if not rows[n].review]
+        doubtful = [n for n in left if rows[n].status == LOW_CONFIDENCE]
+        if left:
+            self._select((doubtful or left)[0])
+        self.changed()
+
+    def _onLoad(self) -> None:
+        index = self._index()
+        with failing(_("The CT could not be loaded.")):
+            row = self.run.rows[index]
+            volume = viewing.loadCt(row.path, row.query)
+            same = [n for n, other in enumerate(self.run.rows) if other.path == row.path]
+            self.run.setVolume(same, volume)
+            ResultNodes(slicer.mrmlScene).show(self.run, same, self.parameters.extremePoints)
+            self._follow()
+            viewing.showRow(self.run, index)
+        self.changed()
+
+    def _onCrop(self) -> None:
+        index = self._index()
+        row = self.run.rows[index]
+        with failing(_("The CT could not be cropped.")):
+            name = _("{ct} - {target}").format(ct=row.query, target=row.target)
+            volume = viewing.cropTo(self.run.volume(index), self.run.result(index), name)
+            slicer.util.setSliceViewerLayers(background=volume, fit=True)
+        self.changed()
+
+    def _onRemove(self) -> None:
+        run = self._runs.pop()
+        with failing(_("The results could not be removed.")):
+            self._followNone()
+            ResultNodes(slicer.mrmlScene).remove(run)
+        self._shown = None
+        self.update()
+        self._follow()
+
+    def _onExportCsv(self) -> None:
+        name = _("localization.csv")
+        path = dialogs.askSaveFile(
+            self.logic.settings, _("Export results"), name, _("Tables (*.csv)")
+        )
+        if path:
+            with failing(_("The table could not be written.")):
+                writeCsv(path, self.run.rows, self.parameters.exportFrame)
+
+    def _onExportMarkups(self) -> None:
+        folder = dialogs.askFolder(self.logic.settings, _("Folder for the markups"))
+        if folder:
+            with failing(_("The markups could not be written.")):
+                writeMarkups(folder, self.run.rows, self.parameters.exportFrame)
+
+    def _follow(self) -> None:
+        """Observe the nodes of the run: the user may drag a box."""
+        nodes = self.run.resultNodes() if self.run is not None else []
+        if nodes == self._followed:
+            return
+        self._followNone()
+        self._followed = nodes
+        for node in nodes:
+            self.addObserver(node, slicer.vtkMRMLMarkupsNode.PointModifiedEvent, self._onMoved)
+            self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self._onMoved)
+            self.addObserver(
+                node, slicer.vtkMRMLDisplayableNode.TransformModifiedEvent, self._onMoved
+            )
+
+    def _followNone(self) -> None:
+        self.removeObservers()
+        self._followed = []
+
+    def _onMoved(self, caller=None, event=None) -> None:
+        if self.run is None:
+            return
+        mine = [n for n in range(len(self.run.rows)) if self.run.result(n) is caller]
+        moved = [n for n in mine if updateRow(self.run, n)]
+        if moved:
+            self.run.save()
+            self.changed()
+
+
+def explanation(row) -> str:
+    """What a status means, and why, in a sentence or two."""
+    meaning = {
+        STATUSES[0]: _("Found: the votes agree."),
+        STATUSES[1]: _("Look at it before you use it."),
+        STATUSES[2]: _(
+            "It does not seem to be in this CT; the position is a guess beyond what was scanned."
+        ),
+        STATUSES[3]: _("This CT could not be searched."),
+    }[row.status]
+    return " ".join(filter(None, [f"{row.query}, {row.target}: {meaning}", row.reason]))
+
+
+def _summary(rows) -> str:
+    counts = Counter(row.status for row in rows)
+    return ", ".join(
+        f"{statusText(status)}: {counts[status]}" for status in STATUSES if counts[status]
+    )
+
+
+def _triple(values) -> str:
+    return "" if values is None else ", ".join(f"{float(value):.1f}" for value in values)
+
+
+def _decimals(value) -> str:
+    return "" if value is None else f"{value:.1f}"

@@ -1,0 +1,179 @@
+"""Section 3: model, device, start, progress, cancel and log."""
+
+from __future__ import annotations
+
+import time
+
+from slicer.i18n import tr as _
+
+from ..jobs.workerjob import Listener
+from ..library.modelcatalog import listModels
+from ..widgets import dialogs, torchsetup
+from ..widgets.helpers import duration, fillDevices, foundDevices, silent, usualDevices
+from ..widgets.section import Section, failing
+
+_STEPS = 1000
+
+
+class RunSection(Section):
+    """Starts runs (and the making of templates) and shows how they go on.
+
+    problem: gives why a run cannot start. start(listener): starts one.
+    """
+
+    def __init__(self, ui, logic, changed, problem, start) -> None:
+        super().__init__(ui, logic, changed)
+        self._problem = problem
+        self._start = start
+        self._devices = usualDevices()
+        self._models = None
+        self._finding = False
+        ui.runButton.connect("clicked(bool)", self._onRun)
+        ui.cancelButton.connect("clicked(bool)", self._onCancel)
+        ui.modelSelector.connect("activated(int)", self._onModel)
+        ui.modelFolderButton.connect("clicked(bool)", self._onModelFolder)
+        ui.deviceSelector.connect("activated(int)", self._onDevice)
+        ui.devicesButton.connect("clicked(bool)", self._onFindDevices)
+        # Here and not in the .ui file: there it would be set before the box has its content.
+        ui.logBox.collapsed = True
+        self._fillModels()
+        self._fillDevices()
+        self._showIdle()
+
+    def listener(self) -> Listener:
+        """What shows a job in this section."""
+        return Listener(self._onProgress, self.log, self._onFinished)
+
+    def refresh(self) -> None:
+        """The module is opened: models may have been installed, and model and device been chosen, elsewhere."""
+        self._fillModels()
+        self._fillDevices()
+
+    def update(self) -> None:
+        """Enable the buttons, or say why not."""
+        if self.parameters is None:
+            return
+        running = self.logic.running
+        problem = "" if running else self._problem()
+        busy = _("A run is going on: wait, or cancel it.") if running else ""
+        self.setEnabled(
+            self.ui.runButton, busy or problem, _("Search the ticked CTs for the ticked targets.")
+        )
+        self.setEnabled(
+            self.ui.cancelButton,
+            "" if running else _("Nothing is running."),
+            _("Stop now; what is done is kept."),
+        )
+        self.ui.whyLabel.text = problem
+        self.ui.whyLabel.visible = bool(problem)
+        for chooser in (self.ui.modelSelector, self.ui.modelFolderButton, self.ui.deviceSelector):
+            chooser.enabled = not running
+        looking = _("Looking for devices...") if self._finding else ""
+        self.setEnabled(
+            self.ui.devicesButton,
+            busy or looking,
+            _("Look for graphics cards (starts the worker process)."),
+        )
+
+    def log(self, level: str, text: str) -> None:
+        """Add a line to the log; warnings open it."""
+        sign = "⚠ " if level == "warning" else ""
+        for line in text.splitlines():
+            self.ui.logEdit.appendPlainText(f"{time.strftime('%H:%M:%S')}  {sign}{line}")
+        if level == "warning":
+            self.ui.logBox.collapsed = False
+
+    def _onRun(self) -> None:
+        if torchsetup.ensureTorch():
+            with failing(_("The localization could not be started.")):
+                self._start(self.listener())
+        self.changed()
+
+    def _onCancel(self) -> None:
+        self.logic.cancel()
+        self.changed()
+
+    def _onProgress(self, fraction: float, text: str, secondsLeft) -> None:
+        self.ui.progressBar.visible = True
+        self.ui.progressBar.value = round(_STEPS * fraction)
+        left = duration(secondsLeft)
+        self.ui.progressLabel.text = (
+            _("{text} - about {time} left").format(text=text, time=left) if left else text
+        )
+
+    def _onFinished(self, problem) -> None:
+        self._showIdle()
+        if problem is None:
+            self.ui.progressLabel.text = _("Done.")
+            self.log("info", _("Done."))
+        else:
+            self.ui.progressLabel.text = problem.message
+            self.log("info" if problem.cancelled else "warning", problem.message)
+            if problem.details:
+                self.log("warning", problem.details)
+        self.changed()
+        if problem is not None and problem.code == "no-torch":
+            torchsetup.ensureTorch()
+
+    def _showIdle(self) -> None:
+        self.ui.progressBar.value = 0
+        self.ui.progressBar.visible = False
+
+    def _fillModels(self) -> None:
+        self._models = listModels(self.logic.settings.modelFolder)
+        selector = self.ui.modelSelector
+        with silent(selector):
+            selector.clear()
+            for model in self._models:
+                selector.addItem(model.title, model.key)
+            index = selector.findData(self.logic.settings.model)
+            selector.currentIndex = max(index, 0)
+        if index < 0 and self._models:
+            # The remembered model is gone: go back to one that is there, or every run would fail.
+            self.logic.settings.model = self._models[0].key
+
+    def _fillDevices(self) -> None:
+        fillDevices(self.ui.deviceSelector, self._devices, self.logic.settings.device)
+
+    def _onModel(self, index) -> None:
+        self.logic.settings.model = self.ui.modelSelector.itemData(index)
+        self.changed()
+
+    def _onModelFolder(self) -> None:
+        folder = dialogs.askFolder(self.logic.settings, _("Folder with models"))
+        if folder:
+            self.logic.settings.modelFolder = folder
+            before = len(self._models)
+            self._fillModels()
+            if len(self._models) <= before:
+                self.log(
+                    "warning", _("No further model was found in {folder}.").format(folder=folder)
+                )
+        self.changed()
+
+    def _onDevice(self, index) -> None:
+        self.logic.settings.device = self.ui.deviceSelector.itemData(index)
+        self.changed()
+
+    def _onFindDevices(self) -> None:
+        if torchsetup.ensureTorch():
+            self._finding = True
+            self.logic.findDevices(self._onDevices, self._onDevicesFailed)
+        self.changed()
+
+    def _onDevices(self, devices) -> None:
+        self._finding = False
+        self._devices = foundDevices(devices)
+        self._fillDevices()
+        self.log(
+            "info",
+            _("Devices: {names}").format(
+                names=", ".join(title for _name, title in self._devices[1:])
+            ),
+        )
+        self.changed()
+
+    def _onDevicesFailed(self, message) -> None:
+        self._finding = False
+        self.log("warning", message)
+        self.changed()

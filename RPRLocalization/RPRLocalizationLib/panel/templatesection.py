@@ -1,0 +1,200 @@
+"""The template part of section 1: the library, and templates made of what is marked."""
+
+from __future__ import annotations
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ..library.modelcatalog import listModels
+from ..widgets import dialogs
+from ..widgets.helpers import silent, tableItem
+from ..widgets.section import Section, failing
+
+_KEY_ROLE = qt.Qt.UserRole
+
+
+class TemplatePart(Section):
+    """Choosing, renaming, deleting, importing, exporting and making templates."""
+
+    def __init__(self, ui, logic, changed) -> None:
+        super().__init__(ui, logic, changed)
+        self._shown = None
+        ui.templateSelector.connect("activated(int)", self._onChosen)
+        ui.renameTemplateButton.connect("clicked(bool)", self._onRename)
+        ui.deleteTemplateButton.connect("clicked(bool)", self._onDelete)
+        ui.importTemplateButton.connect("clicked(bool)", self._onImport)
+        ui.exportTemplateButton.connect("clicked(bool)", self._onExport)
+
+    def setParameters(self, parameters) -> None:
+        super().setParameters(parameters)
+        self._shown = None
+
+    def chosen(self):
+        """The chosen TemplateInfo; None if there is none, or if its file is gone."""
+        return self.logic.library.find(self.parameters.template)
+
+    def used(self) -> list:
+        """The ticked targets of the chosen template."""
+        info = self.chosen()
+        unused = set(self.parameters.unusedTemplateTargets)
+        return [target for target in info.targets if target.name not in unused] if info else []
+
+    def problem(self) -> str:
+        """Why the chosen template cannot be used; empty if it can."""
+        info = self.chosen()
+        if info is None:
+            return _("Choose a template in section 1.")
+        if not self.used():
+            return _("Tick at least one target of the template in section 1.")
+        models = [
+            m
+            for m in listModels(self.logic.settings.modelFolder)
+            if m.key == self.logic.settings.model
+        ]
+        if models and models[0].identity != info.model:
+            return _(
+                "The template belongs to model {made}: choose that model in section 3."
+            ).format(made=f"{info.model.get('name', '?')} {info.model.get('version', '?')}")
+        return ""
+
+    def update(self) -> None:
+        """Fill the list of templates and describe the chosen one."""
+        if self.parameters is None:
+            return
+        templates = self.logic.library.templates()
+        if not self.parameters.template and templates:
+            self.parameters.template = templates[0].key
+        self._fill(templates)
+        info = self.chosen()
+        self.ui.templateInfoLabel.text = (
+            _description(info) if info else _("The template of this scene is gone.")
+        )
+
+    def _fill(self, templates) -> None:
+        state = ([(t.key, t.bodyRegion) for t in templates], self.parameters.template)
+        if state == self._shown:
+            return
+        self._shown = state
+        selector = self.ui.templateSelector
+        with silent(selector):
+            selector.clear()
+            for info in templates:
+                origin = _("bundled") if info.bundled else _("yours")
+                text = _("{region}: {title} ({origin})")
+                selector.addItem(
+                    text.format(region=info.bodyRegion, title=info.title, origin=origin), info.key
+                )
+            selector.currentIndex = selector.findData(self.parameters.template)
+
+    def fillTargets(self, table) -> None:
+        """Show the targets of the chosen template in the table."""
+        info = self.chosen()
+        unused = set(self.parameters.unusedTemplateTargets)
+        targets = info.targets if info else ()
+        kinds = {"landmark": _("landmark"), "box": _("organ")}
+        with silent(table):
+            table.setRowCount(len(targets))
+            for row, target in enumerate(targets):
+                tip = _("Untick to leave it out.")
+                table.setItem(
+                    row, 0, tableItem(target.name, tip, checked=target.name not in unused)
+                )
+                table.setItem(row, 1, tableItem(kinds.get(target.kind, target.kind)))
+                count = _("{count} references").format(count=len(target.references))
+                table.setItem(row, 2, tableItem(count))
+        table.resizeColumnsToContents()
+
+    def onItem(self, item, table) -> None:
+        """A target of the template was ticked or unticked."""
+        rows = [table.item(row, 0) for row in range(table.rowCount)]
+        self.parameters.unusedTemplateTargets = [
+            i.text() for i in rows if i.checkState() != qt.Qt.Checked
+        ]
+
+    def updateButtons(self, markedProblem: str, byTemplate: bool) -> None:
+        """Enable the buttons, or say why not."""
+        info = self.chosen()
+        none = "" if info else _("Choose a template first.")
+        bundled = (
+            _("It came with the extension and cannot be changed.") if info and info.bundled else ""
+        )
+        busy = _("Wait until the run has ended, or cancel it.") if self.logic.running else ""
+        self.setEnabled(
+            self.ui.renameTemplateButton, none or bundled, _("Rename the chosen template.")
+        )
+        self.setEnabled(
+            self.ui.deleteTemplateButton,
+            none or bundled,
+            _("Delete the chosen template from your library."),
+        )
+        self.setEnabled(
+            self.ui.exportTemplateButton,
+            none,
+            _("Write the chosen template to a file, to share it."),
+        )
+        self.ui.saveTemplateButton.visible = self.ui.addToTemplateButton.visible = not byTemplate
+        self.setEnabled(
+            self.ui.saveTemplateButton,
+            busy or markedProblem,
+            _("Keep the ticked targets in your library: later they are found without this CT."),
+        )
+        own = [t for t in self.logic.library.templates() if not t.bundled]
+        noneYet = "" if own else _("Your library has no template yet: save one first.")
+        self.setEnabled(
+            self.ui.addToTemplateButton,
+            busy or markedProblem or noneYet,
+            _(
+                "Add this reference to a template of your library: several references find better than one."
+            ),
+        )
+
+    def _onChosen(self, index) -> None:
+        self.parameters.template = self.ui.templateSelector.itemData(index, _KEY_ROLE) or ""
+        self.parameters.unusedTemplateTargets = []
+        self.changed()
+
+    def _onRename(self) -> None:
+        info = self.chosen()
+        title = dialogs.askText(_("Rename template"), _("New name:"), info.title)
+        if title:
+            with failing(_("The template could not be renamed.")):
+                self.parameters.template = self.logic.library.rename(info, title).key
+        self.changed()
+
+    def _onDelete(self) -> None:
+        info = self.chosen()
+        question = _("Delete the template {name}? This cannot be undone.").format(name=info.title)
+        if slicer.util.confirmYesNoDisplay(question, windowTitle=_("Delete template")):
+            with failing(_("The template could not be deleted.")):
+                self.logic.library.delete(info)
+                self.parameters.template = ""
+        self.changed()
+
+    def _onImport(self) -> None:
+        path = dialogs.askOpenFile(
+            self.logic.settings, _("Import template"), _("Templates (*.json)")
+        )
+        if path:
+            with failing(_("The template could not be imported.")):
+                self.parameters.template = self.logic.library.importFile(path).key
+                self.parameters.unusedTemplateTargets = []
+        self.changed()
+
+    def _onExport(self) -> None:
+        info = self.chosen()
+        name = f"{info.title}.json"
+        path = dialogs.askSaveFile(
+            self.logic.settings, _("Export template"), name, _("Templates (*.json)")
+        )
+        if path:
+            with failing(_("The template could not be exported.")):
+                self.logic.library.exportFile(info, path)
+
+
+def _description(info) -> str:
+    """The organs of a template, and how many references they were learned from."""
+    references = {name for target in info.targets for name in target.references}
+    names = ", ".join(target.name for target in info.targets)
+    text = _("{names}. Learned from {count} references.")
+    return text.format(names=names, count=len(references))

@@ -1,0 +1,140 @@
+"""What the user marked on the reference: control points, ROIs and segments as one list of named targets.
+
+Which of them are used is kept on the node itself (attribute ``RPRLoc.Unused``), so that it is saved with the scene and
+survives when nodes are renumbered.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import slicer
+from slicer.i18n import tr as _
+
+from rprloc.errors import InputError
+
+from . import conversion
+
+UNUSED_ATTRIBUTE = "RPRLoc.Unused"
+RESULT_ATTRIBUTE = "RPRLoc.Result"
+LANDMARK, BOX, SEGMENT = "landmark", "box", "segment"
+NODE_TYPES = ("vtkMRMLMarkupsFiducialNode", "vtkMRMLMarkupsROINode", "vtkMRMLSegmentationNode")
+
+
+@dataclass(frozen=True)
+class MarkedTarget:
+    """One target: ``itemID`` is the control point's or segment's ID in its node, empty for an ROI."""
+
+    node: object
+    itemID: str
+    name: str
+    kind: str
+    used: bool
+
+
+def targetsOf(nodes) -> list[MarkedTarget]:
+    """Every placed point, ROI and segment of the nodes, in order. Points that are still being placed are left out."""
+    return [target for node in nodes for target in _targetsOfNode(node)]
+
+
+def _targetsOfNode(node) -> list[MarkedTarget]:
+    unused = _unused(node)
+    if node.IsA("vtkMRMLMarkupsROINode"):
+        if not node.GetNumberOfDefinedControlPoints():
+            return []
+        return [MarkedTarget(node, "", node.GetName(), BOX, "" not in unused)]
+    if node.IsA("vtkMRMLMarkupsFiducialNode"):
+        return [
+            MarkedTarget(
+                node, pointID, node.GetNthControlPointLabel(index), LANDMARK, pointID not in unused
+            )
+            for index in range(node.GetNumberOfControlPoints())
+            if node.GetNthControlPointPositionStatus(index)
+            == slicer.vtkMRMLMarkupsNode.PositionDefined
+            for pointID in [node.GetNthControlPointID(index)]
+        ]
+    segmentation = node.GetSegmentation()
+    names = [segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())]
+    return [
+        MarkedTarget(node, n, segmentation.GetSegment(n).GetName(), SEGMENT, n not in unused)
+        for n in names
+    ]
+
+
+def setUsed(target: MarkedTarget, used: bool) -> None:
+    """Use a target in the next run, or leave it out."""
+    unused = _unused(target.node) - {target.itemID}
+    if not used:
+        unused = unused | {target.itemID}
+    target.node.SetAttribute(UNUSED_ATTRIBUTE, json.dumps(sorted(unused)))
+
+
+def rename(target: MarkedTarget, name: str) -> None:
+    """Rename the control point, ROI or segment. Raises InputError for an empty name."""
+    name = " ".join(name.split())
+    if not name:
+        raise InputError(_("A target needs a name."))
+    if target.kind == BOX:
+        target.node.SetName(name)
+    elif target.kind == LANDMARK:
+        target.node.SetNthControlPointLabel(
+            target.node.GetNthControlPointIndexByID(target.itemID), name
+        )
+    else:
+        target.node.GetSegmentation().GetSegment(target.itemID).SetName(name)
+
+
+def targetSpec(target: MarkedTarget, saveMask) -> dict:
+    """The TARGET object of the worker protocol (LPS mm of the world).
+
+    saveMask: writes a VoxelGrid and gives its VOLUME object. Raises InputError for an empty segment or box.
+    """
+    if target.kind == LANDMARK:
+        index = target.node.GetNthControlPointIndexByID(target.itemID)
+        return {
+            "name": target.name,
+            "kind": LANDMARK,
+            "point_lps": conversion.pointLps(target.node, index).tolist(),
+        }
+    if target.kind == BOX:
+        corners = conversion.roiCornersLps(target.node)
+        return {"name": target.name, "kind": BOX, "corners_lps": corners.tolist()}
+    return {
+        "name": target.name,
+        "kind": SEGMENT,
+        "mask": saveMask(conversion.segmentGrid(target.node, target.itemID)),
+    }
+
+
+def checkNames(targets) -> None:
+    """Raises InputError unless there is a target, and every one has a name of its own."""
+    names = [target.name for target in targets]
+    if not names:
+        raise InputError(_("Mark at least one target on the reference, or tick one in the list."))
+    if "" in names:
+        raise InputError(_("A target has no name: give it one in the list."))
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(
+            _("Two targets are called {name}: rename one in the list.").format(name=twice[0])
+        )
+
+
+def candidateNodes(scene) -> list:
+    """Nodes of the scene that can be targets: not hidden, and not results of an earlier run."""
+    found = []
+    for className in NODE_TYPES:
+        for index in range(scene.GetNumberOfNodesByClass(className)):
+            node = scene.GetNthNodeByClass(index, className)
+            if not node.GetHideFromEditors() and node.GetAttribute(RESULT_ATTRIBUTE) is None:
+                found.append(node)
+    return found
+
+
+def _unused(node) -> set[str]:
+    try:
+        listed = json.loads(node.GetAttribute(UNUSED_ATTRIBUTE) or "[]")
+    except ValueError:
+        return set()
+    return {item for item in listed if isinstance(item, str)} if isinstance(listed, list) else set()

@@ -1,0 +1,159 @@
+"""One run's results as rows, kept in a hidden node so that they are saved and loaded with the scene."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import asdict, dataclass, fields
+
+import slicer
+
+RUN_ATTRIBUTE = "RPRLoc.Run"
+VOLUME_ROLE, NODE_ROLE, POINTS_ROLE = "volume", "result", "points"
+OK, LOW_CONFIDENCE, OUTSIDE, FAILED = "ok", "low-confidence", "outside", "failed"
+STATUSES = (OK, LOW_CONFIDENCE, OUTSIDE, FAILED)
+ACCEPTED, REJECTED = "accepted", "rejected"
+
+
+@dataclass
+class ResultRow:
+    """One target in one query; positions in LPS mm of the world, None where there is none.
+
+    query: name shown; path: the query's file if it was not loaded, else empty. points: the six extreme points (LPS).
+    review: empty, ``accepted`` or ``rejected``. edited: the user has moved or resized the box or point.
+    pointID: control point of a landmark in its list.
+    """
+
+    query: str
+    target: str
+    kind: str
+    status: str
+    reason: str = ""
+    center: list[float] | None = None
+    size: list[float] | None = None
+    spread: float | None = None
+    cycle: float | None = None
+    points: list[list[float]] | None = None
+    path: str = ""
+    review: str = ""
+    edited: bool = False
+    pointID: str = ""
+
+    @property
+    def found(self) -> bool:
+        """True if the position may be shown."""
+        return self.status in (OK, LOW_CONFIDENCE) and self.center is not None
+
+    @classmethod
+    def fromWorker(cls, row: dict, query: str, path: str = "") -> ResultRow:
+        """The row of a worker's result (Result fields in LPS mm)."""
+        return cls(
+            query,
+            str(row["target"]),
+            str(row["kind"]),
+            str(row["status"]),
+            str(row.get("reason") or ""),
+            row.get("center"),
+            row.get("size"),
+            row.get("spread_mm"),
+            row.get("cycle_mm"),
+            row.get("points"),
+            path,
+        )
+
+
+class Run:
+    """The rows of one run and their nodes, over a hidden ``vtkMRMLScriptedModuleNode``."""
+
+    def __init__(self, node) -> None:
+        self.node = node
+        self.rows = _readRows(node)
+
+    @classmethod
+    def create(cls, scene, title: str) -> Run:
+        """A new run without rows."""
+        node = slicer.vtkMRMLScriptedModuleNode()
+        node.SetName(title)
+        node.SetAttribute(RUN_ATTRIBUTE, uuid.uuid4().hex)
+        node.SetHideFromEditors(True)
+        return cls(scene.AddNode(node))
+
+    @staticmethod
+    def ofScene(scene) -> list[Run]:
+        """All runs of the scene, oldest first."""
+        className = "vtkMRMLScriptedModuleNode"
+        nodes = [
+            scene.GetNthNodeByClass(n, className)
+            for n in range(scene.GetNumberOfNodesByClass(className))
+        ]
+        return [Run(node) for node in nodes if node.GetAttribute(RUN_ATTRIBUTE)]
+
+    @property
+    def identifier(self) -> str:
+        """Unique, and the same after saving and loading (node IDs may change)."""
+        return self.node.GetAttribute(RUN_ATTRIBUTE)
+
+    @property
+    def title(self) -> str:
+        """Name of the run and of its folder."""
+        return self.node.GetName()
+
+    def add(self, rows, volume=None) -> range:
+        """Append rows of one query (``volume``: its node if it is loaded); gives their indices."""
+        first = len(self.rows)
+        self.rows.extend(rows)
+        indices = range(first, len(self.rows))
+        if volume is not None:
+            self.setVolume(indices, volume)
+        self.save()
+        return indices
+
+    def setVolume(self, indices, volume) -> None:
+        """Remember the loaded volume of rows."""
+        for index in indices:
+            self.node.SetNodeReferenceID(f"{VOLUME_ROLE}.{index}", volume.GetID())
+
+    def volume(self, index: int):
+        """The loaded volume of a row; None if it was not loaded, or is gone."""
+        return self.node.GetNodeReference(f"{VOLUME_ROLE}.{index}")
+
+    def setResult(self, index: int, node, points=None) -> None:
+        """Remember the ROI or fiducial node of a row, and the node of its extreme points."""
+        self.node.SetNodeReferenceID(f"{NODE_ROLE}.{index}", node.GetID())
+        if points is not None:
+            self.node.SetNodeReferenceID(f"{POINTS_ROLE}.{index}", points.GetID())
+
+    def result(self, index: int):
+        """The ROI or fiducial node of a row; None if there is none (any more)."""
+        return self.node.GetNodeReference(f"{NODE_ROLE}.{index}")
+
+    def pointsNode(self, index: int):
+        """The node of a row's extreme points; None if there is none."""
+        return self.node.GetNodeReference(f"{POINTS_ROLE}.{index}")
+
+    def resultNodes(self) -> list:
+        """Every node that this run made and that still is there."""
+        found = [
+            node for n in range(len(self.rows)) for node in (self.result(n), self.pointsNode(n))
+        ]
+        return list({node.GetID(): node for node in found if node is not None}.values())
+
+    def save(self) -> None:
+        """Write the rows into the node; call it after changing one."""
+        self.node.SetParameter(
+            "rows", json.dumps([asdict(row) for row in self.rows], allow_nan=False)
+        )
+
+
+def _readRows(node) -> list[ResultRow]:
+    """Rows of a node; a scene file may hold anything, so what is no row is left out."""
+    try:
+        data = json.loads(node.GetParameter("rows") or "[]")
+    except ValueError:
+        return []
+    names = {field.name for field in fields(ResultRow)}
+    rows = []
+    for entry in data if isinstance(data, list) else []:
+        if isinstance(entry, dict) and {"query", "target", "kind", "status"} <= set(entry) <= names:
+            rows.append(ResultRow(**entry))
+    return rows

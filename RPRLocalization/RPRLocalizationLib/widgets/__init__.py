@@ -1,0 +1,1 @@
+"""Helpers over Qt widgets that both modules use."""

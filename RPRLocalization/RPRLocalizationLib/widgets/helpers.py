@@ -1,0 +1,70 @@
+"""Small helpers of the panel over Qt's widgets."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import qt
+from slicer.i18n import tr as _
+
+
+@contextmanager
+def silent(widget):
+    """Change a widget without it telling anyone: the change comes from the scene, not from the user."""
+    before = widget.blockSignals(True)
+    try:
+        yield
+    finally:
+        widget.blockSignals(before)
+
+
+def tableItem(text: str, tooltip: str = "", editable: bool = False, checked: bool | None = None):
+    """A cell; with a check box unless ``checked`` is None."""
+    item = qt.QTableWidgetItem(text)
+    flags = qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable
+    if editable:
+        flags |= qt.Qt.ItemIsEditable
+    if checked is not None:
+        flags |= qt.Qt.ItemIsUserCheckable
+        item.setCheckState(qt.Qt.Checked if checked else qt.Qt.Unchecked)
+    item.setFlags(flags)
+    item.setToolTip(tooltip)
+    return item
+
+
+def color(rgb, fraction: float = 1.0):
+    """QColor of (r, g, b) in 0..1; ``fraction`` below 1 mixes it with white, for backgrounds behind dark text."""
+    return qt.QColor(*(round(255 * (1.0 - fraction + fraction * channel)) for channel in rgb))
+
+
+def duration(seconds: float | None) -> str:
+    """``about 2 min 5 s``; empty for None."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def usualDevices() -> list[tuple[str, str]]:
+    """What every computer has; graphics cards are known only when the worker has looked for them."""
+    return [_automatic(), ("cpu", _("CPU"))]
+
+
+def foundDevices(devices) -> list[tuple[str, str]]:
+    """What the worker has found: its objects {name, title}."""
+    return [_automatic(), *((str(device["name"]), str(device["title"])) for device in devices)]
+
+
+def fillDevices(selector, devices, remembered: str) -> None:
+    """Offer the devices; a remembered graphics card is listed although nobody has looked for it yet."""
+    known = dict(devices)
+    known.setdefault(remembered, remembered)
+    with silent(selector):
+        selector.clear()
+        for name, title in known.items():
+            selector.addItem(title, name)
+        selector.currentIndex = selector.findData(remembered)
+
+
+def _automatic() -> tuple[str, str]:
+    return "auto", _("Automatic")

@@ -1,0 +1,1 @@
+"""The worker process, as the application sees it."""

@@ -1,0 +1,74 @@
+"""What several commands share: threads, and the way from options to a ``Search``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import SimpleITK as sitk
+import torch
+
+from ..errors import InputError
+from ..image.volume import Volume, read_volume
+from ..localization.batch import Search
+from ..localization.locator import Locator, Options
+from ..localization.template import Template
+from ..model.devices import resolve_device
+from ..model.loading import DEFAULT_MODEL, find_model, load_model
+from ..targets.target import Target, check_inside, load_targets
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, with one line about what is complete."""
+
+
+def set_threads(threads: int | None) -> None:
+    """Limit the CPU threads of torch and SimpleITK, and silence the warnings that SimpleITK prints."""
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    if threads is not None:
+        torch.set_num_threads(threads)
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+
+
+def open_locator(args: argparse.Namespace) -> Locator:
+    """The locator for --model, --device, --threads and, if the command has them, --runs, --steps, --seed."""
+    set_threads(args.threads)
+    device = resolve_device(args.device)
+    model = load_model(find_model(args.model or DEFAULT_MODEL), device)
+    options = Options()
+    if hasattr(args, "runs"):
+        options = Options(runs=args.runs, steps=args.steps, seed=args.seed)
+    return Locator(model, options)
+
+
+def open_search(args: argparse.Namespace) -> Search:
+    """Read and check everything but the queries. Raises RprLocError before anything is written."""
+    if args.template is not None:
+        if args.targets is not None:
+            raise InputError("--targets belongs to --reference: a template brings its own targets")
+        template = Template.read(args.template)
+        locator = open_locator(args)
+        template.check_model(locator.model.card)
+        return Search(locator, template)
+    if args.targets is None:
+        raise InputError(
+            "--reference needs --targets: a label map or markups file of the reference"
+        )
+    volume, targets = read_reference(args.reference, args.targets, args.label_ids)
+    locator = open_locator(args)
+    return Search(locator, learn(locator, volume, targets))
+
+
+def read_reference(
+    reference: Path, targets: Path, label_ids: Path | None
+) -> tuple[Volume, list[Target]]:
+    """Read a reference CT and the targets marked on it; raises InputError if either cannot be used."""
+    volume = read_volume(reference)
+    found = load_targets(targets, label_ids)
+    check_inside(found, volume.geometry)
+    return volume, found
+
+
+def learn(locator: Locator, volume: Volume, targets: list[Target]) -> Template:
+    """The template of targets marked on a reference."""
+    return locator.make_template(locator.embed(volume), targets)

@@ -1,0 +1,1 @@
+"""Reading and preparing CTs: files to volumes, volumes to the grids that the networks see."""

@@ -1,0 +1,167 @@
+"""Image files and DICOM folders as an array, its lattice and its text fields; every failure is one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk
+
+from ..errors import InputError
+from ..geometry import Geometry
+from . import nifti
+from .dicom import read_series
+
+_SUFFIXES = (
+    ".nii.gz",
+    ".seg.nrrd",
+    ".seg.nhdr",
+    ".nii",
+    ".nrrd",
+    ".nhdr",
+    ".mha",
+    ".mhd",
+    ".hdr",
+    ".img",
+    ".dcm",
+)
+_LARGEST_MM = 5000.0
+
+
+@dataclass(frozen=True)
+class RawImage:
+    """Voxels (k, j, i), or (k, j, i, layer) for several numbers per voxel; ``fields``: text of the header."""
+
+    array: npt.NDArray[Any]
+    geometry: Geometry
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+def stem_of(path: str | Path) -> str:
+    """Return the file name without its image suffix (.nii.gz, .seg.nrrd, ...); for a folder its name."""
+    name = Path(path).name or Path(path).resolve().name
+    for suffix in _SUFFIXES:
+        if name.lower().endswith(suffix) and len(name) > len(suffix):
+            return name[: -len(suffix)]
+    return name
+
+
+@dataclass(frozen=True)
+class Header:
+    """Lattice of an image file before its voxels are read; ``size`` and ``spacing`` along i, j, k (and more)."""
+
+    size: tuple[int, ...]
+    spacing: tuple[float, ...]
+    parts: int
+
+
+def read_header(path: Path) -> Header:
+    """Read the header of an image file, ``parts``: numbers per voxel. Raises InputError if that fails."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        with _quiet():
+            reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise InputError(f"{path}: {_reason(error)}") from error
+    return Header(
+        tuple(reader.GetSize()), tuple(reader.GetSpacing()), reader.GetNumberOfComponents()
+    )
+
+
+def read_raw(path: Path, *, layers: bool = False, series: str = "") -> RawImage:
+    """Read an image file, or the DICOM series of a folder.
+
+    layers: allow several numbers per voxel (layered segmentations). series: UID of the DICOM series, where a folder
+    holds several; empty for the one with most slices. Raises InputError if the file is missing,
+    truncated or damaged, of an unknown type, not 3D, or its lattice is unusable.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder")
+    try:
+        with _quiet():
+            if path.is_dir():
+                return _taken(read_series(path, series), str(path), layers)
+            if path.name.lower().endswith(nifti.SUFFIXES):
+                return _read_nifti(path)
+            return _taken(sitk.ReadImage(str(path)), str(path), layers)
+    except (RuntimeError, MemoryError) as error:
+        raise InputError(f"{path}: {_reason(error)}") from error
+
+
+def geometry_of(image: Any, name: str) -> Geometry:
+    """Return the lattice of a 3D SimpleITK image (or of a reader that has read the header).
+
+    Raises InputError (beginning with ``name``) if it is not 3D, or its lattice is not usable.
+    """
+    size = [int(n) for n in image.GetSize()]
+    if len(size) != 3:
+        text = " x ".join(map(str, size))
+        raise InputError(f"{name}: expected one 3D volume, but this is {len(size)}D ({text})")
+    if min(size) < 2:
+        raise InputError(
+            f"{name}: expected a 3D volume, but this is a single slice (for DICOM give the folder)"
+        )
+    try:
+        direction = np.array(image.GetDirection()).reshape(3, 3)
+        geometry = Geometry(
+            (size[0], size[1], size[2]), image.GetSpacing(), image.GetOrigin(), direction
+        )
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error
+    if geometry.bounds().size.max() > _LARGEST_MM:
+        raise InputError(
+            f"{name}: the volume is more than 5 m long: its voxel spacing is not in mm"
+        )
+    return geometry
+
+
+def _taken(image: sitk.Image, name: str, layers: bool) -> RawImage:
+    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
+        image = image[:, :, :, 0]
+    parts = image.GetNumberOfComponentsPerPixel()
+    if parts != 1 and not layers:
+        raise InputError(f"{name}: expected one number per voxel, but this image has {parts}")
+    geometry = geometry_of(image, name)
+    fields = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys()}
+    return RawImage(sitk.GetArrayFromImage(image), geometry, fields)
+
+
+def _read_nifti(path: Path) -> RawImage:
+    array = nifti.read_voxels(path)
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    geometry = geometry_of(reader, str(path))
+    return RawImage(array, geometry)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep ITK from printing warnings to stderr: what matters is raised."""
+    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(shown)
+
+
+def _reason(error: BaseException) -> str:
+    text = str(error)
+    if isinstance(error, MemoryError):
+        return "too large for the memory of this machine"
+    if "orthonormal" in text or "determinant" in text.lower():
+        return (
+            "the volume's axes are sheared or not of unit length: resample it to a straight lattice"
+        )
+    if "spacing" in text.lower():
+        return "voxel spacing must be above 0 mm, but is not"
+    if "Unable to determine ImageIO" in text:
+        return "is not an image file that can be read (unknown type, or damaged)"
+    return "cannot be read; the file is truncated, damaged, or its data file is missing"

@@ -1,0 +1,103 @@
+"""Many queries in a row: unique names, and a query that cannot be used costs its own rows only."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import RprLocError
+from ..files import safe_names
+from ..image.reading import stem_of
+from ..image.volume import Volume, read_volume
+from .result import Result
+
+if TYPE_CHECKING:
+    from .locator import Locator
+    from .template import Template
+
+PHASES = ("read", "resample", "embed", "locate")
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """What is sought, and with what."""
+
+    locator: Locator
+    template: Template
+
+
+@dataclass(frozen=True, eq=False)
+class Located:
+    """The answer for one query.
+
+    results: one per target of the template, in its order. seconds: wall clock per phase (``PHASES``),
+    ``after_read`` and ``total``; empty if the query failed. problem: why it failed, in one line, else empty.
+    volume: the CT, None if the query failed.
+    """
+
+    name: str
+    path: Path
+    results: list[Result]
+    seconds: dict[str, float]
+    problem: str = ""
+    volume: Volume | None = None
+
+
+def query_names(paths: Sequence[Path]) -> list[str]:
+    """A file-name-safe name for each query, all different: its stem; where two share it, ``folder_stem``."""
+    stems = [stem_of(path) for path in paths]
+    shared = {
+        stem for stem, count in Counter(stem.casefold() for stem in stems).items() if count > 1
+    }
+    pairs = zip(paths, stems, strict=True)
+    names = [
+        f"{_parent(path)}_{stem}" if stem.casefold() in shared else stem for path, stem in pairs
+    ]
+    return safe_names(names)
+
+
+def locate_query(search: Search, path: Path, name: str) -> Located:
+    """Read one query and locate every target of the template in it; a failure becomes rows with the reason.
+
+    Results carry ``name`` as their query. KeyboardInterrupt is the only exception let through.
+    """
+    try:
+        started = time.perf_counter()
+        volume = replace(read_volume(path), name=name)
+        read = time.perf_counter()
+        embedding = search.locator.embed(volume)
+        results = search.locator.locate(embedding, search.template)
+        total = time.perf_counter() - started
+    except Exception as error:
+        problem = describe(error)
+        return Located(name, path, failed_results(search.template, name, problem), {}, problem)
+    spent = read - started
+    seconds = {"read": spent, **embedding.seconds, "after_read": total - spent, "total": total}
+    return Located(name, path, results, seconds, "", volume)
+
+
+def failed_results(template: Template, query: str, reason: str) -> list[Result]:
+    """One ``failed`` result per target of the template."""
+    return [
+        Result(query, target.name, target.kind, "failed", reason) for target in template.targets
+    ]
+
+
+def describe(error: BaseException) -> str:
+    """One line for the user about any exception."""
+    if isinstance(error, RprLocError):
+        return " ".join(str(error).split())
+    text = (str(error).splitlines() or [""])[0].strip()
+    if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
+        return (
+            "not enough memory for this CT: close other programs, crop the CT, or try --device cpu"
+        )
+    return f"internal error ({type(error).__name__}{': ' if text else ''}{text}): please report it"
+
+
+def _parent(path: Path) -> str:
+    return path.resolve().parent.name or "root"

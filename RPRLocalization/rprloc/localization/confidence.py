@@ -1,0 +1,117 @@
+"""Is the answer to be believed? Cycle error, field of view, and the status that follows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..model.field import LatentField
+from .estimate import Rows
+from .result import Status
+
+CYCLE_NEARNESS_MM = 40.0
+OUTSIDE_MM = 5.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Beyond which an answer is of low confidence.
+
+    Calibrated on the validation patients of han-ct: 99 % of the cycle errors of their complete organs are below 17 mm,
+    all spreads below 14 mm, and 92 % of them miss less than a tenth of their surroundings. Where these scans were cut
+    through an organ, 189 of 500 answers were ``ok`` and more than 20 mm off by the other measures, 10 with this one.
+    """
+
+    cycle_mm: float = 20.0
+    spread_mm: float = 20.0
+    similarity: float = 0.3
+    missing: float = 0.1
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Status and, unless it is ``ok``, the reason in the user's words."""
+
+    status: Status
+    reason: str = ""
+
+
+def cycle_error(query: LatentField, each: Tensor, rows: Rows, range_mm: float) -> float:
+    """Distance in mm from where a point located with an example maps back to on its reference, to where it was marked.
+
+    The way back needs no image: the points of the template's examples vote (Eq. 2) for the latent found in the query.
+    Of several examples the median counts, so that one odd reference does not spoil the others.
+
+    Args:
+        query: coarse field of the query. each: (E, K, 3) LPS mm, the located key points of every example.
+    """
+    errors = []
+    for part, located in zip(rows.slices, each, strict=True):
+        latents = query.at(located)[:, :3]
+        offsets, support = rows.offsets[part], rows.coarse[part]
+        votes = offsets[None] + range_mm * torch.tanh(latents[:, None] - support[None])
+        marked = offsets[: rows.keys]
+        distance = (offsets[None] - marked[:, None]).square().sum(-1)
+        weight = torch.softmax(-0.5 * distance / CYCLE_NEARNESS_MM**2, dim=1)
+        back = (weight[..., None] * votes).sum(1)
+        errors.append((back - marked).norm(dim=1).mean())
+    return float(torch.stack(errors).median())
+
+
+def missing_surroundings(offsets: Tensor, centre: Tensor, bounds: tuple[Tensor, Tensor]) -> float:
+    """Share of a target's points that the scan does not show: they lay in tissue around the target on its references.
+
+    Args:
+        offsets: (N, 3) mm from the target's centre on the references. centre: (3,) LPS mm where it was located.
+        bounds: lower and upper corner (3,) of the scan.
+    """
+    points = offsets + centre.to(offsets)
+    return float(
+        (overshoot(points, bounds[0].to(points), bounds[1].to(points)) > 0.0).float().mean()
+    )
+
+
+def overshoot(points: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
+    """(K,) mm by which points (K, 3) lie beyond the box ``lower``..``upper``; 0 inside."""
+    return torch.maximum(lower - points, points - upper).clamp_min(0.0).amax(-1)
+
+
+def judge(
+    coarse_points: Tensor,
+    bounds: tuple[Tensor, Tensor],
+    cycle_mm: float,
+    spread_mm: float,
+    similarity: float | None,
+    missing: float,
+    limits: Limits,
+) -> Verdict:
+    """Status of a target from its coarse key points (K, 3), the body's bounds, and the four measures of doubt."""
+    beyond = overshoot(coarse_points, bounds[0].to(coarse_points), bounds[1].to(coarse_points))
+    centre = overshoot(
+        coarse_points.mean(0, keepdim=True),
+        bounds[0].to(coarse_points),
+        bounds[1].to(coarse_points),
+    )
+    if float(centre.max()) > 0.0 or float((beyond > OUTSIDE_MM).float().mean()) >= 0.5:
+        return Verdict("outside", "the target lies outside the field of view of this volume")
+    if float(beyond.max()) > OUTSIDE_MM:
+        return Verdict("low-confidence", "the target is cut by the border of this volume")
+    if missing > limits.missing:
+        return Verdict(
+            "low-confidence",
+            "the scan ends close to the target: too little of its surroundings is there",
+        )
+    if cycle_mm > limits.cycle_mm:
+        return Verdict(
+            "low-confidence",
+            f"mapped back to the reference it misses the mark by {cycle_mm:.0f} mm",
+        )
+    if similarity is not None and similarity < limits.similarity:
+        return Verdict(
+            "low-confidence", "the anatomy found there does not look like that of the reference"
+        )
+    if spread_mm > limits.spread_mm:
+        return Verdict("low-confidence", f"the votes disagree (spread {spread_mm:.0f} mm)")
+    return Verdict("ok")

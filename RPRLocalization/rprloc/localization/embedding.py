@@ -1,0 +1,124 @@
+"""A volume as the networks see it: its grids, and its latent fields, computed once for all targets."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..errors import InputError
+from ..geometry import Geometry
+from ..image.resampling import AIR_HU, Grid, to_grids
+from ..image.volume import Volume
+from ..model.field import LatentField
+from ..model.loading import ModelPair
+
+LEAST_BODY_CELLS = 20
+
+
+@dataclass(eq=False)
+class Embedding:
+    """Grids and fields of one volume.
+
+    Attributes:
+        name: of the volume. geometry: of the volume as stored.
+        seconds: time spent, by ``resample`` and ``embed``.
+    """
+
+    name: str
+    geometry: Geometry
+    grids: tuple[Grid, ...]
+    model: ModelPair
+    coarse: LatentField
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def fine(self, around: Tensor | None = None, margin_mm: float = 0.0) -> LatentField:
+        """The fine field, of everything or only of the box around LPS points (n, 3) with a margin.
+
+        Raises InputError if the model has no fine network.
+        """
+        if self.model.fine is None:
+            raise InputError(
+                f"model {self.model.card.name} has no fine network: use --steps coarse"
+            )
+        grid = self.grids[1]
+        if around is not None:
+            grid = cropped(
+                grid, around.cpu().numpy(), margin_mm, self.model.fine.card.net.alignment
+            )
+        started = time.perf_counter()
+        result = self.model.fine.field(grid)
+        synchronize(self.model.device)
+        self.seconds["embed"] = self.seconds.get("embed", 0.0) + time.perf_counter() - started
+        return result
+
+    def body_bounds(self) -> tuple[Tensor, Tensor]:
+        """Lower and upper corner (3,) LPS mm of the body in the volume (outer voxel edges)."""
+        grid = self.grids[0]
+        first, last = grid.origin, grid.origin + grid.spacing * (np.array(grid.hu.shape[::-1]) - 1)
+        half = grid.spacing / 2
+        return torch.as_tensor(first - half), torch.as_tensor(last + half)
+
+    def scan_bounds(self) -> tuple[Tensor, Tensor]:
+        """Lower and upper corner (3,) LPS mm of what the scan shows: along z where the body begins and ends.
+
+        Within a slice the volume's own border counts, as a slender patient does not make a scan small.
+        """
+        lower, upper = self.body_bounds()
+        whole = self.geometry.bounds()
+        lower[:2], upper[:2] = torch.tensor(whole.lower[:2]), torch.tensor(whole.upper[:2])
+        return lower, upper
+
+
+def embed_volume(volume: Volume, model: ModelPair) -> Embedding:
+    """Resample ``volume`` and compute its coarse field; raises InputError if there is no body to see."""
+    started = time.perf_counter()
+    grids = to_grids(volume, model.spacings)
+    resampled = time.perf_counter()
+    coarse = model.coarse.field(grids[0])
+    synchronize(model.device)
+    if int(coarse.body.sum()) < LEAST_BODY_CELLS:
+        raise InputError(f"{volume.name}: too little of a body in this volume to locate anything")
+    seconds = {"resample": resampled - started, "embed": time.perf_counter() - resampled}
+    return Embedding(volume.name, volume.geometry, grids, model, coarse, seconds)
+
+
+def cropped(grid: Grid, lps: np.ndarray, margin_mm: float, alignment: int) -> Grid:
+    """The part of ``grid`` around LPS points (n, 3), on the same lattice and in step with the network's alignment."""
+    zyx = grid.lps_to_zyx(lps)
+    reach = margin_mm / grid.spacing
+    lower = np.floor((zyx.min(0) - reach) / alignment).astype(int) * alignment
+    upper = np.ceil((zyx.max(0) + reach + 1) / alignment).astype(int) * alignment
+    size = np.array(grid.hu.shape)
+    lower = np.clip(lower, 0, np.maximum(0, (size - 1) // alignment * alignment))
+    upper = np.clip(upper, np.minimum(lower + alignment, size), size)
+    part = grid.hu[lower[0] : upper[0], lower[1] : upper[1], lower[2] : upper[2]]
+    return Grid(part, grid.zyx_to_lps(lower[None].astype(float))[0], grid.spacing)
+
+
+def rescaled(grid: Grid, factor: float) -> Grid:
+    """The same volume with a spacing of ``spacing / factor``: to the network it is ``factor`` times as large."""
+    spacing = grid.spacing / factor
+    size = [max(1, round(n * factor)) for n in grid.hu.shape]
+    axes = [torch.arange(n, dtype=torch.float32) / factor for n in size]
+    index = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
+    last = torch.tensor(grid.hu.shape, dtype=torch.float32) - 1.0
+    place = (2.0 * index / last.clamp_min(1.0) - 1.0).flip(-1)[None]
+    lifted = torch.from_numpy(np.ascontiguousarray(grid.hu))[None, None] - AIR_HU
+    hu = (
+        F.grid_sample(lifted, place, mode="bilinear", padding_mode="zeros", align_corners=True)[
+            0, 0
+        ]
+        + AIR_HU
+    )
+    return Grid(hu.numpy(), grid.origin, spacing)
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait for a GPU, so that times are those of the work."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,140 @@
+"""Where a template's target lies in a query: coarse consensus, descriptor match, and the agreement of many points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..model.field import LatentField
+from .matching import MatchSettings, match_descriptors
+from .robust_affine import carry
+from .template import TemplateTarget, key_points
+from .voting import Consensus, dense_consensus
+
+# Chosen on the validation patients (han-ct); accuracy changes by less than 0.5 IoU points when halved or doubled.
+CONTEXT_BUDGET = 240
+OWN_WEIGHT = 0.1
+LANDMARK_OWN_WEIGHT = 0.3
+RIDGE = 0.1
+NEIGHBOURHOOD_MM = 30.0
+MATCH_NOISE_MM = 4.0
+LEAST_EXTENT_MM = 5.0
+CLOSER = (MatchSettings(radius_mm=20.0, prior_mm=8.0), MatchSettings(radius_mm=15.0, prior_mm=6.0))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The points of one target's examples, stacked: example ``e`` has the rows of ``slices[e]``, key points first.
+
+    Attributes:
+        offsets: (N, 3) mm from the target's centre. coarse: (N, 3). fine: (N, 3 + D) or None.
+    """
+
+    keys: int
+    slices: list[slice]
+    offsets: Tensor
+    coarse: Tensor
+    fine: Tensor | None
+
+    def key_rows(self, values: Tensor) -> Tensor:
+        """(N, ...) -> (E, keys, ...), the key points of every example."""
+        return torch.stack([values[s][: self.keys] for s in self.slices])
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Where a target lies.
+
+    Attributes:
+        points: (K, 3) LPS mm, the located key points. coarse_points: the same before the fine step.
+        each: (E, K, 3) LPS mm, the key points as each example on its own would have them.
+        spread_mm: of the votes. similarity: of the matched descriptors, None without them.
+    """
+
+    points: Tensor
+    coarse_points: Tensor
+    each: Tensor
+    spread_mm: float
+    similarity: float | None
+
+
+def stack_rows(target: TemplateTarget, device: torch.device) -> Rows:
+    """Put a target's examples on the device; many examples bring fewer context points each."""
+    keys = key_points(target.kind)
+    context = max(3, CONTEXT_BUDGET // len(target.examples))
+    parts, slices, start = [], [], 0
+    for example in target.examples:
+        stop = min(len(example.offsets), keys + context)
+        parts.append((example, stop))
+        slices.append(slice(start, start + stop))
+        start += stop
+
+    def gather(name: str) -> Tensor:
+        return torch.cat(
+            [torch.as_tensor(getattr(e, name)[:n], dtype=torch.float32) for e, n in parts]
+        ).to(device)
+
+    has_fine = all(e.fine is not None for e in target.examples)
+    return Rows(
+        keys, slices, gather("offsets"), gather("coarse"), gather("fine") if has_fine else None
+    )
+
+
+def coarse_estimates(
+    field: LatentField, rows: list[Rows], range_mm: float, nearness: tuple[float, ...]
+) -> list[Consensus]:
+    """One consensus per target, of all its rows, from one batch of votes."""
+    found = dense_consensus(field, torch.cat([r.coarse for r in rows]), range_mm, nearness)
+    counts = [len(r.coarse) for r in rows]
+    return [
+        Consensus(p, s)
+        for p, s in zip(found.position.split(counts), found.spread.split(counts), strict=True)
+    ]
+
+
+def plain_estimate(rows: Rows, coarse: Consensus) -> Estimate:
+    """The mean over the examples of the coarse positions of the key points."""
+    each = rows.key_rows(coarse.position)
+    points = each.mean(0)
+    return Estimate(points, points, each, float(rows.key_rows(coarse.spread).mean()), None)
+
+
+def fine_estimate(
+    field: LatentField, rows: Rows, coarse: Consensus, settings: MatchSettings, own_weight: float
+) -> Estimate:
+    """Match the descriptors around the coarse positions, then let all points of the target agree on its place.
+
+    Every example's points are matched on their own, and a robust affine map of them says where they should have been
+    found; the next round searches closer around these places. At the end the map carries the example's key points, and
+    the mean over the examples is taken. ``own_weight`` is the share of the key points' own match in the result: an
+    extreme point alone errs more than the organ and its surroundings as a whole.
+    """
+    plain = plain_estimate(rows, coarse)
+    if rows.fine is None:
+        return plain
+    support, position = rows.fine[:, 3:], coarse.position
+    for search in (settings, *CLOSER):
+        found = match_descriptors(field, support[:, None], position, search)
+        parts = [
+            _carried(rows.offsets[s], found.position[s], found.spread[s], rows.keys)
+            for s in rows.slices
+        ]
+        position = torch.cat(parts)
+    each = rows.key_rows(position)
+    keys = match_descriptors(
+        field, rows.key_rows(support).transpose(0, 1), each.mean(0), CLOSER[-1]
+    )
+    points = own_weight * keys.position + (1.0 - own_weight) * each.mean(0)
+    return Estimate(points, plain.points, each, plain.spread_mm, float(keys.similarity.mean()))
+
+
+def _carried(offsets: Tensor, located: Tensor, spread: Tensor, keys: int) -> Tensor:
+    """All points (n, 3) of one example moved by their agreed map; sharp matches and near points count more."""
+    extent = offsets[:keys].abs().amax(0).clamp_min(LEAST_EXTENT_MM)
+    beyond = (offsets.abs() - extent).clamp_min(0.0).norm(dim=1)
+    weight = torch.exp(-0.5 * (beyond / NEIGHBOURHOOD_MM) ** 2) / (
+        spread.square() + MATCH_NOISE_MM**2
+    )
+    return carry(offsets, offsets, located, weight, extent, RIDGE)

@@ -1,0 +1,224 @@
+"""One-shot localization: embed a volume, make templates from marked references, find their targets in queries."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..geometry import Frame, Points
+from ..image.volume import Volume
+from ..model.field import LatentField
+from ..model.loading import ModelPair
+from ..targets.target import Target, check_inside
+from .confidence import Limits, cycle_error, judge, missing_surroundings
+from .embedding import Embedding, embed_volume, synchronize
+from .estimate import (
+    LANDMARK_OWN_WEIGHT,
+    OWN_WEIGHT,
+    Estimate,
+    Rows,
+    coarse_estimates,
+    fine_estimate,
+    plain_estimate,
+    stack_rows,
+)
+from .example import ReferenceFields, make_example
+from .matching import MatchSettings
+from .result import Result
+from .template import Template, TemplateTarget
+from .voting import NEARNESS_MM, Consensus, walk_consensus
+
+Steps = Literal["coarse", "coarse2", "coarse3", "fine"]
+COARSE_ROUNDS: dict[str, int] = {"coarse": 1, "coarse2": 2, "coarse3": 3}
+FINE_MARGIN_MM = 75.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """How targets are sought.
+
+    Attributes:
+        runs: None: every body cell votes; K: the paper's K random starts in the body.
+        steps: coarse once, twice, three times (Table 2 of the paper), or coarse and fine.
+        seed: of the random starts.
+    """
+
+    runs: int | None = None
+    steps: Steps = "fine"
+    seed: int = 0
+    match: MatchSettings = field(default_factory=MatchSettings)
+    limits: Limits = field(default_factory=Limits)
+    own_weight: float = OWN_WEIGHT
+    fine_margin_mm: float = FINE_MARGIN_MM
+
+    def __post_init__(self) -> None:
+        if self.runs is not None and self.runs < 1:
+            raise InputError(f"runs must be at least 1, or all (got {self.runs})")
+
+
+class Locator:
+    """Finds targets in volumes with one model; see ``Options``.
+
+    Example:
+        >>> locator = Locator(load_model(find_model(), torch.device("cpu")))        # doctest: +SKIP
+        >>> reference = locator.embed(read_volume("reference.nii.gz"))              # doctest: +SKIP
+        >>> template = locator.make_template(reference, load_targets("organs.seg.nrrd"))  # doctest: +SKIP
+        >>> locator.locate(locator.embed(read_volume("query.nii.gz")), template)    # doctest: +SKIP
+    """
+
+    def __init__(self, model: ModelPair, options: Options | None = None) -> None:
+        self.model = model
+        self.options = Options() if options is None else options
+        if self.options.steps == "fine" and model.fine is None:
+            raise InputError(f"model {model.card.name} has no fine network: use --steps coarse")
+
+    def embed(self, volume: Volume) -> Embedding:
+        """Resample the volume and compute its coarse field; raises InputError if there is no body in it."""
+        return embed_volume(volume, self.model)
+
+    def make_template(
+        self, embedding: Embedding, targets: Sequence[Target], fields: ReferenceFields | None = None
+    ) -> Template:
+        """Template of targets marked on the embedded reference; raises InputError if one lies outside of it.
+
+        fields: those of the embedding, if they are there already; they take most of the time.
+        """
+        check_inside(targets, embedding.geometry)
+        with torch.inference_mode():
+            fields = ReferenceFields.of(embedding) if fields is None else fields
+            entries = tuple(
+                TemplateTarget(t.name, t.kind, (make_example(t, embedding, fields),))
+                for t in targets
+            )
+        return Template(self.model.card.identity, self.model.card.body_region, entries)
+
+    def locate(self, embedding: Embedding, template: Template) -> list[Result]:
+        """Locate every target of the template, in its order.
+
+        Raises TemplateError if the template belongs to another model. Adds ``locate`` to ``embedding.seconds``.
+        """
+        template.check_model(self.model.card)
+        started = time.perf_counter()
+        embedded = embedding.seconds.get("embed", 0.0)
+        with torch.inference_mode():
+            estimates = self._estimates(embedding, template)
+            results = [
+                self._result(embedding, target, rows, estimate)
+                for target, (rows, estimate) in zip(template.targets, estimates, strict=True)
+            ]
+        synchronize(self.model.device)
+        spent = time.perf_counter() - started - (embedding.seconds.get("embed", 0.0) - embedded)
+        embedding.seconds["locate"] = embedding.seconds.get("locate", 0.0) + spent
+        return results
+
+    def _estimates(self, embedding: Embedding, template: Template) -> list[tuple[Rows, Estimate]]:
+        rows = [stack_rows(t, self.model.device) for t in template.targets]
+        if self.options.runs is not None:
+            return [
+                (r, plain_estimate(r, c))
+                for r, c in zip(rows, self._walk(embedding, rows), strict=True)
+            ]
+        rounds = COARSE_ROUNDS.get(self.options.steps, len(NEARNESS_MM))
+        range_mm = self.model.coarse.card.range_mm
+        coarse = coarse_estimates(embedding.coarse, rows, range_mm, NEARNESS_MM[:rounds])
+        if self.options.steps != "fine":
+            return [(r, plain_estimate(r, c)) for r, c in zip(rows, coarse, strict=True)]
+        fine = self._fine_field(embedding, coarse)
+        own = [
+            LANDMARK_OWN_WEIGHT if t.kind == "landmark" else self.options.own_weight
+            for t in template.targets
+        ]
+        return [
+            (r, fine_estimate(fine, r, c, self.options.match, w))
+            for r, c, w in zip(rows, coarse, own, strict=True)
+        ]
+
+    def _fine_field(self, embedding: Embedding, coarse: list[Consensus]) -> LatentField:
+        """The fine field around the coarse estimates only; estimates beyond the body do not widen it."""
+        around = torch.cat([c.position for c in coarse])
+        lower, upper = (b.to(around) for b in embedding.body_bounds())
+        return embedding.fine(around.maximum(lower).minimum(upper), self.options.fine_margin_mm)
+
+    def _walk(self, embedding: Embedding, rows: list[Rows]) -> list[Consensus]:
+        """The paper's way: K random starts, moved step by step, for every row."""
+        runs = self.options.runs
+        assert runs is not None
+        generator = torch.Generator().manual_seed(self.options.seed)
+        coarse = torch.cat([r.coarse for r in rows])
+        steps = [(embedding.coarse, coarse, self.model.coarse.card.range_mm)] * COARSE_ROUNDS.get(
+            self.options.steps, 1
+        )
+        if self.options.steps == "fine" and self.model.fine is not None:
+            latents = [r.fine for r in rows if r.fine is not None]
+            if len(latents) < len(rows):
+                raise InputError(
+                    "the template has no fine latents: make it again, or use --steps coarse"
+                )
+            steps = [
+                *steps,
+                (embedding.fine(), torch.cat(latents)[:, :3], self.model.fine.card.range_mm),
+            ]
+        found = walk_consensus(steps, runs, generator)
+        counts = [len(r.coarse) for r in rows]
+        return [
+            Consensus(p, s)
+            for p, s in zip(found.position.split(counts), found.spread.split(counts), strict=True)
+        ]
+
+    def _result(
+        self, embedding: Embedding, target: TemplateTarget, rows: Rows, estimate: Estimate
+    ) -> Result:
+        cycle = cycle_error(embedding.coarse, estimate.each, rows, self.model.coarse.card.range_mm)
+        points = _numpy(estimate.points)
+        center, (lower, upper) = box_centre(points), box_walls(points)
+        verdict = judge(
+            estimate.coarse_points,
+            embedding.body_bounds(),
+            cycle,
+            estimate.spread_mm,
+            estimate.similarity,
+            missing_surroundings(rows.offsets, torch.from_numpy(center), embedding.scan_bounds()),
+            self.options.limits,
+        )
+        return Result(
+            query=embedding.name,
+            target=target.name,
+            kind=target.kind,
+            status=verdict.status,
+            reason=verdict.reason,
+            center=center,
+            size=None if target.kind == "landmark" else upper - lower,
+            spread_mm=estimate.spread_mm,
+            cycle_mm=cycle,
+            points=None if target.kind == "landmark" else Points(points, Frame.LPS),
+        )
+
+
+def box_centre(points: np.ndarray) -> np.ndarray:
+    """Centre (3,) of the box through six extreme points (6, 3), or the landmark of (1, 3)."""
+    lower, upper = box_walls(points)
+    middle: np.ndarray = (lower + upper) / 2
+    return middle
+
+
+def box_walls(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper corner (3,) of the box through the extreme points (6, 3): Xmin, Ymin, Zmin, Xmax, Ymax, Zmax.
+
+    A landmark (1, 3) is both corners of its own.
+    """
+    if len(points) == 1:
+        return points[0], points[0]
+    first, second = np.diag(points[:3]), np.diag(points[3:])
+    return np.minimum(first, second), np.maximum(first, second)
+
+
+def _numpy(values: Tensor) -> np.ndarray:
+    found: np.ndarray = values.detach().cpu().numpy().astype(np.float64)
+    return found

@@ -1,0 +1,37 @@
+"""A robust affine map between corresponding points, held back towards a pure displacement."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+ROUNDS = 5
+TUKEY = 4.685
+
+
+def carry(
+    keys: Tensor, source: Tensor, target: Tensor, weight: Tensor, extent: Tensor, ridge: float
+) -> Tensor:
+    """Move ``keys`` by the weighted, robust, regularized affine map that takes ``source`` to ``target``.
+
+    Tukey weights leave out wrong matches. The linear part is held to the identity as if ``ridge`` of the weight were on
+    points at +-``extent`` that did not move: few or doubtful points give a displacement, many good ones a full map.
+
+    Args:
+        keys: (K, 3) mm. source, target: (N, 3) mm. weight: (N,) > 0. extent: (3,) mm, half edges of the target's box.
+
+    Returns:
+        (K, 3) mm.
+    """
+    prior = torch.diag(ridge * extent.square())
+    trust = weight
+    for _ in range(ROUNDS):
+        share = (trust / trust.sum())[:, None]
+        middle, place = (share * source).sum(0), (share * target).sum(0)
+        a, b = source - middle, target - place
+        matrix = torch.linalg.solve((share * a).T @ a + prior, (share * a).T @ b + prior)
+        error = (b - a @ matrix).norm(dim=1)
+        limit = TUKEY * error.median().clamp_min(1.0)
+        trust = weight * ((1.0 - (error / limit).clamp(max=1.0) ** 2) ** 2 + 1e-9)
+    moved: Tensor = (keys - middle) @ matrix + place
+    return moved

@@ -1,0 +1,107 @@
+"""The latent field: the network's answer for every cell of a volume, with the cells' positions in LPS mm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..image.resampling import AIR_HU, Grid
+from .devices import fast_dtype
+from .network_config import PnetConfig
+
+TISSUE_HU = -400.0
+TISSUE_FRACTION = 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class LatentField:
+    """Latents and descriptors of all cells of one volume.
+
+    Attributes:
+        values: (1, 3 + descriptor, d, h, w) float32; channels 0-2 are the latent ``p`` (Eq. 2), x, y, z.
+        origin: (3,) x, y, z LPS mm of the centre of cell (0, 0, 0); cells run along +S, +P, +L (z, y, x).
+        cell_mm: distance of neighbouring cells.
+        body: (d, h, w) bool, the cells that hold tissue: the starts of the multi-run ensemble.
+    """
+
+    values: Tensor
+    origin: Tensor
+    cell_mm: float
+    body: Tensor
+
+    def to_index(self, lps: Tensor) -> Tensor:
+        """(n, 3) x, y, z LPS mm -> (n, 3) cell index z, y, x."""
+        return ((lps - self.origin) / self.cell_mm).flip(-1)
+
+    def at(self, lps: Tensor) -> Tensor:
+        """Values (n, 3 + descriptor) at LPS positions (n, 3), trilinear; the border's value outside."""
+        size = torch.tensor(self.values.shape[2:], dtype=torch.float32, device=self.values.device)
+        normal = 2.0 * self.to_index(lps) / (size - 1.0).clamp_min(1.0) - 1.0
+        grid = normal.flip(-1).view(1, 1, 1, -1, 3)
+        found = F.grid_sample(
+            self.values, grid, mode="bilinear", padding_mode="border", align_corners=True
+        )
+        return found[0, :, 0, 0].T
+
+    def body_cells(self) -> tuple[Tensor, Tensor]:
+        """LPS positions (n, 3) and values (n, 3 + descriptor) of the cells that hold tissue."""
+        index = torch.nonzero(self.body)
+        position = index.flip(-1).float() * self.cell_mm + self.origin
+        return position, self.values[0][:, self.body].T
+
+    @cached_property
+    def unit_descriptors(self) -> Tensor:
+        """(d, h, w, descriptor) of length 1, together for every cell: made once, as every target reads them."""
+        return F.normalize(self.values[0, 3:], dim=0).permute(1, 2, 3, 0).contiguous()
+
+
+def aligned(hu: npt.NDArray[np.float32] | Tensor, alignment: int) -> Tensor:
+    """(D, H, W) HU -> (1, 1, D', H', W') float32, the far ends filled up with air to multiples of ``alignment``."""
+    padding = [p for n in reversed(hu.shape) for p in (0, -n % alignment)]
+    values = hu if isinstance(hu, Tensor) else torch.from_numpy(np.ascontiguousarray(hu))
+    return F.pad(values.float()[None, None], padding, value=AIR_HU)
+
+
+@torch.no_grad()
+def compute_field(
+    network: torch.nn.Module,
+    config: PnetConfig,
+    grid: Grid,
+    device: torch.device,
+    dtype: torch.dtype | None = None,
+) -> LatentField:
+    """One dense pass over ``grid``.
+
+    Args:
+        network: Pnet or its TorchScript form, on ``device``.
+        dtype: bfloat16 or float32; the device's fast one if None.
+    """
+    hu = aligned(grid.hu, config.alignment).to(device)
+    origin = torch.tensor(grid.origin, dtype=torch.float32, device=device)
+    return field_of_tensor(
+        network, config, hu, origin, grid.spacing, fast_dtype(device) if dtype is None else dtype
+    )
+
+
+@torch.no_grad()
+def field_of_tensor(
+    network: torch.nn.Module,
+    config: PnetConfig,
+    hu: Tensor,
+    origin: Tensor,
+    spacing: float,
+    dtype: torch.dtype,
+) -> LatentField:
+    """One dense pass over HU (1, 1, D, H, W) with aligned edges, whose voxel 0, 0, 0 is at ``origin`` (x, y, z mm)."""
+    tissue = F.avg_pool3d((hu > TISSUE_HU).float(), config.stride)[0, 0] > TISSUE_FRACTION
+    with torch.autocast(hu.device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
+        values = network(hu.contiguous(memory_format=torch.channels_last_3d)).float()
+    return LatentField(
+        values, origin + spacing * config.first_cell, spacing * config.stride, tissue
+    )

@@ -1,0 +1,148 @@
+"""Model pairs on disk: find, verify, load, list."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ..errors import ModelError, RprLocError
+from ..image.resampling import Grid
+from .card import CARD_NAME, ModelCard, StageCard, read_card
+from .field import LatentField, compute_field
+
+BUNDLED = Path(__file__).resolve().parents[2] / "Resources" / "Models"
+DEFAULT_MODEL = "han-ct"
+PATH_VARIABLE = "RPRLOC_MODELS"
+
+
+@dataclass(frozen=True, eq=False)
+class StageModel:
+    """One loaded network and its card."""
+
+    card: StageCard
+    network: torch.jit.ScriptModule
+    device: torch.device
+
+    def field(self, grid: Grid) -> LatentField:
+        """One dense pass over a grid of this stage's spacing."""
+        return compute_field(self.network, self.card.net, grid, self.device)
+
+
+@dataclass(frozen=True, eq=False)
+class ModelPair:
+    """The coarse network and, if the model has one, the fine network, on one device."""
+
+    card: ModelCard
+    coarse: StageModel
+    fine: StageModel | None
+    device: torch.device
+
+    @property
+    def spacings(self) -> tuple[float, ...]:
+        """Grid spacings in mm that the networks read: coarse, fine."""
+        stages = [self.coarse] if self.fine is None else [self.coarse, self.fine]
+        return tuple(stage.card.spacing_mm for stage in stages)
+
+
+def model_folders(chosen: Sequence[Path] = ()) -> list[Path]:
+    """Folders that hold models: the chosen ones, those of the variable RPRLOC_MODELS, then the bundled ones."""
+    extra = [Path(p) for p in os.environ.get(PATH_VARIABLE, "").split(os.pathsep) if p]
+    return list(dict.fromkeys([*chosen, *extra, BUNDLED]))
+
+
+def find_model(name_or_folder: str | Path = DEFAULT_MODEL) -> Path:
+    """Folder of a model given by its folder or by its folder's name in ``model_folders``; raises ModelError if none."""
+    given = Path(name_or_folder)
+    if (given / CARD_NAME).is_file():
+        return given
+    if len(given.parts) == 1:
+        for folder in model_folders():
+            if (folder / given / CARD_NAME).is_file():
+                return folder / given
+    raise ModelError(
+        f"no model {str(name_or_folder)!r}: give the folder that holds its {CARD_NAME}, or see `rprloc models`"
+    )
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        for block in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def bytes_sha256(data: bytes) -> str:
+    """SHA-256 of bytes, hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def verify_files(folder: Path, card: ModelCard) -> None:
+    """Compare the network files with the card's checksums; raises ModelError naming the first that differs."""
+    for stage in (card.coarse, card.fine):
+        if stage is None:
+            continue
+        path = folder / stage.file
+        try:
+            found = file_sha256(path)
+        except OSError as error:
+            raise ModelError(
+                f"{path}: the network file cannot be read ({error.strerror or error})"
+            ) from error
+        if found != stage.sha256:
+            raise ModelError(
+                f"{path}: wrong checksum, the file is damaged or was exchanged; install the model again"
+            )
+
+
+def _load_stage(folder: Path, card: StageCard, device: torch.device) -> StageModel:
+    try:
+        network = torch.jit.load(str(folder / card.file), map_location=device)
+    except RuntimeError as error:
+        raise ModelError(
+            f"{folder / card.file}: this PyTorch cannot load the network ({str(error).splitlines()[0]})"
+        ) from error
+    return StageModel(card, network.eval(), device)
+
+
+def load_model(folder: str | Path, device: torch.device) -> ModelPair:
+    """Verify and load a model; nothing in its files is run or unpickled before the checksums agree.
+
+    Raises ModelError if the folder holds no model, the card is invalid, or a checksum is wrong.
+    """
+    where = Path(folder)
+    card = read_card(where)
+    verify_files(where, card)
+    coarse = _load_stage(where, card.coarse, device)
+    fine = None if card.fine is None else _load_stage(where, card.fine, device)
+    return ModelPair(card, coarse, fine, device)
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A line of ``rprloc models``: ``problem`` is empty if the card is valid and all checksums agree."""
+
+    folder: Path
+    card: ModelCard | None
+    problem: str
+
+
+def list_models(chosen: Sequence[Path] = ()) -> list[ModelEntry]:
+    """All models in ``model_folders(chosen)``, verified."""
+    entries = []
+    for parent in model_folders(chosen):
+        for card_path in sorted(parent.glob(f"*/{CARD_NAME}")):
+            folder = card_path.parent
+            try:
+                card = read_card(folder)
+                verify_files(folder, card)
+                entries.append(ModelEntry(folder, card, ""))
+            except RprLocError as error:
+                entries.append(ModelEntry(folder, None, str(error)))
+    return entries

@@ -1,0 +1,1 @@
+"""What is sought: landmarks, boxes and masks, and the files that hold them."""

@@ -1,0 +1,1 @@
+"""The worker process of Slicer: JSON lines in, JSON lines out (docs/worker-protocol.md)."""

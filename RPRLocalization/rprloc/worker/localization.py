@@ -1,0 +1,211 @@
+"""The methods of the worker that need torch: models, load, template.make, template.merge, locate."""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from ..image.volume import Volume
+from ..localization.batch import failed_results
+from ..localization.locator import Locator, Options
+from ..localization.result import Result
+from ..localization.template import Template
+from ..model.card import ModelCard
+from ..model.loading import DEFAULT_MODEL, ModelEntry, ModelPair, list_models
+from ..targets.markups import clean_name
+from .errors import BadRequestError, CancelledError, explain
+from .job import Job
+from .parameters import need, options_of, targets_of, template_of, volume_of
+from .session import Engine
+
+
+class EngineMethods:
+    """The methods, over one ``Engine``; each takes the job and returns the fields of its result."""
+
+    def __init__(self, engine: Engine | None = None) -> None:
+        self.engine = Engine() if engine is None else engine
+
+    def models(self, job: Job) -> dict[str, Any]:
+        """All models found, with what is wrong with those that cannot be used."""
+        folders = job.params.get("folders", [])
+        if not isinstance(folders, list) or not all(
+            isinstance(folder, str) and folder for folder in folders
+        ):
+            raise BadRequestError("'folders' must be a list of paths")
+        entries = list_models([Path(folder) for folder in folders])
+        return {"models": [entry_json(entry) for entry in entries], "default": DEFAULT_MODEL}
+
+    def load(self, job: Job) -> dict[str, Any]:
+        """Load a model, so that what follows does not wait for it."""
+        model = self._open(job, try_again=True)
+        return {"card": card_json(model.card), "device": str(model.device)}
+
+    def template_make(self, job: Job) -> dict[str, Any]:
+        """The template of targets on a reference."""
+        return {"template": self._learn(job, self._open(job)).to_json()}
+
+    def template_merge(self, job: Job) -> dict[str, Any]:
+        """Several templates of one model as one; equal target names are pooled (few-shot)."""
+        parts = need(job.params, "templates", list, "a list of templates")
+        if not parts:
+            raise BadRequestError("'templates' must hold at least one template")
+        templates = [template_of(part) for part in parts]
+        merged = templates[0]
+        for template in templates[1:]:
+            merged = merged.merged(template)
+        return {"template": merged.to_json()}
+
+    def locate(self, job: Job) -> dict[str, Any]:
+        """Locate all targets in all queries; every query is answered by one ``partial``."""
+        options, queries = options_of(job.params.get("options")), queries_of(job.params)
+        started = time.perf_counter()
+        model = self._open(job)
+        Locator(model, options)
+        template = self._template(job, model)
+        template.check_model(model.card)
+        failed = _Run(self.engine, job, options, template).all_of(queries)
+        spent = time.perf_counter() - started
+        device = str(self.engine.device)
+        return {
+            "queries": len(queries),
+            "failed": failed,
+            "seconds": round(spent, 3),
+            "device": device,
+        }
+
+    def _open(self, job: Job, try_again: bool = False) -> ModelPair:
+        names = {
+            name: job.params.get(name, usual)
+            for name, usual in (("model", DEFAULT_MODEL), ("device", "auto"))
+        }
+        for name, value in names.items():
+            if not isinstance(value, str) or not value or "\0" in value:
+                raise BadRequestError(f"{name!r} must be a text")
+        return self.engine.open(job, names["model"], names["device"], try_again)
+
+    def _template(self, job: Job, model: ModelPair) -> Template:
+        if ("template" in job.params) == ("reference" in job.params):
+            raise BadRequestError("locate needs either a template, or a reference and targets")
+        return (
+            template_of(job.params["template"])
+            if "template" in job.params
+            else self._learn(job, model)
+        )
+
+    def _learn(self, job: Job, model: ModelPair) -> Template:
+        volume = volume_of(job.params.get("reference"))
+        targets = targets_of(job.params.get("targets"))
+        job.check()
+        return self.engine.learn(job, volume, targets)
+
+
+class _Run:
+    """One ``locate`` request: its queries one after the other."""
+
+    def __init__(self, engine: Engine, job: Job, options: Options, template: Template) -> None:
+        self.engine, self.job, self.options, self.template = engine, job, options, template
+        self._state = ""
+
+    def all_of(self, queries: list[tuple[str, dict[str, Any]]]) -> int:
+        """Answer every query; returns how many failed. Raises CancelledError."""
+        failed, total, started = 0, len(queries), time.perf_counter()
+        for done, (key, data) in enumerate(queries):
+            self._state = f"{done} of {total} volumes are done"
+            self.job.check(self._state)
+            left = (time.perf_counter() - started) / done * (total - done) if done else None
+            shown = data.get("name") or Path(str(data.get("path", key))).name
+            self.job.progress("query", f"searching {shown}", done, total, left)
+            failed += not self._one(key, data)
+        self.job.progress("query", "done", total, total, 0.0)
+        return failed
+
+    def _one(self, key: str, data: dict[str, Any]) -> bool:
+        """Send the answer for one query: its results, or rows with the reason; True if it did not fail."""
+        name, started = clean_name(data.get("name")) or key, time.perf_counter()
+        try:
+            volume = volume_of(data)
+            name = volume.name
+            results = self._located(volume)
+            problem = ""
+        except CancelledError:
+            raise
+        except Exception as error:
+            code, problem = explain(error)
+            if code == "internal":
+                traceback.print_exc(file=sys.stderr)
+            results = failed_results(self.template, name, problem)
+        seconds = round(time.perf_counter() - started, 3)
+        rows = [row_json(result) for result in results]
+        self.job.partial(key=key, name=name, results=rows, seconds=seconds, problem=problem)
+        return not problem
+
+    def _located(self, volume: Volume) -> list[Result]:
+        def work(model: ModelPair) -> list[Result]:
+            locator = Locator(model, self.options)
+            self.job.check(self._state)
+            embedding = locator.embed(volume)
+            self.job.check(self._state)
+            return locator.locate(embedding, self.template)
+
+        return self.engine.on_device(self.job, work)
+
+
+def queries_of(params: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Key and VOLUME object of every query; raises BadRequestError. What is wrong with a volume shows later."""
+    pairs = []
+    for entry in need(params, "queries", list, "a list of queries"):
+        key = entry.get("key") if isinstance(entry, dict) else None
+        volume = entry.get("volume") if isinstance(entry, dict) else None
+        if not isinstance(key, str) or not isinstance(volume, dict):
+            raise BadRequestError('a query is {"key": text, "volume": {...}}')
+        pairs.append((key, volume))
+    if not pairs or len({key for key, _ in pairs}) != len(pairs):
+        raise BadRequestError("queries are missing, or two have the same key")
+    return pairs
+
+
+def row_json(result: Result) -> dict[str, Any]:
+    """A result as JSON: LPS mm; None where there is no number."""
+
+    def listed(values: Any) -> Any:
+        return None if values is None else values.tolist()
+
+    return {
+        "query": result.query,
+        "target": result.target,
+        "kind": result.kind,
+        "status": result.status,
+        "reason": result.reason,
+        "center": listed(result.center),
+        "size": listed(result.size),
+        "spread_mm": result.spread_mm,
+        "cycle_mm": result.cycle_mm,
+        "points": None if result.points is None else listed(result.points.xyz),
+    }
+
+
+def card_json(card: ModelCard) -> dict[str, Any]:
+    """What a user wants to know of a model."""
+    return {
+        "name": card.name,
+        "version": card.version,
+        "body_region": card.body_region,
+        "identity": card.identity,
+        "has_fine": card.fine is not None,
+        "data": str(card.training.get("source", "")),
+        "licence": str(card.training.get("licence", "")),
+    }
+
+
+def entry_json(entry: ModelEntry) -> dict[str, Any]:
+    """A line of the list of models; ``card`` is null where ``problem`` says why."""
+    card = None if entry.card is None else card_json(entry.card)
+    return {
+        "folder": str(entry.folder),
+        "title": entry.folder.name,
+        "card": card,
+        "problem": entry.problem,
+    }

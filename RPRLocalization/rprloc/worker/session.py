@@ -1,0 +1,200 @@
+"""What the worker keeps between requests: one loaded model, and what it has learnt of the latest references."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from ..errors import ModelError
+from ..image.volume import Volume
+from ..localization.embedding import Embedding
+from ..localization.example import ReferenceFields
+from ..localization.locator import Locator
+from ..localization.template import Template
+from ..model.card import read_card
+from ..model.devices import resolve_device
+from ..model.loading import ModelPair, find_model, load_model
+from ..targets.target import Target, check_inside
+from .errors import is_out_of_memory, one_line
+from .job import Job
+
+KEPT_TEMPLATES = 4
+KEPT_FIELD_BYTES = 500_000_000
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """What a reference costs most time for; ``key``: of its volume."""
+
+    key: bytes
+    embedding: Embedding
+    fields: ReferenceFields
+
+
+class Engine:
+    """One model on one device, and templates made with it.
+
+    loader and resolver stand for ``load_model`` and ``resolve_device``, so that tests can do without a GPU.
+    """
+
+    def __init__(
+        self,
+        loader: Callable[[str | Path, torch.device], ModelPair] = load_model,
+        resolver: Callable[[str], torch.device] = resolve_device,
+    ) -> None:
+        self._loader = loader
+        self._resolver = resolver
+        self._model: ModelPair | None = None
+        self._folder: Path | None = None
+        self._replaced: torch.device | None = None
+        self._templates: OrderedDict[bytes, Template] = OrderedDict()
+        self._reference: Reference | None = None
+
+    @property
+    def device(self) -> torch.device | None:
+        """Where the open model is; None without one."""
+        return None if self._model is None else self._model.device
+
+    def open(self, job: Job, model: str, device: str, try_again: bool = False) -> ModelPair:
+        """The model on the device, loaded unless it is already; a GPU that fails is replaced by the CPU.
+
+        From then on the CPU stands for that GPU, until another model or device is opened, or ``try_again``. Raises
+        ModelError or DeviceError.
+        """
+        wanted, folder = self._resolver(device), find_model(model).resolve()
+        if str(wanted) == "cuda":
+            wanted = torch.device("cuda", 0)
+        kept = self._model
+        same = kept is not None and self._folder == folder and kept.card == read_card(folder)
+        if (
+            kept is not None
+            and same
+            and wanted in (kept.device, None if try_again else self._replaced)
+        ):
+            return kept
+        job.progress("model", f"loading the model {folder.name}")
+        self.drop()
+        try:
+            return self._load(folder, wanted)
+        except Exception as error:
+            reason = gpu_problem(error, wanted)
+            if reason is None:
+                raise
+        return self._fall_back(job, folder, wanted, reason)
+
+    def on_device(self, job: Job, work: Callable[[ModelPair], Answer]) -> Answer:
+        """``work`` with the open model; if its GPU fails, the model moves to the CPU and the work is done there."""
+        model, folder = self._model, self._folder
+        if model is None or folder is None:
+            raise ModelError("no model is loaded, because the CPU could not load it either")
+        try:
+            return work(model)
+        except Exception as error:
+            reason = gpu_problem(error, model.device)
+            if reason is None:
+                raise
+        # Outside of the handler: its traceback would keep the tensors of the failed work alive.
+        device = model.device
+        del model
+        return work(self._fall_back(job, folder, device, reason))
+
+    def learn(self, job: Job, volume: Volume, targets: Sequence[Target]) -> Template:
+        """The template of targets marked on a reference; kept, so that asking again for the same costs nothing.
+
+        Raises InputError if the reference or a target cannot be used.
+        """
+        check_inside(targets, volume.geometry)
+        reference = volume_key(volume)
+        key = reference + targets_key(targets)
+        if key in self._templates:
+            self._templates.move_to_end(key)
+            return self._templates[key]
+        job.progress("reference", f"learning the reference {volume.name}")
+        template = self.on_device(job, lambda model: self._make(model, volume, targets, reference))
+        self._templates[key] = template
+        while len(self._templates) > KEPT_TEMPLATES:
+            self._templates.popitem(last=False)
+        return template
+
+    def _make(
+        self, model: ModelPair, volume: Volume, targets: Sequence[Target], key: bytes
+    ) -> Template:
+        """The template; the fields of the latest reference are kept, so that a moved target is learnt in no time.
+
+        Only in the machine's memory: a GPU computes them quickly, and has none to spare.
+        """
+        locator = Locator(model)
+        if self._reference is None or self._reference.key != key:
+            self._reference = None
+            embedding = locator.embed(volume)
+            with torch.inference_mode():
+                fields = ReferenceFields.of(embedding)
+            reference = Reference(key, embedding, fields)
+            if model.device.type == "cpu" and fields.nbytes <= KEPT_FIELD_BYTES:
+                self._reference = reference
+        else:
+            reference = self._reference
+        return locator.make_template(reference.embedding, targets, reference.fields)
+
+    def drop(self) -> None:
+        """Forget the model and what was made with it, and give the memory of the GPU back."""
+        self._model = self._folder = self._reference = self._replaced = None
+        self._templates.clear()
+        if torch.cuda.is_available() and torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
+
+    def _load(self, folder: Path, device: torch.device) -> ModelPair:
+        model = self._loader(folder, device)
+        self._model, self._folder = model, folder
+        return model
+
+    def _fall_back(self, job: Job, folder: Path, failed: torch.device, reason: str) -> ModelPair:
+        job.log(f"the GPU {reason}: going on with the CPU, which is slower", "warning")
+        try:
+            self.drop()
+        except RuntimeError as error:
+            job.log(f"the GPU did not give its memory back ({one_line(error)})", "warning")
+        model = self._load(folder, torch.device("cpu"))
+        self._replaced = failed
+        return model
+
+
+def gpu_problem(error: Exception, device: torch.device) -> str | None:
+    """What the GPU did, if ``error`` is its failure and not that of the input; None otherwise."""
+    if device.type == "cpu" or not isinstance(error, RuntimeError):
+        return None
+    if isinstance(error, torch.OutOfMemoryError) or is_out_of_memory(error):
+        return "ran out of memory"
+    if any(part in str(error) for part in ("CUDA", "cuDNN", "CUBLAS", "NVRTC")):
+        return f"failed ({one_line(error)})"
+    return None
+
+
+def volume_key(volume: Volume) -> bytes:
+    """A digest of a volume's name, lattice and voxels."""
+    digest = hashlib.blake2b(digest_size=32)
+    digest.update(repr((volume.name, volume.array.shape)).encode())
+    digest.update(np.ascontiguousarray(volume.geometry.ijk_to_lps).data)
+    digest.update(np.ascontiguousarray(volume.array).data)
+    return digest.digest()
+
+
+def targets_key(targets: Sequence[Target]) -> bytes:
+    """A digest of names, kinds and places of targets."""
+    digest = hashlib.blake2b(digest_size=32)
+    for target in targets:
+        places = [target.points] if target.inside is None else [target.points, target.inside]
+        digest.update(repr((target.name, target.kind, [len(p) for p in places])).encode())
+        for points in places:
+            digest.update(np.ascontiguousarray(points.xyz).data)
+        if target.box is not None:
+            digest.update(np.stack([target.box.lower, target.box.upper]).data)
+    return digest.digest()

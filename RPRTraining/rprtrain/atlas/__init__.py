@@ -1,0 +1,1 @@
+"""The training CTs registered to their own mean, for pairs of patients."""

@@ -1,0 +1,1 @@
+"""The commands ``rprloc train`` and ``rprloc check``."""

@@ -1,0 +1,68 @@
+"""``rprloc check``: judge a model without labels, and with them where there are some."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING
+
+from rprloc.cli.main import EXIT_OK
+from rprloc.cli.shared import set_threads
+from rprloc.errors import InputError
+from rprloc.files import atomic_write_text, prepare_output_file
+from rprloc.model.devices import resolve_device
+from rprloc.model.loading import find_model, load_model
+
+if TYPE_CHECKING:
+    from ..check.self_check import Measure
+
+
+def run_check(args: argparse.Namespace) -> int:
+    """Check, print the table, and write JSON and picture. Raises RprLocError."""
+    try:
+        from ..check.annotated import check_sources, check_targets
+        from ..check.picture import write_check_picture
+        from ..check.self_check import check_model
+        from ..data.sources import images_in
+    except ModuleNotFoundError as error:
+        if error.name is None or not error.name.startswith("rprtrain"):
+            raise
+        raise InputError(
+            "the check needs the package rprtrain (folder RPRTraining), which is missing"
+        ) from error
+    set_threads(args.threads)
+    folder = find_model(args.model)
+    for path in filter(None, (args.json, args.picture)):
+        prepare_output_file(path, args.overwrite)
+    sources = check_sources(folder) if args.images is None else images_in(args.images)
+    model = load_model(folder, resolve_device(args.device))
+
+    def progress(done: int, total: int, text: str) -> None:
+        print(f"[{done + 1}/{total}] {text}", flush=True)
+
+    report = check_model(model, sources, progress, args.seed)
+    if args.targets is not None:
+        report.rows += check_targets(model, sources, args.targets, progress)
+    if args.json is not None:
+        atomic_write_text(args.json, json.dumps(report.to_json(), indent=1, allow_nan=False) + "\n")
+    if args.picture is not None:
+        write_check_picture(args.picture, report)
+    for reason in report.left_out:
+        print(f"left out: {reason}")
+    print(f"{report.volumes} CTs, {report.pairs} pairs\n{table(report.rows)}\n{report.verdict}")
+    return EXIT_OK
+
+
+def table(rows: list[Measure]) -> str:
+    """The rows as a table for the screen."""
+    lines = [("", "mean", "median", "p95", "n")]
+    for row in rows:
+        figures = [
+            "" if value is None else f"{value:.1f}" for value in (row.mean, row.median, row.p95)
+        ]
+        lines.append((f"{row.name} ({row.unit})", figures[0], figures[1], figures[2], str(row.n)))
+    widths = [max(len(line[column]) for line in lines) for column in range(5)]
+    return "\n".join(
+        "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )

@@ -1,0 +1,1 @@
+"""The CTs of a training: finding, judging and reading them."""

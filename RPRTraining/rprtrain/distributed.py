@@ -1,0 +1,77 @@
+"""Processes that train one network together, on several GPUs or machines (``torchrun``); usually there is only one."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import warnings
+from collections.abc import Sequence
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+LONGEST_PAUSE = datetime.timedelta(days=7)
+
+
+class Team:
+    """This process's place in the group; alone it is rank 0 of 1, and nothing here costs anything."""
+
+    def __init__(self) -> None:
+        together = dist.is_available() and dist.is_initialized()
+        self.rank = dist.get_rank() if together else 0
+        self.size = dist.get_world_size() if together else 1
+
+    @property
+    def leads(self) -> bool:
+        """True for the one process that reports, saves and exports."""
+        return self.rank == 0
+
+    def wrap(self, net: nn.Module) -> nn.Module:
+        """The network with PyTorch's data-parallel engine around it: gradients become the mean over the processes."""
+        if self.size == 1:
+            return net
+        # The trainer averages the BatchNorms' statistics; a broadcast in each pass would change them within a step.
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", FutureWarning
+            )  # the new name of the option is not in PyTorch 2.4
+            return DistributedDataParallel(net, broadcast_buffers=False)
+
+    def share(self, value: float, device: torch.device) -> float:
+        """The leader's value, in every process."""
+        if self.size == 1:
+            return value
+        held = torch.tensor([value], dtype=torch.float64, device=device)
+        dist.broadcast(held, 0)
+        return float(held)
+
+    def average_(self, tensors: Sequence[Tensor]) -> None:
+        """Replace each tensor by its mean over the processes."""
+        if self.size > 1:
+            for tensor in tensors:
+                dist.all_reduce(tensor)
+                tensor /= self.size
+
+    def unsynchronized(self, net: nn.Module) -> contextlib.AbstractContextManager[object]:
+        """A block whose gradients stay in this process for now."""
+        return (
+            net.no_sync() if isinstance(net, DistributedDataParallel) else contextlib.nullcontext()
+        )
+
+    def wait(self) -> None:
+        """Until all processes are here."""
+        if self.size > 1:
+            dist.barrier()
+
+
+def join_team() -> int:
+    """Join the group that torchrun describes in the environment; returns the number of this machine's GPU to use."""
+    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    if backend == "nccl":
+        torch.cuda.set_device(local)
+    dist.init_process_group(backend, timeout=LONGEST_PAUSE)
+    return local

@@ -1,0 +1,51 @@
+"""What the user wants while a training runs: go on, pause, stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, TypeVar
+
+from rprloc.errors import OutputError
+
+Wish = Literal["go", "pause", "stop"]
+Answer = TypeVar("Answer")
+
+
+class Control:
+    """Asked between steps. This one stops when ``stop`` says so, and nobody is there to end a pause."""
+
+    can_wait = False
+
+    def __init__(self, stop: Callable[[], bool] = lambda: False) -> None:
+        self._stop = stop
+
+    def wish(self) -> Wish:
+        """What to do before the next step; answers at once."""
+        return "stop" if self._stop() else "go"
+
+    def wait(self) -> Wish:
+        """Wait for the end of a pause: ``go`` or ``stop``. Only where ``can_wait``."""
+        return self.wish()
+
+    @property
+    def stopped(self) -> bool:
+        """True once the user has asked to stop."""
+        return self.wish() == "stop"
+
+
+def until_written(
+    write: Callable[[], Answer], control: Control, pause: Callable[[str], None]
+) -> Answer:
+    """``write()``; where that fails (disk full, folder gone), ``pause`` tells why, and after a wait it tries again.
+
+    Raises the OutputError if nobody can wait, or the user stops instead.
+    """
+    while True:
+        try:
+            return write()
+        except OutputError as error:
+            if not control.can_wait:
+                raise
+            pause(str(error))
+            if control.wait() == "stop":
+                raise

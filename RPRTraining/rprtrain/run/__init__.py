@@ -1,0 +1,1 @@
+"""A whole training: request, presets, estimate, stages, record and export."""

@@ -1,0 +1,183 @@
+"""Settings for a body region, as data that can be shown before a training starts.
+
+How the settings follow from the extents of the bodies (preset ``from-data``):
+
+* ``r`` of the coarse network: offsets are ``r * tanh``, which is steep and exact only well below ``r``. Measured:
+  r = 300 over offsets of 400 mm errs by 23 mm per axis, over 250 mm by 5.6 mm. So ``r`` is at least 1.25 times the
+  diagonal that 95 % of the bodies stay below, rounded up to 50 mm.
+* Its voxels: the bodies' cross-sections (95 %) fit into a view, because what is never seen together is not learnt.
+* The fine network looks at a neighbourhood of the estimate only: r = 150 mm, pairs up to 110 mm, and less in bodies
+  that are smaller than that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from rprloc.errors import InputError
+
+from ..config import COARSE, FINE, StageConfig
+from ..data.scan import ScanRow
+
+ROOM = 1.25
+DIAGONAL_PERCENTILE = 95.0
+CHANGEABLE = {"spacing", "range_mm", "reach_mm", "smallest_mm", "learning_rate", "elastic_mm"}
+SPACINGS = (1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
+FROM_MY_DATA = "from-data"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named pair of settings; ``stages`` by ``coarse`` and ``fine``; ``body_region`` for the card."""
+
+    name: str
+    title: str
+    description: str
+    body_region: str
+    stages: dict[str, StageConfig]
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; the stages as ``describe_stage`` has them."""
+        stages = [describe_stage(stage) for stage in self.stages.values()]
+        return {
+            "name": self.name,
+            "title": self.title,
+            "description": self.description,
+            "body_region": self.body_region,
+            "stages": stages,
+        }
+
+
+HEAD_AND_NECK = Preset(
+    "head-and-neck",
+    "Head and neck",
+    "planning and diagnostic CTs of the head, neck and upper chest; those of the bundled model",
+    "head and neck",
+    {"coarse": COARSE, "fine": FINE},
+)
+
+ABDOMEN = Preset(
+    "abdomen",
+    "Abdomen (3 mm)",
+    "CTs of the abdomen, pelvis or trunk: coarse 6 mm, so that a whole cross-section is seen at once; fine 3 mm",
+    "abdomen",
+    {
+        "coarse": COARSE.with_changes(
+            spacing=6.0, range_mm=700.0, crop=(96, 64, 80), smallest_mm=150.0, reach_mm=560.0
+        ),
+        "fine": FINE,
+    },
+)
+
+PRESETS = {preset.name: preset for preset in (HEAD_AND_NECK, ABDOMEN)}
+
+
+def find_preset(name: str, rows: Sequence[ScanRow] = ()) -> Preset:
+    """The preset of that name; ``from-my-data`` looks at the rows that are used. Raises InputError."""
+    if name == FROM_MY_DATA:
+        return preset_from_data([row for row in rows if row.used and row.body_mm])
+    if name not in PRESETS:
+        raise InputError(
+            f"there is no preset {name!r}: choose {', '.join([*PRESETS, FROM_MY_DATA])}"
+        )
+    return PRESETS[name]
+
+
+def preset_from_data(rows: Sequence[ScanRow]) -> Preset:
+    """Settings that follow from the extents and voxels of scanned CTs; raises InputError without any."""
+    if not rows:
+        raise InputError("no usable CT in the folder: there is nothing to propose settings from")
+    extents = np.array([row.body_mm for row in rows])
+    wide = np.percentile(extents, DIAGONAL_PERCENTILE, axis=0)
+    diagonal = float(np.percentile(np.linalg.norm(extents, axis=1), DIAGONAL_PERCENTILE))
+    typical = float(np.median(extents, axis=0).min())
+    coarse = _coarse(wide, diagonal, typical)
+    voxel = (
+        float(np.median([max(row.spacing[:3]) for row in rows]))
+        if all(row.spacing for row in rows)
+        else 3.0
+    )
+    fine_spacing = _step_up(max(0.75 * coarse.spacing, min(voxel, coarse.spacing)) - 1e-6)
+    reach = min(FINE.reach_mm, 0.6 * diagonal)
+    fine = FINE.with_changes(
+        spacing=min(fine_spacing, coarse.spacing),
+        range_mm=round(reach / FINE.reach_mm * FINE.range_mm),
+        reach_mm=round(reach),
+        smallest_mm=coarse.smallest_mm,
+    )
+    text = (
+        f"from {len(rows)} CTs: bodies of up to {' x '.join(f'{n:.0f}' for n in wide)} mm, diagonal {diagonal:.0f} mm;"
+        f" r = {coarse.range_mm:.0f} mm leaves room of {coarse.range_mm / diagonal:.2f} times the diagonal"
+    )
+    return Preset(
+        FROM_MY_DATA, "From my data", text, "not stated", {"coarse": coarse, "fine": fine}
+    )
+
+
+def _coarse(wide: np.ndarray, diagonal: float, typical: float) -> StageConfig:
+    """The coarse stage for bodies of ``wide`` (x, y, z) mm, their diagonal and their typical shortest edge."""
+    room = np.array(COARSE.crop[::-1], dtype=float)
+    spacing = _step_up(max(wide[0] / room[0], wide[1] / room[1]))
+    align = COARSE.net.alignment
+    fitting = [math.ceil(w / spacing / align) * align for w in wide[::-1]]
+    edges = [
+        max(4 * align, min(edge, limit)) for edge, limit in zip(fitting, COARSE.crop, strict=True)
+    ]
+    range_mm = math.ceil(ROOM * diagonal / 50.0) * 50.0
+    return COARSE.with_changes(
+        spacing=spacing,
+        range_mm=range_mm,
+        reach_mm=round(0.8 * range_mm),
+        crop=(edges[0], edges[1], edges[2]),
+        smallest_mm=round(min(COARSE.smallest_mm * spacing / COARSE.spacing, 0.7 * typical)),
+    )
+
+
+def _step_up(least: float) -> float:
+    """The smallest of ``SPACINGS`` that is not below ``least``, or the largest."""
+    return next((s for s in SPACINGS if s >= least), SPACINGS[-1])
+
+
+def changed(preset: Preset, changes: Any) -> Preset:
+    """The preset with numbers of the user's own: ``{"coarse": {"spacing": 3.0, "range_mm": 400.0}, ...}``.
+
+    ``reach_mm`` follows ``range_mm`` unless it is given too. Raises InputError for unknown or impossible numbers.
+    """
+    stages = dict(preset.stages)
+    try:
+        for name, values in dict(changes or {}).items():
+            stage, numbers = (
+                stages[name],
+                {str(key): float(value) for key, value in dict(values).items()},
+            )
+            if not set(numbers) <= CHANGEABLE or not all(0 < n < 1e5 for n in numbers.values()):
+                raise ValueError(name)
+            if "range_mm" in numbers:
+                numbers.setdefault(
+                    "reach_mm", min(stage.reach_mm, round(0.8 * numbers["range_mm"]))
+                )
+            stages[name] = stage.with_changes(**numbers)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"settings that cannot be changed, or not so: {changes}") from error
+    return replace(preset, stages=stages)
+
+
+def describe_stage(stage: StageConfig) -> dict[str, Any]:
+    """What a plan shows of a stage: lengths in mm, sizes in voxels (x, y, z)."""
+    return {
+        "name": stage.name,
+        "spacing": stage.spacing,
+        "range_mm": stage.range_mm,
+        "reach_mm": stage.reach_mm,
+        "crop": list(stage.crop[::-1]),
+        "crop_mm": [round(n * stage.spacing) for n in stage.crop[::-1]],
+        "receptive_mm": stage.net.receptive_field * stage.spacing,
+        "stride_mm": stage.net.stride * stage.spacing,
+        "steps": stage.steps,
+        "settings": stage.to_json(),
+    }

@@ -1,0 +1,1 @@
+"""Augmented views of a CT, and pairs of them."""

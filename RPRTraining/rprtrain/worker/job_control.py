@@ -1,0 +1,52 @@
+"""Pause, continue and stop of a training that runs as a job of the worker."""
+
+from __future__ import annotations
+
+from rprloc.worker.job import Job
+
+from ..optimization.control import Control, Wish
+
+POLL_S = 0.5
+ACTIONS: dict[str, Wish] = {"pause": "pause", "continue": "go", "resume": "go", "stop": "stop"}
+
+
+class JobControl(Control):
+    """Obeys the actions of a job; a cancelled job raises ``CancelledError`` where the training asks."""
+
+    can_wait = True
+
+    def __init__(self, job: Job) -> None:
+        super().__init__()
+        self._job = job
+        self._state: Wish = "go"
+
+    def wish(self) -> Wish:
+        """The latest action that has arrived."""
+        self._job.check()
+        while (action := self._job.take_action()) is not None:
+            self._obey(action)
+        return self._state
+
+    def wait(self) -> Wish:
+        """Wait for ``continue`` or ``stop``; both can end a pause, also one that the training itself asked for."""
+        while True:
+            self._job.check()
+            action = self._job.take_action(POLL_S)
+            if action is None:
+                continue
+            self._obey(action)
+            answer = ACTIONS.get(action, "pause")
+            if answer != "pause":
+                return answer
+
+    def _obey(self, action: str) -> None:
+        """A stop is final."""
+        if action not in ACTIONS:
+            self._job.log(f"a training has no action {action[:40]!r}", "warning")
+        elif self._state != "stop":
+            self._state = ACTIONS[action]
+
+    @property
+    def stopped(self) -> bool:
+        """True once the client has asked to stop."""
+        return self.wish() == "stop"

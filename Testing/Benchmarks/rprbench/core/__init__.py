@@ -1,0 +1,1 @@
+"""What every experiment needs: cases, rows, methods, and where figures come from."""

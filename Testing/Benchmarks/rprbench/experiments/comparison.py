@@ -1,0 +1,77 @@
+"""One method on all references and queries: the rows that the tables are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rprloc.evaluation.metrics import box_iou, wall_distance
+from rprloc.geometry import Box
+
+from ..core.cohort import ORGANS, Patient
+from ..core.experiment import Experiment
+from ..core.method import Found, Method
+from ..core.store import Row
+
+REFERENCES = 5
+SPLIT = "test"
+
+
+class Comparison(Experiment):
+    """Units are queries; a row is one organ of one query, found with one reference by one variant of the method."""
+
+    def __init__(self, method: Method, references: Sequence[str], queries: Sequence[str]) -> None:
+        super().__init__(method.context)
+        self.method = method
+        self.name = f"accuracy-{method.name}"
+        self.title = f"Accuracy ({method.name})"
+        self.references = method.limit_references(references) if method.needs_reference else []
+        self.queries = list(queries)
+        self._prepared: dict[str, Any] = {}
+
+    def settings(self) -> dict[str, Any]:
+        return {"references": self.references, "organs": list(ORGANS), **self.method.settings()}
+
+    def units(self) -> Sequence[str]:
+        return self.queries
+
+    def begin(self) -> None:
+        self.method.train()
+
+    def run(self, unit: str) -> list[Row]:
+        query = self.context.cohort.patient(unit)
+        seen = self.method.examine(query.volume)
+        organs = [organ for organ in ORGANS if organ in query.organs]
+        rows: list[Row] = []
+        for name in self.references or [""]:
+            for variant, found in self.method.find(seen, self._of(name), organs).items():
+                rows += [score(variant, name, query, organ, found[organ]) for organ in organs]
+        return rows
+
+    def _of(self, reference: str) -> Any:
+        if reference and reference not in self._prepared:
+            self._prepared[reference] = self.method.prepare(self.context.cohort.patient(reference))
+        return self._prepared.get(reference)
+
+
+def score(variant: str, reference: str, query: Patient, organ: str, found: Found) -> Row:
+    """A row: IoU in percent and wall distance in mm (None where nothing was found, which is an IoU of 0)."""
+    truth = query.organs[organ].box
+    assert truth is not None
+    return {
+        "method": variant,
+        "reference": reference,
+        "query": query.name,
+        "organ": organ,
+        "iou": 0.0 if found.box is None else round(100 * box_iou(found.box, truth), 3),
+        "awd_mm": None if found.box is None else round(wall_distance(found.box, truth), 3),
+        "box": None if found.box is None else listed(found.box),
+        "status": found.status,
+        "spread_mm": found.spread_mm,
+        "cycle_mm": found.cycle_mm,
+    }
+
+
+def listed(box: Box) -> list[float]:
+    """Lower and upper corner, six numbers in mm."""
+    return [round(float(v), 2) for v in (*box.lower, *box.upper)]

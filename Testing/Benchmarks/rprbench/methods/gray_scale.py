@@ -1,0 +1,52 @@
+"""Template matching of gray values: the paper's alternatives GS MSE, GS Cosine and GS NCC (Table 3), by FFT."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rprloc.image.volume import Volume
+
+from ..core.cohort import Patient
+from .patch_grid import PATCH, PatchGrid, patch_grid
+from .patch_matching import Example, PatchMatching, Start
+from .sliding_window import MEASURES, Measure, Windows, best_window
+
+
+@dataclass(frozen=True, eq=False)
+class GrayQuery:
+    """A query's lattice and its windows."""
+
+    grid: PatchGrid
+    windows: Windows
+
+
+class GrayScale(PatchMatching):
+    """Patches of 48 x 64 x 64 mm around the six extreme points, sought among all windows of stride 2."""
+
+    name: ClassVar[str] = "gray"
+    titles: ClassVar[dict[str, str]] = {
+        "gs-mse": "Template matching, gray-scale MSE",
+        "gs-cosine": "Template matching, gray-scale cosine",
+        "gs-ncc": "Template matching, gray-scale NCC",
+    }
+
+    def prepare(self, reference: Patient) -> dict[str, Example]:
+        return self.examples(reference)
+
+    def examine(self, query: Volume) -> GrayQuery:
+        grid = patch_grid(query)
+        return GrayQuery(grid, Windows(grid.values, PATCH, self.context.threads))
+
+    def starts(self, seen: GrayQuery, organ: Example) -> dict[str, list[Start | None]]:
+        measures = [m for m in MEASURES if variant_of(m) in self.variants]
+        found: dict[str, list[Start | None]] = {variant_of(m): [] for m in measures}
+        for patch in organ.patches:
+            for measure, likeness in seen.windows.likeness(patch, measures).items():
+                found[variant_of(measure)].append(best_window(likeness))
+        return found
+
+
+def variant_of(measure: Measure) -> str:
+    """Id of the variant that uses a measure."""
+    return f"gs-{measure}"

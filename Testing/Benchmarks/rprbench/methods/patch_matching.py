@@ -1,0 +1,92 @@
+"""What gray-value and feature matching share: a patch around each extreme point, a box from the six found points."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from rprloc.geometry import Box, FloatArray
+from rprloc.localization.locator import box_walls
+
+from ..core.cohort import Patient
+from ..core.method import Answers, Context, Found, Method
+from .patch_grid import PATCH, SPACING, STRIDE, WINDOW_HU, FloatVolume, PatchGrid, patch_grid
+
+Start = tuple[int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """An organ of a reference.
+
+    patches: (6, *PATCH) around its extreme points, in the order of Target.points. rest: (6, 3) mm, x, y, z, from the
+    centre of each patch to its point.
+    """
+
+    patches: FloatVolume
+    rest: FloatArray
+
+
+class PatchMatching(Method):
+    """The window of a query that is most alike each patch of the reference; its centre is the point.
+
+    only: ids of the variants to compute; None for all. Raises ValueError for an unknown one.
+    """
+
+    titles: ClassVar[dict[str, str]]
+
+    def __init__(self, context: Context, only: Sequence[str] | None = None) -> None:
+        super().__init__(context)
+        unknown = set(only or ()) - set(self.titles)
+        if unknown:
+            raise ValueError(f"{', '.join(sorted(unknown))}: none of {', '.join(self.titles)}")
+        self._variants = {
+            name: t for name, t in self.titles.items() if only is None or name in only
+        }
+
+    @property
+    def variants(self) -> dict[str, str]:
+        return dict(self._variants)
+
+    def settings(self) -> dict[str, Any]:
+        return {
+            "variants": list(self._variants),
+            "grid_mm": SPACING,
+            "patch": PATCH,
+            "stride": STRIDE,
+            "window_hu": WINDOW_HU,
+        }
+
+    def examples(self, reference: Patient) -> dict[str, Example]:
+        """Patches of every organ of a reference."""
+        grid = patch_grid(reference.volume)
+        return {
+            name: Example(*grid.cut(target.points.xyz)) for name, target in reference.organs.items()
+        }
+
+    @abstractmethod
+    def starts(self, seen: Any, organ: Any) -> dict[str, list[Start | None]]:
+        """Variant -> first voxel of the best window for each of the six points, None where nothing is alike.
+
+        ``seen`` is what ``examine`` gave (``seen.grid``: the query's PatchGrid), ``organ`` what ``prepare`` gave for
+        an organ (``organ.rest``: as in Example).
+        """
+
+    def find(self, seen: Any, prepared: Any, organs: Sequence[str]) -> Answers:
+        answers: Answers = {variant: {} for variant in self._variants}
+        for organ in organs:
+            rest = prepared[organ].rest
+            for variant, starts in self.starts(seen, prepared[organ]).items():
+                answers[variant][organ] = _found(seen.grid, starts, rest)
+        return answers
+
+
+def _found(grid: PatchGrid, starts: Sequence[Start | None], rest: FloatArray) -> Found:
+    placed = [start for start in starts if start is not None]
+    if len(placed) < len(starts):
+        return Found(None)
+    return Found(Box(*box_walls(grid.window_centres(np.array(placed)) + rest)))

@@ -1,0 +1,58 @@
+"""Proportional mapping: every wall keeps its place relative to the bounding box of the body. No image is looked at.
+
+Who does not beat this has learned nothing of the anatomy. The body's box ends where the scan ends, so the mapping is
+off along z as far as the fields of view of two patients differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rprloc.geometry import Box
+from rprloc.image.resampling import AIR_HU, to_grid
+from rprloc.image.volume import Volume
+
+from ..core.cohort import Patient
+from ..core.method import Answers, Found, Method
+
+SPACING_MM = 4.0
+
+
+class Proportional(Method):
+    """The walls of the reference's box as fractions of the body's bounding box, applied to the query's."""
+
+    name = "proportional"
+
+    @property
+    def variants(self) -> dict[str, str]:
+        return {"proportional": "Proportional mapping of the body's box"}
+
+    def prepare(self, reference: Patient) -> dict[str, np.ndarray]:
+        body = body_box(reference.volume)
+        return {
+            organ: fractions(target.box, body)
+            for organ, target in reference.organs.items()
+            if target.box
+        }
+
+    def examine(self, query: Volume) -> Box:
+        return body_box(query)
+
+    def find(self, seen: Box, prepared: dict[str, np.ndarray], organs: Sequence[str]) -> Answers:
+        walls = {organ: seen.lower + prepared[organ] * seen.size for organ in organs}
+        return {"proportional": {organ: Found(Box(*both)) for organ, both in walls.items()}}
+
+
+def body_box(volume: Volume) -> Box:
+    """Bounding box of the body, LPS mm, to 4 mm."""
+    grid = to_grid(volume, SPACING_MM, body_only=True)
+    used = np.argwhere(grid.hu > AIR_HU)
+    ends = grid.zyx_to_lps(np.stack([used.min(0) - 0.5, used.max(0) + 0.5]))
+    return Box(ends[0], ends[1])
+
+
+def fractions(box: Box, body: Box) -> np.ndarray:
+    """Lower and upper walls (2, 3) of a box in units of the body's box: 0 is its lower wall, 1 its upper."""
+    return (np.stack([box.lower, box.upper]) - body.lower) / body.size

@@ -1,0 +1,156 @@
+"""What a Slicer user would do without this extension: register the reference to the query, carry the mask over.
+
+SimpleITK at 4 mm, body only: a search along the patient axis, an affine transform, then cubic B-splines with control
+points 70 mm apart, both by Mattes mutual information (Testing/registration.py; chosen on pairs of ``val``). The
+organ's mask goes through the transform to the voxels of the query (linear, cut at 0.5); its box is the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk
+from registration import Settings, Subject, affine, bspline, subject_of
+
+from rprloc.geometry import Geometry
+from rprloc.image.volume import Volume
+from rprloc.targets.target import target_from_mask
+
+from ..core.cohort import Patient
+from ..core.method import Answers, Context, Found, Method
+from .ours import chosen
+
+SPACING_MM = 4.0
+BSPLINE_REFERENCES = 2
+QUICK_SETTINGS = Settings(sampling=0.05, affine_iterations=20, bspline_iterations=2)
+TITLES = {
+    "affine": "SimpleITK affine registration",
+    "bspline": "SimpleITK affine + B-spline registration",
+}
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Marked:
+    """A reference made ready: its masks and their lattice, and whether B-splines are asked for."""
+
+    subject: Subject
+    masks: dict[str, Mask]
+    geometry: Geometry
+    with_bspline: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A query made ready, and the lattice of its voxels."""
+
+    subject: Subject
+    geometry: Geometry
+
+
+class Registration(Method):
+    """Affine with every reference, B-splines with the first two only: they take most of the time."""
+
+    name = "registration"
+
+    def __init__(self, context: Context, only: Iterable[str] | None = None) -> None:
+        super().__init__(context)
+        self._titles = chosen(TITLES, only)
+        self.parameters = QUICK_SETTINGS if context.quick else Settings()
+        self._bspline_with: list[str] | None = None
+
+    @property
+    def variants(self) -> dict[str, str]:
+        return self._titles
+
+    def settings(self) -> dict[str, Any]:
+        return {
+            "spacing": SPACING_MM,
+            "bspline_references": BSPLINE_REFERENCES,
+            **asdict(self.parameters),
+        }
+
+    def limit_references(self, names: Sequence[str]) -> list[str]:
+        self._bspline_with = list(names)[:BSPLINE_REFERENCES]
+        return list(names)[: 1 if self.context.quick else None]
+
+    def prepare(self, reference: Patient) -> Marked:
+        assert reference.labels is not None
+        masks = {organ: reference.labels.mask(reference.ids[organ]) for organ in reference.organs}
+        with_bspline = self._bspline_with is None or reference.name in self._bspline_with
+        return Marked(
+            subject_of(reference.volume, SPACING_MM), masks, reference.labels.geometry, with_bspline
+        )
+
+    def examine(self, query: Volume) -> Seen:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(self.context.threads)
+        return Seen(subject_of(query, SPACING_MM), query.geometry)
+
+    def find(self, seen: Seen, prepared: Marked, organs: Sequence[str]) -> Answers:
+        start = affine(seen.subject, prepared.subject, self.parameters)
+        transforms: dict[str, sitk.Transform] = (
+            {"affine": start} if "affine" in self._titles else {}
+        )
+        if "bspline" in self._titles and prepared.with_bspline:
+            transforms["bspline"] = bspline(seen.subject, prepared.subject, start, self.parameters)
+        return {
+            variant: carried_boxes(t, seen.geometry, prepared, organs)
+            for variant, t in transforms.items()
+        }
+
+
+def carried_boxes(
+    transform: sitk.Transform, onto: Geometry, prepared: Marked, organs: Sequence[str]
+) -> dict[str, Found]:
+    """Box of every organ's mask after the transform (query -> reference); None where nothing of it arrives."""
+    moved = on_lattice(transform, onto)
+    return {
+        organ: _found(carried(prepared.masks[organ], prepared.geometry, moved, onto), onto)
+        for organ in organs
+    }
+
+
+def _found(mask: Mask, geometry: Geometry) -> Found:
+    return Found(target_from_mask("organ", mask, geometry).box if mask.any() else None)
+
+
+def image_of(array: npt.NDArray[Any], geometry: Geometry) -> sitk.Image:
+    """SimpleITK image of an array (k, j, i)."""
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing(geometry.spacing.tolist())
+    image.SetOrigin(geometry.origin.tolist())
+    image.SetDirection(geometry.direction.ravel().tolist())
+    return image
+
+
+def on_lattice(transform: sitk.Transform, geometry: Geometry) -> sitk.Transform:
+    """The same map as a displacement per voxel of ``geometry``: computed once, then fast for every organ."""
+    field = sitk.TransformToDisplacementField(
+        transform,
+        sitk.sitkVectorFloat64,
+        [int(n) for n in geometry.size],
+        geometry.origin.tolist(),
+        geometry.spacing.tolist(),
+        geometry.direction.ravel().tolist(),
+    )
+    return sitk.DisplacementFieldTransform(field)
+
+
+def carried(mask: Mask, geometry: Geometry, transform: sitk.Transform, onto: Geometry) -> Mask:
+    """``mask`` of the reference on the voxels of the query (linear, 0.5 and above); transform: query -> reference."""
+    arrived = sitk.Resample(
+        image_of(mask.astype(np.float32), geometry),
+        [int(n) for n in onto.size],
+        transform,
+        sitk.sitkLinear,
+        onto.origin.tolist(),
+        onto.spacing.tolist(),
+        onto.direction.ravel().tolist(),
+        0.0,
+    )
+    return np.asarray(sitk.GetArrayFromImage(arrived) >= 0.5)

@@ -1,0 +1,120 @@
+"""How the figures of the report look: one size, one set of colours that the colour-blind can tell apart."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from rprloc.files import atomic_write_bytes
+
+# Okabe and Ito
+BLUE, ORANGE, GREEN, PURPLE, SKY, GRAY, DARK = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#9A9A9A",
+    "#333333",
+)
+YELLOW = "#E69F00"
+WIDTH_IN = 8.0
+DPI = 160
+STYLE: dict[str, Any] = {
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.labelsize": 10,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#666666",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.8,
+    "xtick.color": DARK,
+    "ytick.color": DARK,
+    "axes.labelcolor": DARK,
+    "text.color": DARK,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 5,
+}
+
+
+@contextmanager
+def drawing(path: Path, columns: int, height: float, **grid: Any) -> Iterator[list[Axes]]:
+    """Axes side by side, 8 inches wide in all and ``height`` inches high; written to ``path`` (PNG) at the end."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH_IN, height), dpi=DPI, layout="constrained")
+        axes = list(figure.subplots(1, columns, squeeze=False, **grid)[0])
+        yield axes
+        FigureCanvasAgg(figure)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", metadata={"Software": None})
+        atomic_write_bytes(path, buffer.getvalue())
+
+
+def spaced(positions: Sequence[float], gap: float, lowest: float, highest: float) -> list[float]:
+    """Positions moved as little as need be to lie at least ``gap`` apart, in the same order, between two ends."""
+    order = np.argsort(positions, kind="stable")
+    gap = min(gap, (highest - lowest) / max(1, len(positions) - 1))
+    steps = gap * np.arange(len(positions))
+    # Without the steps, "apart by a gap" is "not falling": least squares of that is pooling what falls.
+    wanted = np.array(positions, dtype=np.float64)[order] - steps
+    blocks: list[tuple[float, int]] = []
+    for value in wanted:
+        mean, count = float(value), 1
+        for earlier, size in reversed(blocks):
+            if earlier <= mean:
+                break
+            mean, count = (mean * count + earlier * size) / (count + size), count + size
+            blocks.pop()
+        blocks.append((mean, count))
+    level = np.clip(
+        np.concatenate([np.full(n, mean) for mean, n in blocks]), lowest, highest - steps[-1]
+    )
+    moved = np.empty(len(positions))
+    moved[order] = level + steps
+    return [float(v) for v in moved]
+
+
+def label_points(
+    axes: Axes, points: Sequence[tuple[float, float]], labels: Sequence[str], colors: Sequence[str]
+) -> None:
+    """Labels in a column to the right of the axes, each tied to its point; no two on top of each other."""
+    lowest, highest = axes.get_ylim()
+    heights = [(y - lowest) / (highest - lowest) for _, y in points]
+    for (x, y), label, color, height in zip(
+        points, labels, colors, spaced(heights, 0.062, 0.0, 1.0), strict=True
+    ):
+        axes.annotate(
+            label,
+            (x, y),
+            (1.04, height),
+            textcoords="axes fraction",
+            va="center",
+            fontsize=9,
+            color=color,
+            annotation_clip=False,
+            zorder=1,
+            arrowprops={
+                "arrowstyle": "-",
+                "color": "#BBBBBB",
+                "linewidth": 0.7,
+                "shrinkA": 2,
+                "shrinkB": 4,
+                "relpos": (0.0, 0.5),
+            },
+        )

@@ -1,0 +1,1 @@
+"""``slicer.app``, modules, windows, scene and files of the host."""

@@ -1,0 +1,1 @@
+"""The ctk widgets that the modules use."""

@@ -1,0 +1,1 @@
+"""The qMRML widgets that the modules use, over the real scene."""

@@ -1,0 +1,1 @@
+"""PySide6 dressed as PythonQt."""

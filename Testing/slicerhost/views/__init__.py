@@ -1,0 +1,1 @@
+"""Slice, 3D and plot views, rendered offscreen."""

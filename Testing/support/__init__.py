@@ -1,0 +1,1 @@
+"""What tests of several tiers share: phantoms, models, fakes and drivers of the panels."""

@@ -1,0 +1,13 @@
+"""Where the checkout keeps what tests read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TESTING = ROOT / "Testing"
+SUPPORT = TESTING / "support"
+SAMPLE_DATA = ROOT / "RPRLocalization" / "Resources" / "SampleData"
+BUNDLED_MODELS = ROOT / "RPRLocalization" / "Resources" / "Models"
+DATA = ROOT.parent / "shared" / "data"
+HAN = DATA / "han"
