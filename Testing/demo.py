@@ -1,11 +1,12 @@
 """Locate organs in the bundled synthetic sample, or in your own CTs.
 
-    python3 Testing/demo.py                                              the sample: one reference, one query
-    python3 Testing/demo.py QUERY [QUERY ...]                            your CTs, with the bundled template
-    python3 Testing/demo.py --reference REF --targets TARGETS QUERY ...  your CTs, with your own reference
+    python3 Testing/demo.py                                              the sample: one reference,
+    one query python3 Testing/demo.py QUERY [QUERY ...]                            your CTs, with
+    the bundled template python3 Testing/demo.py --reference REF --targets TARGETS QUERY ...  your
+    CTs, with your own reference
 
-Sets up a private Python environment on the first call (standard library only until then), prints a table, and
-writes results.csv, Slicer markups and a picture per query to ./rprloc-results.
+Sets up a private Python environment on the first call (standard library only until then), prints a
+table, and writes results.csv, Slicer markups and a picture per query to ./rprloc-results.
 """
 
 from __future__ import annotations

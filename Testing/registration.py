@@ -1,8 +1,8 @@
 """Intensity registration of CTs with SimpleITK: what carries a mask from one patient to another without a network.
 
-Used by the registration baseline (Benchmarks) and by the sample maker (SampleData). Images are sitk.Image in LPS mm.
-All transforms map points of the FIXED image to points of the MOVING image, so that
-``sitk.Resample(moving, fixed, transform)`` brings the moving image onto the fixed one.
+Used by the registration baseline (Benchmarks) and by the sample maker (SampleData). Images are
+sitk.Image in LPS mm. All transforms map points of the FIXED image to points of the MOVING image, so
+that ``sitk.Resample(moving, fixed, transform)`` brings the moving image onto the fixed one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from rprloc.image.body import body_mask
-from rprloc.image.resampling import Grid, to_grid
+from rprloc.image.resampling import IsotropicVolume, to_grid
 from rprloc.image.volume import Volume
 
 WINDOW_HU = (-400.0, 800.0)
@@ -37,8 +37,8 @@ class Subject:
 class Settings:
     """Parameters of the affine and the B-spline stage, chosen on pairs of ``val``.
 
-    sampling: share of the voxels; bspline_sampling: the same at shrink factors 4, 2 and 1. control_mm: distance of the
-    B-spline control points.
+    sampling: share of the voxels; bspline_sampling: the same at shrink factors 4, 2 and 1.
+    control_mm: distance of the B-spline control points.
     """
 
     bins: int = 32
@@ -55,7 +55,7 @@ def subject_of(volume: Volume, spacing: float = 4.0) -> Subject:
     return subject_of_grid(to_grid(volume, spacing, body_only=True), volume.name)
 
 
-def subject_of_grid(grid: Grid, name: str) -> Subject:
+def subject_of_grid(grid: IsotropicVolume, name: str) -> Subject:
     """Make a Subject of a grid; slices with less than 5 % of the tissue of the median slice are cut off."""
     first, last = field_of_view(grid.hu)
     hu = np.clip(grid.hu[first : last + 1], *WINDOW_HU)
@@ -102,7 +102,8 @@ def bspline(
 ) -> sitk.Transform:
     """Free-form refinement of ``start``: cubic B-splines, three levels of mutual information.
 
-    Few iterations on purpose: nothing else regularises the splines, and longer runs made organs overlap less.
+    Few iterations on purpose: nothing else regularises the splines, and longer runs made organs
+        overlap less.
     """
     size = np.array(fixed.image.GetSize()) * np.array(fixed.image.GetSpacing())
     mesh = np.maximum(1, np.rint(size / settings.control_mm)).astype(int).tolist()
@@ -136,7 +137,8 @@ def _mutual_information(settings: Settings) -> sitk.ImageRegistrationMethod:
 def _search(fixed: Subject, moving: Subject) -> sitk.AffineTransform:
     """Best translation of a search along z; in the plane, body centres of the slices that then face each other.
 
-    Two fields of view rarely show the same part of the patient, so that their centres may lie 10 cm apart.
+    Two fields of view rarely show the same part of the patient, so that their centres may lie 10 cm
+    apart.
     """
     coarse = [_shrunk(subject.image) for subject in (fixed, moving)]
     arrays = [sitk.GetArrayFromImage(image) for image in coarse]

@@ -3,8 +3,9 @@
     python3 Testing/run_tests.py                      everything
     python3 Testing/run_tests.py Testing/unit -k cli  further arguments go to pytest
 
-Sets up a private Python environment on the first call (standard library only until then). ``--here`` uses the
-running Python instead. Tests that cannot run are listed with the reason. At most two threads are used.
+Sets up a private Python environment on the first call (standard library only until then).
+``--here`` uses the running Python instead. Tests that cannot run are listed with the reason. At
+most two threads are used.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from rprloc.errors import InputError
 
 from .jobs.localizationjob import LocalizationJob, queriesOf
 from .jobs.templatejob import TemplateJob
-from .jobs.workerjob import Listener, TemplateSource, Worker
+from .jobs.workerjob import JobObserver, TemplateSource, Worker
 from .library.templatelibrary import TemplateLibrary, readTemplate
 from .parameters import RPRLocalizationParameterNode
 from .scene.markedtargets import MarkedTarget, targetsOf
@@ -30,16 +30,17 @@ MODULE_NAME = "RPRLocalization"
 class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
     """Localization of what is marked on one CT in other CTs.
 
-    client: of the worker process; settings, library: the user's; all three can be injected for tests.
+    client: of the worker process; settings, library: the user's; all three can be injected for
+        tests.
 
-    Example, for the Python console (two loaded CTs, a fiducial list and an ROI marked on the first)::
+    Example, for the Python console (two loaded CTs, a fiducial list and an ROI marked on the
+    first)::
 
         from RPRLocalization import RPRLocalizationLogic
         reference, query = slicer.util.getNode("reference"), slicer.util.getNode("query")
         logic = RPRLocalizationLogic()
-        run = logic.localize(reference, [slicer.util.getNode("F"), slicer.util.getNode("R")], [query])
-        for row in run.rows:
-            print(row.query, row.target, row.status, row.center)  # LPS mm
+        run = logic.localize(reference, [slicer.util.getNode("F"), slicer.util.getNode("R")],
+        [query]) for row in run.rows: print(row.query, row.target, row.status, row.center)  # LPS mm
         logic.close()
     """
 
@@ -47,7 +48,8 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
         self, client=None, settings: Settings | None = None, library: TemplateLibrary | None = None
     ) -> None:
         super().__init__()
-        # The parameter node belongs to the module, also where a script makes the logic under another class.
+        # The parameter node belongs to the module, also where a script makes the logic under
+        # another class.
         self.moduleName = MODULE_NAME
         self.worker = Worker(client or WorkerClient(), ExchangeFolder())
         self.settings = settings or Settings()
@@ -71,24 +73,28 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
         extremePoints: bool = False,
         options: dict | None = None,
         waitForCompletion: bool = True,
-        listener: Listener | None = None,
+        listener: JobObserver | None = None,
         onRows=lambda run, indices: None,
     ):
         """Find the targets of one reference CT, or of a template, in other CTs.
 
-        reference: volume node that carries ``targets``: fiducial lists (each point a landmark), ROIs and segmentations
-        (each segment an organ), or ``MarkedTarget`` items. template: instead, a template's file, JSON object
-        or title in the library. queries: volume nodes, and paths of CT files or DICOM folders (these are searched
-        without being loaded). model, device: by default what the user has chosen. options: ``steps``, ``runs``,
-        ``seed`` of the engine. name: of the run. extremePoints: also show the six extreme points of every organ.
-        listener: told of progress, log lines and the end; onRows(run, indices): told of every finished query.
+        reference: volume node that carries ``targets``: fiducial lists (each point a landmark),
+        ROIs and segmentations (each segment an organ), or ``MarkedTarget`` items. template:
+        instead, a template's file, JSON object or title in the library. queries: volume nodes, and
+        paths of CT files or DICOM folders (these are searched without being loaded). model, device:
+        by default what the user has chosen. options: ``steps``, ``runs``, ``seed`` of the engine.
+        name: of the run. extremePoints: also show the six extreme points of every organ.
+        listener: told of progress, log lines and the end; onRows(run, indices): told of every
+            finished query.
 
-        Gives the ``Run``: ``run.rows`` holds one ``ResultRow`` per query and target, positions in LPS mm of the world;
-        its nodes lie in a subject-hierarchy folder per query. With waitForCompletion=False it gives the run at once,
-        ``self.job`` works on, and rows come as they are found.
+        Gives the ``Run``: ``run.rows`` holds one ``ResultRow`` per query and target, positions in
+        LPS mm of the world; its nodes lie in a subject-hierarchy folder per query. With
+        waitForCompletion=False it gives the run at once, ``self.job`` works on, and rows come as
+        they are found.
 
-        Raises InputError for inputs that cannot be used; if it waits, RuntimeError if the run as a whole failed
-        (no worker, no model, ...); a query that cannot be searched becomes rows with the status ``failed``.
+        Raises InputError for inputs that cannot be used; if it waits, RuntimeError if the run as a
+        whole failed (no worker, no model, ...); a query that cannot be searched becomes rows with
+        the status ``failed``.
         """
         source = self._source(reference, targets, template)
         how = {"model": model, "device": device, "options": options, "listener": listener}
@@ -119,7 +125,7 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
             onRows(run, indices)
 
         model, device = self._model(how["model"]), self._device(how["device"])
-        listener = how["listener"] or Listener()
+        listener = how["listener"] or JobObserver()
         job = LocalizationJob(
             self.worker, source, found, model, device, listener, take, how["options"]
         )
@@ -212,7 +218,7 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
             source,
             self._model(model),
             self._device(device),
-            listener or Listener(),
+            listener or JobObserver(),
             lambda data: kept.append(keep(data)),
             addTo,
         )

@@ -21,7 +21,8 @@ class ReferenceSource(enum.Enum):
 class RPRLocalizationParameterNode:
     """Choices that are saved with the scene; model and device are the user's, see ``settings``.
 
-    referenceVolume: the CT that carries the targets. targetNodes: fiducial lists, ROIs and segmentations marked on it.
+    referenceVolume: the CT that carries the targets. targetNodes: fiducial lists, ROIs and
+        segmentations marked on it.
     template: key of ``templatelibrary``; unusedTemplateTargets: organs of it that are not sought.
     queryVolumes: loaded CTs to search. queryFolder: CT files to search if useQueryFolder is on.
     """

@@ -25,8 +25,8 @@ _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 def prepare_output_dir(path: str | Path, overwrite: bool = False) -> Path:
     """Make the folder ``path`` (with its parents) and check that files can be written into it.
 
-    A folder that holds something is refused unless ``overwrite``; nothing in it is deleted here. Raises
-    OutputError if it is refused, is a file, or cannot be made or written.
+    A folder that holds something is refused unless ``overwrite``; nothing in it is deleted here.
+    Raises OutputError if it is refused, is a file, or cannot be made or written.
     """
     folder = Path(path)
     with output_errors(folder):
@@ -112,7 +112,8 @@ def output_errors(path: Path) -> Iterator[None]:
 def safe_name(name: str, taken: set[str] | None = None) -> str:
     """A file name without folders for any text: valid on Linux, macOS and Windows, never empty or ``..``.
 
-    taken: names in use (lower case); the answer differs from them, ignoring case, and is added to them.
+    taken: names in use (lower case); the answer differs from them, ignoring case, and is added to
+        them.
     """
     kept = "".join(" " if ch.isspace() else ch for ch in unicodedata.normalize("NFC", name))
     kept = "".join(ch for ch in kept if not unicodedata.category(ch).startswith("C"))

@@ -152,9 +152,11 @@ class Box:
 class Geometry:
     """Lattice of a volume in the patient, LPS mm.
 
-    size: voxels along i, j, k. spacing: (3,) mm along i, j, k. origin: (3,) LPS of voxel (0, 0, 0)'s centre.
-    direction: (3, 3), columns are the unit vectors of i, j, k in LPS (left-handed ones are allowed).
-    Raises InputError for spacing <= 0, a direction that is not orthonormal within 1e-3, or an empty size.
+    size: voxels along i, j, k. spacing: (3,) mm along i, j, k. origin: (3,) LPS of voxel (0, 0,
+        0)'s centre.
+    direction: (3, 3), columns are the unit vectors of i, j, k in LPS (left-handed ones are
+    allowed). Raises InputError for spacing <= 0, a direction that is not orthonormal within 1e-3,
+    or an empty size.
     """
 
     size: tuple[int, int, int]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import qt
-from RPRLocalizationLib.widgets.helpers import silent, tableItem
-from RPRLocalizationLib.widgets.section import Section, failing
+from RPRLocalizationLib.widgets.helpers import signalsBlocked, tableItem
+from RPRLocalizationLib.widgets.section import Section, showingErrors
 from slicer.i18n import tr as _
 
 from .scanrows import ScanRows
@@ -122,7 +122,7 @@ class CTsSection(Section):
         else:
             self.ui.scanProgressBar.maximum = 0
             self.ui.scanLabel.text = _("Looking for volumes...")
-            with failing(_("The folder cannot be scanned.")):
+            with showingErrors(_("The folder cannot be scanned.")):
                 self.logic.scan(self.folder, self._onRow, self._onProgress, self._onScanned)
         self.changed()
 
@@ -143,7 +143,7 @@ class CTsSection(Section):
     def _onRow(self, row: dict) -> None:
         index = self.scanned.add(row)
         table = self.ui.ctsTable
-        with silent(table):
+        with signalsBlocked(table):
             table.setRowCount(index + 1)
             for column, item in enumerate(self._items(index, row)):
                 table.setItem(index, column, item)
@@ -184,7 +184,7 @@ class CTsSection(Section):
         self.changed()
 
     def _showTicks(self) -> None:
-        with silent(self.ui.ctsTable):
+        with signalsBlocked(self.ui.ctsTable):
             for row, ticked in enumerate(self.scanned.ticks):
                 if self.scanned.usable(row):
                     item = self.ui.ctsTable.item(row, NAME)

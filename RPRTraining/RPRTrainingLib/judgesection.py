@@ -7,8 +7,8 @@ from pathlib import Path
 import qt
 from RPRLocalizationLib.library.modelcatalog import CARD_NAME, listModels, readCard
 from RPRLocalizationLib.widgets import torchsetup
-from RPRLocalizationLib.widgets.helpers import silent, tableItem
-from RPRLocalizationLib.widgets.section import Section, failing
+from RPRLocalizationLib.widgets.helpers import signalsBlocked, tableItem
+from RPRLocalizationLib.widgets.section import Section, showingErrors
 from slicer.i18n import tr as _
 
 from .errorpicture import errorPicture
@@ -47,8 +47,8 @@ class JudgeSection(Section):
     def model(self) -> dict | None:
         """The chosen model, None if there is none.
 
-        ``folder``, ``title``, ``run``: folder of its training or empty, ``installed``: the folder where the
-        localization panel finds it, empty if it does not.
+        ``folder``, ``title``, ``run``: folder of its training or empty, ``installed``: the folder
+        where the localization panel finds it, empty if it does not.
         """
         index = self.ui.trainedSelector.currentIndex
         return self._models[index] if 0 <= index < len(self._models) else None
@@ -60,7 +60,7 @@ class JudgeSection(Section):
         trained = [trainedModel(run, installed) for run in runs if run.get("model")]
         self._models = [*trained, *map(installedModel, installed)]
         folders = [model["folder"] for model in self._models]
-        with silent(self.ui.trainedSelector):
+        with signalsBlocked(self.ui.trainedSelector):
             self.ui.trainedSelector.clear()
             for model in self._models:
                 self.ui.trainedSelector.addItem(model["title"])
@@ -116,7 +116,7 @@ class JudgeSection(Section):
             self._clear()
             self.ui.checkProgressBar.maximum = 0
             self.ui.checkLabel.text = _("Starting the self-check...")
-            with failing(_("The self-check could not be started.")):
+            with showingErrors(_("The self-check could not be started.")):
                 self.logic.check(self._params(), self._onProgress, self._onDone)
         self.changed()
 

@@ -8,7 +8,12 @@ from html import escape
 import qt
 from RPRLocalizationLib.library.modelcatalog import listModels
 from RPRLocalizationLib.widgets import torchsetup
-from RPRLocalizationLib.widgets.helpers import fillDevices, foundDevices, silent, usualDevices
+from RPRLocalizationLib.widgets.helpers import (
+    defaultDevices,
+    detectedDevices,
+    fillDevices,
+    signalsBlocked,
+)
 from RPRLocalizationLib.widgets.section import Section
 from slicer.i18n import tr as _
 
@@ -34,7 +39,7 @@ class PlanSection(Section):
         self._asked: dict | None = None
         self._planning = False
         self._finding = False
-        self._devices = usualDevices()
+        self._devices = defaultDevices()
         self._soon = qt.QTimer()
         self._soon.setSingleShot(True)
         self._soon.setInterval(PLAN_DELAY_MS)
@@ -169,7 +174,7 @@ class PlanSection(Section):
             for key in ("spacing", "range_mm"):
                 spin = self._spins.get((stage.get("name"), key))
                 if spin is not None and stage.get(key):
-                    with silent(spin):
+                    with signalsBlocked(spin):
                         spin.value = float(stage[key])
 
     def _connect(self) -> None:
@@ -218,7 +223,7 @@ class PlanSection(Section):
         """The models whose weights may be the start."""
         selector = self.ui.startFromSelector
         chosen = chosenData(selector)
-        with silent(selector):
+        with signalsBlocked(selector):
             selector.clear()
             selector.addItem(_("Nothing (learn from scratch)"), "")
             for model in listModels(self.logic.settings.modelFolder):
@@ -259,7 +264,7 @@ class PlanSection(Section):
         if problem is not None:
             self._problem = problem.message
         else:
-            self._devices = foundDevices(result["devices"])
+            self._devices = detectedDevices(result["devices"])
             self._fillDevices()
         self.changed()
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 class ScanRows:
     """Rows as the worker sent them (``train.scan``), and a tick for each.
 
-    Only rows that the scan found usable can be ticked; ``ticks`` tells what the user has left of them.
+    Only rows that the scan found usable can be ticked; ``ticks`` tells what the user has left of
+    them.
     """
 
     rows: list[dict] = field(default_factory=list)

@@ -24,8 +24,8 @@ SCAN, TRAIN, CHECK, FILES = "scan", "train", "check", "files"
 class RPRTrainingLogic(ScriptedLoadableModuleLogic):
     """Scan, plan, train, check, install: requests to the worker, with callbacks from the event loop.
 
-    client, settings: can be injected for tests. Every ``onDone(result, problem)`` is called once: with the result's
-    fields and None, or with None and a ``Problem``.
+    client, settings: can be injected for tests. Every ``onDone(result, problem)`` is called once:
+    with the result's fields and None, or with None and a ``Problem``.
 
     For scripts, the command line (``rprloc train``, ``rprloc check``) is the simpler way.
     """

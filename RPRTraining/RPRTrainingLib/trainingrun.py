@@ -33,9 +33,9 @@ class RunListener:
 class TrainingRun:
     """State and latest figures; ``take`` reads the events of ``train.start``.
 
-    fraction: done of the whole training, 0 to 1. errorMm: of the latest steps on the training CTs; heldOutMm, guessMm:
-    of the latest validation, and what always guessing the mean offset would give. message: why it is paused, or what it
-    does before its first step.
+    fraction: done of the whole training, 0 to 1. errorMm: of the latest steps on the training CTs;
+    heldOutMm, guessMm: of the latest validation, and what always guessing the mean offset would
+    give. message: why it is paused, or what it does before its first step.
     """
 
     name: str

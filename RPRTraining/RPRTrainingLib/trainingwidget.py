@@ -12,7 +12,8 @@ from .trainingpanel import TrainingPanel
 class RPRTrainingWidget(ScriptedLoadableModuleWidget):
     """Slicer calls setup, enter and cleanup; ``makeLogic`` can be replaced by a test.
 
-    Nothing of a training belongs to the scene: it goes on when the scene is closed or another module is opened.
+    Nothing of a training belongs to the scene: it goes on when the scene is closed or another
+        module is opened.
     """
 
     makeLogic = staticmethod(RPRTrainingLogic)

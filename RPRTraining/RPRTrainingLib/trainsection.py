@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from RPRLocalizationLib.widgets import torchsetup
-from RPRLocalizationLib.widgets.section import Section, failing
+from RPRLocalizationLib.widgets.section import Section, showingErrors
 from RPRLocalizationLib.worker.client import WORKER_DIED
 from slicer.i18n import tr as _
 
@@ -22,7 +22,8 @@ RUN_NAME = "run.json"
 class TrainSection(Section):
     """Trains what sections 1 and 2 say.
 
-    problem: gives why a training cannot start. request: gives the parameters of ``train.start`` but for the folder.
+    problem: gives why a training cannot start. request: gives the parameters of ``train.start`` but
+        for the folder.
     ended: called when a training has ended.
     """
 
@@ -137,7 +138,7 @@ class TrainSection(Section):
 
     def _start(self, name: str, params: dict) -> None:
         self._outcome = ""
-        with failing(_("The training could not be started.")):
+        with showingErrors(_("The training could not be started.")):
             self.logic.train(name, params, RunListener(self.changed, self.log, self._onFinished))
             where = params.get("out") or params.get("resume")
             self.log(

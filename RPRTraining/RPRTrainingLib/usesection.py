@@ -7,7 +7,7 @@ from pathlib import Path
 import slicer
 from RPRLocalizationLib.library.modelcatalog import listModels
 from RPRLocalizationLib.widgets import dialogs
-from RPRLocalizationLib.widgets.section import Section, failing
+from RPRLocalizationLib.widgets.section import Section, showingErrors
 from slicer.i18n import tr as _
 
 from .plansection import folderName
@@ -19,7 +19,8 @@ ZIP_FILTER = "RPRLoc model (*.zip)"
 class UseSection(Section):
     """Install, export and import.
 
-    model: gives the chosen model of section 4. listAgain(folder): lists the models anew and chooses one.
+    model: gives the chosen model of section 4. listAgain(folder): lists the models anew and chooses
+        one.
     """
 
     def __init__(self, ui, logic, changed, model, listAgain) -> None:
@@ -88,7 +89,7 @@ class UseSection(Section):
             self.changed()
 
         self._outcome = _("Copying the model...")
-        with failing(_("The model could not be installed.")):
+        with showingErrors(_("The model could not be installed.")):
             self.logic.files(method, {**params, "into": into, "replace": replace}, onDone)
         self.changed()
 
@@ -114,7 +115,7 @@ class UseSection(Section):
             self.changed()
 
         self._outcome = _("Writing the file...")
-        with failing(_("The model could not be exported.")):
+        with showingErrors(_("The model could not be exported.")):
             self.logic.files("model.export", {"folder": model["folder"], "path": path}, onDone)
         self.changed()
 

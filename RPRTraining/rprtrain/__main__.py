@@ -1,7 +1,7 @@
 """``torchrun --nproc-per-node N -m rprtrain --images ... --out ...``: ``rprloc train`` on several GPUs or machines.
 
-The options are those of ``rprloc train``; ``--batch`` is shared out, one volume per process unless given. All machines
-must see the same folders. Without torchrun, it is the same as ``rprloc train``.
+The options are those of ``rprloc train``; ``--batch`` is shared out, one volume per process unless
+given. All machines must see the same folders. Without torchrun, it is the same as ``rprloc train``.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ def run(arguments: list[str]) -> int:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         import torch
 
-        from .distributed import join_team
+        from .distributed import join_process_group
 
-        local = join_team()
+        local = join_process_group()
         if torch.cuda.is_available() and "--device" not in arguments:
             arguments = [*arguments, "--device", f"cuda:{local}"]
     return main(["train", *arguments])

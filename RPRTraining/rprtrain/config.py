@@ -23,10 +23,12 @@ class StageConfig:
         learning_rate: peak learning rate of AdamW.
         supports, queries: points and cells per view pair; all their pairs enter the loss.
         loss_floor_mm, loss_slope: pair weight ``1 / (floor + slope * distance)``.
-        reach_mm: pairs farther apart than this do not enter the loss (``r * tanh`` cannot be exact near ``r``).
+        reach_mm: pairs farther apart than this do not enter the loss (``r * tanh`` cannot be exact
+            near ``r``).
         rotation, scaling, shear: standard deviations of the random affine map (rad, 1, 1).
         elastic_mm: largest standard deviation of the random smooth displacement.
-        descriptor_weight: weight of the contrastive loss of the second head (0 where there is none).
+        descriptor_weight: weight of the contrastive loss of the second head (0 where there is
+            none).
         temperature: of the contrastive loss.
     """
 
@@ -104,7 +106,8 @@ EDGE_FACTOR = 0.8
 def reduced(stage: StageConfig) -> StageConfig | None:
     """The stage with half the pairs' points, or with half the volume per view; None where it is small already.
 
-    First the points (the results hardly change), then the views (what is farther apart than a view is not learnt).
+    First the points (the results hardly change), then the views (what is farther apart than a view
+    is not learnt).
     """
     if stage.supports >= 2 * LEAST_SUPPORTS:
         return stage.with_changes(supports=stage.supports // 2, queries=stage.queries // 2)

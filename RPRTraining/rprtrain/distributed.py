@@ -16,7 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 LONGEST_PAUSE = datetime.timedelta(days=7)
 
 
-class Team:
+class ProcessGroup:
     """This process's place in the group; alone it is rank 0 of 1, and nothing here costs anything."""
 
     def __init__(self) -> None:
@@ -33,7 +33,8 @@ class Team:
         """The network with PyTorch's data-parallel engine around it: gradients become the mean over the processes."""
         if self.size == 1:
             return net
-        # The trainer averages the BatchNorms' statistics; a broadcast in each pass would change them within a step.
+        # The trainer averages the BatchNorms' statistics; a broadcast in each pass would change
+        # them within a step.
         with warnings.catch_warnings():
             warnings.simplefilter(
                 "ignore", FutureWarning
@@ -67,7 +68,7 @@ class Team:
             dist.barrier()
 
 
-def join_team() -> int:
+def join_process_group() -> int:
     """Join the group that torchrun describes in the environment; returns the number of this machine's GPU to use."""
     backend = "nccl" if torch.cuda.is_available() else "gloo"
     local = int(os.environ.get("LOCAL_RANK", "0"))

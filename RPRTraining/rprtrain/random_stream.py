@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 
-class Dice:
-    """A stream of random numbers keyed by any values, e.g. ``Dice(seed, "coarse", step)``."""
+class RandomStream:
+    """A stream of random numbers keyed by any values, e.g. ``RandomStream(seed, "coarse", step)``."""
 
     def __init__(self, *key: object) -> None:
         digest = hashlib.sha256(repr(key).encode()).digest()

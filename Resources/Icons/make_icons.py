@@ -2,9 +2,9 @@
 
     python Resources/Icons/make_icons.py
 
-Writes Resources/Icons/RPRLoc.png (the extension), RPRLocalization/Resources/Icons/RPRLocalization.png and
-RPRTraining/Resources/Icons/RPRTraining.png (the modules) and the thumbnails of the sample patients, from the synthetic
-sample itself.
+Writes Resources/Icons/RPRLoc.png (the extension),
+RPRLocalization/Resources/Icons/RPRLocalization.png and RPRTraining/Resources/Icons/RPRTraining.png
+(the modules) and the thumbnails of the sample patients, from the synthetic sample itself.
 """
 
 from __future__ import annotations

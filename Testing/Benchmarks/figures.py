@@ -2,9 +2,10 @@
 
 ``python Testing/Benchmarks/figures.py --data HAN_FOLDER --split test --out figures.json``
 
-References are the first patients of ``val`` that have all four organs complete; queries are all of ``--split`` (never
-the reference itself); only complete organs are scored (``splits.json``). Absent organs are made by cutting the CT below
-the mandible, so that no head is left; the couch is a synthetic table under the patient.
+References are the first patients of ``val`` that have all four organs complete; queries are all of
+``--split`` (never the reference itself); only complete organs are scored (``splits.json``). Absent
+organs are made by cutting the CT below the mandible, so that no head is left; the couch is a
+synthetic table under the patient.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from rprloc.evaluation.metrics import box_iou, wall_distance
 from rprloc.geometry import Box, Geometry
 from rprloc.image.body import body_mask
 from rprloc.image.volume import Volume, read_volume
-from rprloc.localization.embedding import Embedding
+from rprloc.localization.embedding import EmbeddedVolume
 from rprloc.localization.locator import Locator, Options
 from rprloc.localization.result import Result
 from rprloc.localization.template import Template
@@ -75,9 +76,9 @@ class Study:
     def __init__(self, locator: Locator, patients: Sequence[Patient]) -> None:
         self.locator = locator
         self.patients = patients
-        self.embeddings: dict[str, Embedding] = {}
+        self.embeddings: dict[str, EmbeddedVolume] = {}
 
-    def embedding(self, patient: Patient) -> Embedding:
+    def embedding(self, patient: Patient) -> EmbeddedVolume:
         """The patient's embedding, computed at the first call."""
         if patient.name not in self.embeddings:
             self.embeddings[patient.name] = self.locator.embed(patient.volume)

@@ -1,9 +1,11 @@
 """What a user of the panel waits for, and how much memory the application keeps: real panel, worker and model.
 
-    PYTHONPATH=Testing:RPRLocalization:RPRTraining python Testing/Benchmarks/panel.py [--runs 20] [--json out.json]
+    PYTHONPATH=Testing:RPRLocalization:RPRTraining python Testing/Benchmarks/panel.py [--runs 20]
+    [--json out.json]
 
-The CT is the synthetic sample on 128 x 128 x 110 voxels; seven organs marked on one reference are sought in another CT.
-The application is the test host; the memory is that of its process, without the worker's.
+The CT is the synthetic sample on 128 x 128 x 110 voxels; seven organs marked on one reference are
+sought in another CT. The application is the test host; the memory is that of its process, without
+the worker's.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
     python Testing/Benchmarks/training.py FOLDER [--cts 24] [--minutes 5] [--json OUT.json]
 
-Nothing is kept. The data path is what a step spends on drawing and resampling its two views; "without" leaves that out.
+Nothing is kept. The data path is what a step spends on drawing and resampling its two views;
+"without" leaves that out.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from rprtrain.data.scan import scan_folder
 from rprtrain.data.sources import ImageSource
 from rprtrain.optimization import step
 from rprtrain.optimization.events import TrainingEvent
-from rprtrain.optimization.trainer import Plan, Trainer
+from rprtrain.optimization.trainer import Trainer, TrainingSchedule
 from rprtrain.run.export import describe_machine
 from rprtrain.run.request import TrainingRequest
 from rprtrain.run.train import train_model
@@ -71,14 +72,14 @@ def data_path(stage: StageConfig, volumes: list[TrainingVolume]) -> dict[str, fl
     """Cells x volumes per second with and without the data path, and its share of the time of a step."""
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(
-            stage, Plan(10**6), volumes[1:], volumes[:1], CPU, Path(folder) / "x.ckpt"
+            stage, TrainingSchedule(10**6), volumes[1:], volumes[:1], CPU, Path(folder) / "x.ckpt"
         )
         trainer.net.train()
         trainer._step()
         spent = [0.0]
         usual = step.make_scene
 
-        def timed(*args: Any) -> step.Scene:
+        def timed(*args: Any) -> step.ViewPair:
             started = time.perf_counter()
             made = usual(*args)
             spent[0] += time.perf_counter() - started

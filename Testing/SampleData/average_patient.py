@@ -44,9 +44,9 @@ FloatArray = npt.NDArray[np.float32]
 class Average:
     """The average patient on a 3 mm lattice, LPS.
 
-    hu: int16. organs: float32 per organ, mean map over its cut level (1 and above is inside). slab: z in mm of
-    the first and last slice in which every voxel is a median of at least 30 patients. patients: how many were
-    averaged; contours: how many, per organ.
+    hu: int16. organs: float32 per organ, mean map over its cut level (1 and above is inside). slab:
+    z in mm of the first and last slice in which every voxel is a median of at least 30 patients.
+    patients: how many were averaged; contours: how many, per organ.
     """
 
     hu: sitk.Image
@@ -181,7 +181,8 @@ def _finer(lattice: sitk.Image) -> sitk.Image:
 def covered_slab(count: npt.NDArray[np.intp], image: sitk.Image, least: int) -> tuple[float, float]:
     """z (mm) of the first and last slice of the longest run of slices with ``count`` >= ``least`` in every voxel.
 
-    Only the columns (x, y) that hold tissue somewhere count: beside the patient there is nothing to average.
+    Only the columns (x, y) that hold tissue somewhere count: beside the patient there is nothing to
+    average.
     """
     columns = (sitk.GetArrayViewFromImage(image) > TISSUE_HU).any(axis=0)
     full = np.asarray((count >= least)[:, columns].all(axis=1))
@@ -227,7 +228,8 @@ def _mean_organs(
 def level_map(maps: FloatArray) -> FloatArray:
     """Mean of the maps (n, z, y, x), 0 to 1, divided by the level at which it keeps their median volume.
 
-    The level is at least 0.2, so an organ that the patients do not share comes out smaller, not scattered.
+    The level is at least 0.2, so an organ that the patients do not share comes out smaller, not
+    scattered.
     """
     mean = maps.mean(axis=0)
     voxels = round(float(np.median(maps.sum(axis=(1, 2, 3)))))

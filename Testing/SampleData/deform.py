@@ -41,7 +41,8 @@ def random_field(
 ) -> sitk.Image:
     """Displacement field (mm, 8 mm lattice) over the LPS box ``lower`` to ``upper``: the flow of a random velocity.
 
-    Scaling and squaring makes it invertible; its RMS length over the box is about ``spread.bend_mm``.
+    Scaling and squaring makes it invertible; its RMS length over the box is about
+    ``spread.bend_mm``.
     """
     low, high = np.asarray(lower, dtype=np.float64), np.asarray(upper, dtype=np.float64)
     size = np.ceil((high - low) / _LATTICE_MM).astype(int) + 1

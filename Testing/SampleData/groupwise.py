@@ -1,6 +1,7 @@
 """An average patient: many CTs brought into one frame by affine and demons registration, and their median.
 
-Images are sitk.Image, points LPS mm. A Placement maps points of the common frame to points of one patient.
+Images are sitk.Image, points LPS mm. A Placement maps points of the common frame to points of one
+patient.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 from registration import WINDOW_HU, Settings, Subject, affine, subject_of_grid
 
-from rprloc.image.resampling import Grid
+from rprloc.image.resampling import IsotropicVolume
 
 AIR_HU = -1000
 _BEYOND = -5000.0
@@ -104,7 +105,9 @@ def unbiased(placements: Sequence[Placement]) -> list[Placement]:
 def frame_of(image: sitk.Image) -> Subject:
     """Make the frame's current look a Subject: clipped, and cut where it shows nothing (identity direction)."""
     hu = sitk.GetArrayFromImage(sitk.Cast(image, sitk.sitkFloat32))
-    return subject_of_grid(Grid(hu, np.array(image.GetOrigin()), image.GetSpacing()[0]), "frame")
+    return subject_of_grid(
+        IsotropicVolume(hu, np.array(image.GetOrigin()), image.GetSpacing()[0]), "frame"
+    )
 
 
 def refine(

@@ -1,6 +1,7 @@
 """Make the bundled template library: seven organs pooled over the labelled ``val`` patients (latents only, no image).
 
-``python Testing/SampleData/make_library.py --data HAN_FOLDER --out .../Resources/Templates/han-ct-organs.json``
+``python Testing/SampleData/make_library.py --data HAN_FOLDER --out
+.../Resources/Templates/han-ct-organs.json``
 """
 
 from __future__ import annotations

@@ -2,19 +2,20 @@
 
 The repository may hold no patient CT, so this makes a patient that never was:
 
-1. The CTs of the training folder with the longest fields of view are brought into one frame: affine (mutual
-   information), then two rounds of demons registration, first to one of them, then to their average; after each
-   round the frame is moved to the mean shape of all of them.
-2. Their voxelwise median, only where at least 30 patients were scanned, is the average patient. The organs are the
-   average of the contours of the ``val`` patients, registered to it in the same way, cut at the level that keeps
-   the median organ volume.
-3. The average is bent by two random smooth fields (seeded): ``reference`` and ``query``. The query has another
-   voxel size, axis order and origin, and is cropped. CT-like noise goes on last. The organ maps are bent by the
-   same fields, so the label maps are the exact truth.
+1. The CTs of the training folder with the longest fields of view are brought into one frame: affine
+   (mutual information), then two rounds of demons registration, first to one of them, then to their
+   average; after each round the frame is moved to the mean shape of all of them.
+2. Their voxelwise median, only where at least 30 patients were scanned, is the average patient. The
+   organs are the average of the contours of the ``val`` patients, registered to it in the same way,
+   cut at the level that keeps the median organ volume.
+3. The average is bent by two random smooth fields (seeded): ``reference`` and ``query``. The query
+   has another voxel size, axis order and origin, and is cropped. CT-like noise goes on last. The
+   organ maps are bent by the same fields, so the label maps are the exact truth.
 
 Run (about 10 minutes of one core; --work keeps the average, and a rerun starts there):
 
-    PYTHONPATH=RPRLocalization python Testing/SampleData/make_sample.py TRAIN_FOLDER VAL_FOLDER SPLITS_JSON --out DIR
+    PYTHONPATH=RPRLocalization python Testing/SampleData/make_sample.py TRAIN_FOLDER VAL_FOLDER
+    SPLITS_JSON --out DIR
 
 The result is deterministic for a seed and a version of SimpleITK.
 """

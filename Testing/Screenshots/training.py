@@ -3,7 +3,8 @@
     RPRLOC_CTS=folder python -m slicerhost RPRTraining --size 1500x1000 --screenshot out.png \\
         --script Testing/Screenshots/training.py
 
-The picture shows the training while it runs: what it has reached after ``MINUTES`` is not what a user will get.
+The picture shows the training while it runs: what it has reached after ``MINUTES`` is not what a
+    user will get.
 """
 
 from __future__ import annotations

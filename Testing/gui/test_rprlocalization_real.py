@@ -14,7 +14,7 @@ from RPRLocalizationLib.logic import RPRLocalizationLogic
 from RPRLocalizationLib.sampledata import QUERY, REFERENCE, loadSample
 from RPRLocalizationLib.scene import conversion
 from slicerhost.application.window import Window
-from support.panel_driver import PanelBench
+from support.panel_driver import PanelDriver
 from support.paths import SAMPLE_DATA as SAMPLE
 
 pytest.importorskip("torch", reason="the worker needs torch")
@@ -32,23 +32,23 @@ def truth(stem: str, organ: str) -> np.ndarray:
 
 
 @pytest.fixture
-def real(host, loadModule) -> PanelBench:
+def real(host, loadModule) -> PanelDriver:
     """The panel as a user has it."""
-    return PanelBench(host, loadModule("RPRLocalization"), None)
+    return PanelDriver(host, loadModule("RPRLocalization"), None)
 
 
-def workerProcess(bench: PanelBench) -> int:
+def workerProcess(bench: PanelDriver) -> int:
     """Process ID of the worker."""
     return bench.logic.worker.client._link._process.processId()
 
 
-def search(bench: PanelBench) -> None:
+def search(bench: PanelDriver) -> None:
     bench.click(bench.ui.runButton)
     bench.host.waitFor(lambda: not bench.logic.running, seconds=120)
     bench.host.processEvents()
 
 
-def useTemplate(bench: PanelBench) -> None:
+def useTemplate(bench: PanelDriver) -> None:
     bench.ui.templateRadio.click()
     bench.host.processEvents()
     bench.click(bench.ui.allButton)

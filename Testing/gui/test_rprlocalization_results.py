@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import slicer
 from RPRLocalizationLib.scene import conversion, viewing
-from support.panel_driver import PanelBench
+from support.panel_driver import PanelDriver
 from support.paths import SAMPLE_DATA as SAMPLE
 
 CT, TARGET, STATUS, CENTER, SIZE, SPREAD, CYCLE, REVIEW = range(8)
 
 
 @pytest.fixture
-def done(panel) -> PanelBench:
+def done(panel) -> PanelDriver:
     """Two queries searched for a landmark and three boxes, one of them doubtful and one outside."""
     panel.ready(queries=2)
     panel.addBox("doubtful spleen")

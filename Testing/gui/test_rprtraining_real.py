@@ -13,7 +13,7 @@ import pytest
 import slicer
 from RPRLocalizationLib.scene import conversion
 from support.paths import HAN, SAMPLE_DATA
-from support.training_panel_driver import TrainingBench
+from support.training_panel_driver import TrainingPanelDriver
 
 pytest.importorskip("torch", reason="the worker needs torch")
 
@@ -41,11 +41,11 @@ def real(host, loadModule, tmp_path):
         shutil.copy(path, folder / path.name)
     shutil.copy(chosen[0], folder / "again.nii.gz")
     (folder / "damaged.nii.gz").write_bytes(b"no image")
-    yield TrainingBench(host, loadModule("RPRTraining"), None, folder)
+    yield TrainingPanelDriver(host, loadModule("RPRTraining"), None, folder)
     host.unloadModules()
 
 
-def finish(bench: TrainingBench) -> None:
+def finish(bench: TrainingPanelDriver) -> None:
     """Wait until the worker has nothing to do."""
     bench.host.waitFor(lambda: not bench.logic.task, seconds=PATIENCE_S)
     bench.settle()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from RPRTrainingLib.trainingrun import RunState
 from support.paths import SAMPLE_DATA as SAMPLE
-from support.training_panel_driver import TrainingBench
+from support.training_panel_driver import TrainingPanelDriver
 
 pytest.importorskip("torch", reason="the worker needs torch")
 
@@ -21,7 +21,7 @@ def real(host, loadModule, tmp_path):
     settings.chosenRunsFolder = str(tmp_path / "trainings")
     settings.modelFolder = str(tmp_path / "models")
     widget = loadModule("RPRTraining")
-    yield TrainingBench(host, widget, None, SAMPLE)
+    yield TrainingPanelDriver(host, widget, None, SAMPLE)
     host.unloadModules()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from RPRLocalizationLib.jobs.localizationjob import LocalizationJob, queriesOf
 from RPRLocalizationLib.jobs.templatejob import TemplateJob
-from RPRLocalizationLib.jobs.workerjob import Listener, TemplateSource, Worker
+from RPRLocalizationLib.jobs.workerjob import JobObserver, TemplateSource, Worker
 from RPRLocalizationLib.scene.markedtargets import targetsOf
 from RPRLocalizationLib.worker.exchangefolder import ExchangeFolder
 from support import scenes
@@ -25,7 +25,7 @@ class Bench:
     def __init__(self, scene, volumes=(), paths=(), source=None, clock=None):
         self.client, self.folder = FakeWorker(), ExchangeFolder()
         self.rows, self.progress, self.lines, self.ends = {}, [], [], []
-        listener = Listener(
+        listener = JobObserver(
             lambda *what: self.progress.append(what),
             lambda *line: self.lines.append(line),
             self.ends.append,
@@ -241,7 +241,7 @@ def test_referenceIsPooledIntoATemplate(scene):
     old = template([{"name": "nose", "kind": "landmark", "examples": [{"reference": "first"}]}])
     made, client = [], FakeWorker()
     TemplateJob(
-        Worker(client, ExchangeFolder()), source, "m", "cpu", Listener(), made.append, old
+        Worker(client, ExchangeFolder()), source, "m", "cpu", JobObserver(), made.append, old
     ).start()
     client.run()
     assert [e["reference"] for e in made[0]["targets"][0]["examples"]] == ["first", "CT 1"]

@@ -129,7 +129,8 @@ def test_segmentsGiveTheSameBoxInEveryOrder(scene, axes, signs, bent):
     ).box
     offsets = np.array([[x, y, z] for z in (-22, 22) for y in (-18, 18) for x in (-14, 14)])
     corners = moved(parent, scenes.CENTER + offsets)
-    # Voxels are 2 to 4 mm, so a wall lies within half a voxel of its plane; a bent box bulges by another 2 mm.
+    # Voxels are 2 to 4 mm, so a wall lies within half a voxel of its plane; a bent box bulges by
+    # another 2 mm.
     assert np.abs(box.lower - corners.min(axis=0)).max() < (4.5 if bent else 2.1)
     assert np.abs(box.upper - corners.max(axis=0)).max() < (4.5 if bent else 2.1)
 

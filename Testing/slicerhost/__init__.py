@@ -2,14 +2,18 @@
 
 Modules under test see ``import qt, ctk, slicer`` as in Slicer. What lies below is, most real first:
 
-- the MRML scene, nodes, module logics, displayable managers and ``slicer.util``: Slicer's own (slicer-core);
+- the MRML scene, nodes, module logics, displayable managers and ``slicer.util``: Slicer's own
+    (slicer-core);
 - Qt: PySide6, dressed as PythonQt (``pythonqt``);
-- ctk and qMRML widgets, ``slicer.app``, ``slicer.modules``: written here, only what scripted modules use;
-- ``ScriptedLoadableModule``, ``parameterNodeWrapper``, ``i18n``: written here (``standins``), or Slicer's own
-  unmodified files when the environment variable SLICER_PYTHON_SOURCE names a checkout of Slicer.
+- ctk and qMRML widgets, ``slicer.app``, ``slicer.modules``: written here, only what scripted
+    modules use;
+- ``ScriptedLoadableModule``, ``parameterNodeWrapper``, ``i18n``: written here (``standins``), or
+  Slicer's own unmodified files when the environment variable SLICER_PYTHON_SOURCE names a checkout
+  of Slicer.
 
-It is stricter than Slicer: an exception in a slot, an unknown signal, attribute or custom widget, and a dialog that
-nobody expected are failures (``failures``). ``start()`` gives the one host of the process.
+It is stricter than Slicer: an exception in a slot, an unknown signal, attribute or custom widget,
+and a dialog that nobody expected are failures (``failures``). ``start()`` gives the one host of the
+process.
 """
 
 from __future__ import annotations

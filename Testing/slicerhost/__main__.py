@@ -1,6 +1,7 @@
 """``python -m slicerhost MODULE``: open a module's panel with real views, without Slicer.
 
-With ``--screenshot`` nothing is shown: the window is drawn offscreen, saved as a picture, and the program ends.
+With ``--screenshot`` nothing is shown: the window is drawn offscreen, saved as a picture, and the
+program ends.
 """
 
 from __future__ import annotations

@@ -60,8 +60,9 @@ def noScreen() -> str:
 def keepSingletons() -> None:
     """Keep Python alive before 3.12: PySide6 6.12 drops references to None, True and False that it gives back.
 
-    Its one build for all versions takes them for immortal, which is true only from 3.12 on; older Pythons end with
-    "deallocating None" (or "True or False") after some ten thousand calls. A count that is never used up does no harm.
+    Its one build for all versions takes them for immortal, which is true only from 3.12 on; older
+    Pythons end with "deallocating None" (or "True or False") after some ten thousand calls. A count
+    that is never used up does no harm.
     """
     if sys.version_info < (3, 12):
         for singleton in (None, True, False):
@@ -71,7 +72,8 @@ def keepSingletons() -> None:
 def prepare(onScreen: bool = False) -> None:
     """Choose offscreen Qt and VTK unless a screen is wanted. Raises ImportError if a package is missing.
 
-    VTK always renders offscreen, because the views' pictures are copied into Qt widgets (``views``).
+    VTK always renders offscreen, because the views' pictures are copied into Qt widgets
+    (``views``).
     """
     keepSingletons()
     if not onScreen:

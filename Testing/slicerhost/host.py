@@ -89,7 +89,8 @@ class Host:
         if keep and old and os.path.exists(old):
             new = settings().fileName()
             os.makedirs(os.path.dirname(new), exist_ok=True)
-            # A copy under a new name, because Qt keeps what it has read from a file for the whole process.
+            # A copy under a new name, because Qt keeps what it has read from a file for the whole
+            # process.
             shutil.copy(old, new)
 
     def findModule(self, name: str) -> Path:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
-from rprtrain.distributed import Team, join_team
-from rprtrain.optimization.trainer import Plan, Trainer
+from rprtrain.distributed import ProcessGroup, join_process_group
+from rprtrain.optimization.trainer import Trainer, TrainingSchedule
 from support.tiny_training import CPU, TINY_FINE, phantom_volume
 
 
@@ -20,16 +20,16 @@ def main(out: Path, steps: int, batch: int) -> None:
     """Train; the leader saves."""
     torch.set_num_threads(1)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        join_team()
+        join_process_group()
     volumes = [phantom_volume(f"p{n}", 0.9 + 0.05 * n) for n in range(4)]
     stage = TINY_FINE.with_changes(learning_rate=5e-2)
-    plan = Plan(steps, seed=3, report_every=1, batch=batch, report=lambda line: None)
+    plan = TrainingSchedule(steps, seed=3, report_every=1, batch=batch, report=lambda line: None)
     trainer = Trainer(stage, plan, volumes[:3], volumes[3:], CPU, out.with_suffix(".ckpt"))
     trainer.run()
-    if Team().leads:
+    if ProcessGroup().leads:
         losses = [entry["loss"] for entry in trainer.history.curve if "loss" in entry]
         torch.save({"net": trainer.net.state_dict(), "losses": losses}, out)
-    Team().wait()
+    ProcessGroup().wait()
 
 
 if __name__ == "__main__":

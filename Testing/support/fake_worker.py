@@ -36,8 +36,8 @@ class FakeRequest:
 class FakeWorker:
     """``later(f)`` calls f from the event loop; without one, tests call ``run`` to let everything happen.
 
-    requests: (method, params) in order. held: methods that stay without an answer. replies: method -> function of
-    params that gives the events instead of the usual ones.
+    requests: (method, params) in order. held: methods that stay without an answer. replies: method
+    -> function of params that gives the events instead of the usual ones.
     """
 
     def __init__(self, later: Callable[[Callable[[], None]], None] | None = None) -> None:

@@ -2,7 +2,8 @@
 
     python killable_training.py FOLDER KILLS
 
-PyTorch is imported once: each training is a fork. One thread, because PyTorch's thread pool does not survive a fork.
+PyTorch is imported once: each training is a fork. One thread, because PyTorch's thread pool does
+    not survive a fork.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ import torch
 from rprtrain.checkpoint import load_checkpoint
 from rprtrain.optimization.control import Control
 from rprtrain.optimization.events import TrainingEvent
-from rprtrain.optimization.trainer import Plan, Trainer
-from rprtrain.run.record import RunNotes, is_locked, locked, read_run
+from rprtrain.optimization.trainer import Trainer, TrainingSchedule
+from rprtrain.run.record import RunRecord, is_locked, locked, read_run
 from rprtrain.run.request import TrainingRequest
 from rprtrain.run.train import Run
 from support.tiny_training import CPU, TINY, phantom_volume
@@ -32,7 +33,7 @@ SAVE_EVERY_S = 0.05
 def train(folder: Path, pipe: int) -> None:
     """Train until killed; write the step of every finished checkpoint to the pipe."""
     volumes = [phantom_volume(f"p{n}", 0.9 + 0.05 * n) for n in range(3)]
-    notes = RunNotes(folder, TrainingRequest(folder, folder).to_json())
+    notes = RunRecord(folder, TrainingRequest(folder, folder).to_json())
     run = Run(
         TrainingRequest(folder, folder), Control(), lambda line: None, lambda event: None, notes
     )
@@ -40,7 +41,7 @@ def train(folder: Path, pipe: int) -> None:
     def tell(event: TrainingEvent) -> None:
         os.write(pipe, f"{event.kind} {event.step}\n".encode())
 
-    plan = Plan(
+    plan = TrainingSchedule(
         10**6, save_every_s=SAVE_EVERY_S, report_every=1, report=lambda line: None, tell=tell,
         saved=lambda: run.note_progress(trainer),
     )  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 IJK_TO_RAS = np.array([[-3.0, 0, 0, 60.0], [0, -3.0, 0, 50.0], [0, 0, 3.0, -40.0], [0, 0, 0, 1.0]])
 
 
-class PanelBench:
+class PanelDriver:
     """The open panel: ``ui`` and ``worker`` (a FakeWorker), and what a user does with it."""
 
     def __init__(self, host, widget, worker) -> None:
@@ -124,4 +124,4 @@ def panel(host, loadModule, tmp_path, monkeypatch):
         staticmethod(lambda: RPRLocalizationLogic(client=worker, library=library)),
     )
     monkeypatch.setattr(torchsetup, "torchInstalled", lambda: True)
-    return PanelBench(host, loadModule("RPRLocalization"), worker)
+    return PanelDriver(host, loadModule("RPRLocalization"), worker)

@@ -55,8 +55,8 @@ def centres(geometry: Geometry) -> FloatArray:
 def body_hu(xyz: FloatArray, *, couch: bool = False, scale: float = 1.0) -> FloatArray:
     """Return HU at ``xyz`` (..., 3): a trunk and head with lungs and ears; couch and head rest if asked for.
 
-    The trunk is 300 x 180 mm and goes on below z = 0; the head ends at z = 260 mm. The couch (8 mm) touches
-    the back at y = 90 mm, the head rest (two walls of 6 mm) the back of the head.
+    The trunk is 300 x 180 mm and goes on below z = 0; the head ends at z = 260 mm. The couch (8 mm)
+    touches the back at y = 90 mm, the head rest (two walls of 6 mm) the back of the head.
     """
     x, y, z = np.moveaxis(xyz / scale, -1, 0)
     hu = np.full(x.shape, -1000.0)

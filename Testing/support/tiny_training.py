@@ -13,7 +13,7 @@ from rprloc.model.network_config import PnetConfig
 from rprtrain.config import COARSE, FINE
 from rprtrain.data.dataset import TrainingVolume
 from rprtrain.optimization.events import TrainingEvent
-from rprtrain.optimization.trainer import Plan, Trainer
+from rprtrain.optimization.trainer import Trainer, TrainingSchedule
 from support.phantoms import body_hu, centres
 
 CPU = torch.device("cpu")
@@ -55,7 +55,7 @@ def make_trainer(
     }
     return Trainer(
         plan.pop("stage", TINY),
-        Plan(**{**usual, **plan}, tell=told.append),
+        TrainingSchedule(**{**usual, **plan}, tell=told.append),
         volumes[:2],
         volumes[2:],
         CPU,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 
-class TrainingBench:
+class TrainingPanelDriver:
     """The open panel: ``ui``, ``logic`` and ``worker`` (a FakeTrainer), and what a user does with it."""
 
     def __init__(self, host, widget, worker, folder) -> None:
@@ -88,4 +88,4 @@ def bench(host, loadModule, tmp_path, monkeypatch):
         RPRTrainingWidget, "makeLogic", staticmethod(lambda: RPRTrainingLogic(client=worker))
     )
     monkeypatch.setattr(torchsetup, "torchInstalled", lambda: True)
-    return TrainingBench(host, loadModule("RPRTraining"), worker, tmp_path / "cts")
+    return TrainingPanelDriver(host, loadModule("RPRTraining"), worker, tmp_path / "cts")

@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from rprloc.errors import InputError, RprLocError
 
 from ..scene.resultrows import FAILED, ResultRow
-from .workerjob import Listener, TemplateSource, Worker, WorkerJob, problemOf
+from .workerjob import JobObserver, TemplateSource, Worker, WorkerJob, problemOf
 
 MOST_DEATHS_IN_A_ROW = 2
 _OF_THE_QUERY = ("input", "memory", "internal")
@@ -37,7 +37,7 @@ class LocalizationJob(WorkerJob):
         queries: list[Query],
         model: str,
         device: str,
-        listener: Listener,
+        listener: JobObserver,
         onRows: Callable,
         options: dict | None = None,
         clock: Callable[[], float] = time.monotonic,

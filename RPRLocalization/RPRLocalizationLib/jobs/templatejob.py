@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from slicer.i18n import tr as _
 
-from .workerjob import Listener, TemplateSource, Worker, WorkerJob
+from .workerjob import JobObserver, TemplateSource, Worker, WorkerJob
 
 
 class TemplateJob(WorkerJob):
@@ -21,7 +21,7 @@ class TemplateJob(WorkerJob):
         source: TemplateSource,
         model: str,
         device: str,
-        listener: Listener,
+        listener: JobObserver,
         onTemplate: Callable,
         addTo: dict | None = None,
     ) -> None:

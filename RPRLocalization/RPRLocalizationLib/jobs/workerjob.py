@@ -1,7 +1,8 @@
 """Work for the worker process in steps: load the model, learn the template. Nothing here waits or blocks.
 
-The base of ``localizationjob`` and ``templatejob``. A job ends exactly once: ``onFinished`` is called with a problem
-(None, or code and one line for the user). Volumes pass as .npy files that are removed as soon as they are answered.
+The base of ``localizationjob`` and ``templatejob``. A job ends exactly once: ``onFinished`` is
+called with a problem (None, or code and one line for the user). Volumes pass as .npy files that are
+removed as soon as they are answered.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Problem:
 
 
 @dataclass
-class Listener:
+class JobObserver:
     """What a job tells; any may be left out. onProgress(fraction 0..1, text, seconds left or None)."""
 
     onProgress: Callable = lambda fraction, text, secondsLeft: None
@@ -69,7 +70,7 @@ class WorkerJob:
     """Start, template, work, end; see the subclasses."""
 
     def __init__(
-        self, worker: Worker, source: TemplateSource, model: str, device: str, listener: Listener
+        self, worker: Worker, source: TemplateSource, model: str, device: str, listener: JobObserver
     ) -> None:
         self._worker = worker
         self._source = source
@@ -102,7 +103,7 @@ class WorkerJob:
 
     def abandon(self) -> None:
         """Stop without telling anyone but the worker (the scene is closing)."""
-        self._listener = Listener()
+        self._listener = JobObserver()
         self.cancel()
 
     @property

@@ -18,8 +18,9 @@ _LOOKED_AT = 3
 def ctFiles(folder: str) -> list[str]:
     """Image files, and folders with a DICOM series, in ``folder`` and everywhere below it, sorted by path.
 
-    Segmentations are left out by their names; whether a file really is a CT shows when it is searched. Links to
-    folders are not followed. Raises InputError if the folder cannot be read, or holds too many folders.
+    Segmentations are left out by their names; whether a file really is a CT shows when it is
+    searched. Links to folders are not followed. Raises InputError if the folder cannot be read, or
+    holds too many folders.
     """
     root = Path(folder)
     if not folder or not root.is_dir():

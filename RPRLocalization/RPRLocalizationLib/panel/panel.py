@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from ..widgets import dialogs, torchsetup
-from ..widgets.section import failing
+from ..widgets.section import showingErrors
 from .queriessection import QueriesSection, candidateVolumes
 from .referencesection import ReferenceSection
 from .resultssection import ResultsSection
@@ -132,6 +132,6 @@ class Panel(VTKObservationMixin):
 
     def _makeTemplate(self, make) -> None:
         if torchsetup.ensureTorch():
-            with failing(_("The template could not be made.")):
+            with showingErrors(_("The template could not be made.")):
                 make(waitForCompletion=False, listener=self.run.listener())
         self.updateSoon()

@@ -10,7 +10,7 @@ from rprloc.errors import InputError
 
 from ..library.ctfiles import ctFiles
 from ..parameters import ReferenceSource, liveNodes
-from ..widgets.helpers import silent
+from ..widgets.helpers import signalsBlocked
 from ..widgets.section import Section
 
 _ID_ROLE = qt.Qt.UserRole
@@ -60,7 +60,7 @@ class QueriesSection(Section):
         uses = self.parameters.useQueryFolder
         self.ui.folderPage.visible = uses
         if self.ui.folderEdit.currentPath != self.parameters.queryFolder:
-            with silent(self.ui.folderEdit):
+            with signalsBlocked(self.ui.folderEdit):
                 self.ui.folderEdit.currentPath = self.parameters.queryFolder
         if uses:
             paths, problem = self._listed()
@@ -91,7 +91,7 @@ class QueriesSection(Section):
             return
         self._shown = rows
         volumes = self.ui.volumesList
-        with silent(volumes):
+        with signalsBlocked(volumes):
             volumes.clear()
             for nodeID, name, isReference, isTicked in rows:
                 item = qt.QListWidgetItem(

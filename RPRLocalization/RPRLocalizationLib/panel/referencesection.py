@@ -21,8 +21,8 @@ from ..scene.markedtargets import (
     setUsed,
     targetsOf,
 )
-from ..widgets.helpers import silent, tableItem
-from ..widgets.section import Section, failing
+from ..widgets.helpers import signalsBlocked, tableItem
+from ..widgets.section import Section, showingErrors
 from .templatesection import TemplatePart
 
 _MARKUPS = slicer.vtkMRMLMarkupsNode
@@ -94,7 +94,7 @@ class ReferenceSection(Section):
         if self.parameters is None:
             return
         byTemplate = self.usesTemplate()
-        with silent(self.ui.markedRadio), silent(self.ui.templateRadio):
+        with signalsBlocked(self.ui.markedRadio), signalsBlocked(self.ui.templateRadio):
             self.ui.markedRadio.checked = not byTemplate
             self.ui.templateRadio.checked = byTemplate
         self.ui.markedPage.visible = not byTemplate
@@ -119,7 +119,7 @@ class ReferenceSection(Section):
         kinds = {LANDMARK: _("landmark"), BOX: _("box"), SEGMENT: _("segment")}
         table = self.ui.targetsTable
         row = table.currentRow()
-        with silent(table):
+        with signalsBlocked(table):
             table.setRowCount(len(targets))
             for number, target in enumerate(targets):
                 tip = _("Untick to leave it out; double-click to rename.")
@@ -141,7 +141,7 @@ class ReferenceSection(Section):
         self._existing = state
         selector = self.ui.existingSelector
         before = selector.itemData(selector.currentIndex)
-        with silent(selector):
+        with signalsBlocked(selector):
             selector.clear()
             for nodeID, name in state:
                 selector.addItem(name, nodeID)
@@ -212,7 +212,7 @@ class ReferenceSection(Section):
         self.placing.stop()
         self._dropUnplaced()
         if checked:
-            with failing(_("The target could not be placed.")):
+            with showingErrors(_("The target could not be placed.")):
                 node = makeNode()
                 self._add(node)
                 slicer.util.setSliceViewerLayers(background=self.parameters.referenceVolume)
@@ -233,7 +233,7 @@ class ReferenceSection(Section):
         self._updateButtons()
 
     def _onAddExisting(self) -> None:
-        with failing(_("The target could not be added.")):
+        with showingErrors(_("The target could not be added.")):
             self._add(self._chosenExisting())
         self.changed()
 
@@ -257,7 +257,7 @@ class ReferenceSection(Section):
             if used != target.used:
                 setUsed(target, used)
             elif item.text() != target.name:
-                with failing(_("The target could not be renamed.")):
+                with showingErrors(_("The target could not be renamed.")):
                     rename(target, item.text())
             self._shown = None
         self.changed()
@@ -266,7 +266,7 @@ class ReferenceSection(Section):
         target = self._target(self.ui.targetsTable.currentRow())
         if target is None:
             return
-        with failing(_("The target could not be removed.")):
+        with showingErrors(_("The target could not be removed.")):
             if target.kind == LANDMARK and target.node.GetNumberOfControlPoints() > 1:
                 target.node.RemoveNthControlPoint(
                     target.node.GetNthControlPointIndexByID(target.itemID)

@@ -15,8 +15,8 @@ from ..scene.export import writeCsv, writeMarkups
 from ..scene.resultnodes import STATUS_COLORS, ResultNodes, statusText, updateRow
 from ..scene.resultrows import ACCEPTED, LOW_CONFIDENCE, REJECTED, STATUSES, Run
 from ..widgets import dialogs
-from ..widgets.helpers import color, silent, tableItem
-from ..widgets.section import Section, failing
+from ..widgets.helpers import color, signalsBlocked, tableItem
+from ..widgets.section import Section, showingErrors
 
 CT, TARGET, STATUS, CENTER, SIZE, SPREAD, CYCLE, REVIEW = range(8)
 _TINT = 0.35
@@ -86,7 +86,7 @@ class ResultsSection(Section):
 
     def _fillRuns(self) -> None:
         selector = self.ui.runSelector
-        with silent(selector):
+        with signalsBlocked(selector):
             selector.clear()
             for run in reversed(self._runs):
                 selector.addItem(run.title, run.identifier)
@@ -96,7 +96,7 @@ class ResultsSection(Section):
         """Only what has changed: a selection or a scroll position must not get lost while rows come in."""
         rows = self.run.rows if self.run else []
         table = self.ui.resultsTable
-        with silent(table):
+        with signalsBlocked(table):
             if self._shown is None or table.rowCount > len(rows):
                 self._shown = []
                 table.clearContents()
@@ -197,7 +197,7 @@ class ResultsSection(Section):
     def _onSelection(self) -> None:
         index = self._index()
         if index is not None:
-            with failing(_("The result could not be shown.")):
+            with showingErrors(_("The result could not be shown.")):
                 viewing.showRow(self.run, index)
         self._updateButtons()
 
@@ -228,7 +228,7 @@ class ResultsSection(Section):
 
     def _onLoad(self) -> None:
         index = self._index()
-        with failing(_("The CT could not be loaded.")):
+        with showingErrors(_("The CT could not be loaded.")):
             row = self.run.rows[index]
             volume = viewing.loadCt(row.path, row.query)
             same = [n for n, other in enumerate(self.run.rows) if other.path == row.path]
@@ -241,7 +241,7 @@ class ResultsSection(Section):
     def _onCrop(self) -> None:
         index = self._index()
         row = self.run.rows[index]
-        with failing(_("The CT could not be cropped.")):
+        with showingErrors(_("The CT could not be cropped.")):
             name = _("{ct} - {target}").format(ct=row.query, target=row.target)
             volume = viewing.cropTo(self.run.volume(index), self.run.result(index), name)
             slicer.util.setSliceViewerLayers(background=volume, fit=True)
@@ -249,7 +249,7 @@ class ResultsSection(Section):
 
     def _onRemove(self) -> None:
         run = self._runs.pop()
-        with failing(_("The results could not be removed.")):
+        with showingErrors(_("The results could not be removed.")):
             self._followNone()
             ResultNodes(slicer.mrmlScene).remove(run)
         self._shown = None
@@ -262,13 +262,13 @@ class ResultsSection(Section):
             self.logic.settings, _("Export results"), name, _("Tables (*.csv)")
         )
         if path:
-            with failing(_("The table could not be written.")):
+            with showingErrors(_("The table could not be written.")):
                 writeCsv(path, self.run.rows, self.parameters.exportFrame)
 
     def _onExportMarkups(self) -> None:
         folder = dialogs.askFolder(self.logic.settings, _("Folder for the markups"))
         if folder:
-            with failing(_("The markups could not be written.")):
+            with showingErrors(_("The markups could not be written.")):
                 writeMarkups(folder, self.run.rows, self.parameters.exportFrame)
 
     def _follow(self) -> None:

@@ -6,11 +6,11 @@ import time
 
 from slicer.i18n import tr as _
 
-from ..jobs.workerjob import Listener
+from ..jobs.workerjob import JobObserver
 from ..library.modelcatalog import listModels
 from ..widgets import dialogs, torchsetup
-from ..widgets.helpers import duration, fillDevices, foundDevices, silent, usualDevices
-from ..widgets.section import Section, failing
+from ..widgets.helpers import defaultDevices, detectedDevices, duration, fillDevices, signalsBlocked
+from ..widgets.section import Section, showingErrors
 
 _STEPS = 1000
 
@@ -25,7 +25,7 @@ class RunSection(Section):
         super().__init__(ui, logic, changed)
         self._problem = problem
         self._start = start
-        self._devices = usualDevices()
+        self._devices = defaultDevices()
         self._models = None
         self._finding = False
         ui.runButton.connect("clicked(bool)", self._onRun)
@@ -40,9 +40,9 @@ class RunSection(Section):
         self._fillDevices()
         self._showIdle()
 
-    def listener(self) -> Listener:
+    def listener(self) -> JobObserver:
         """What shows a job in this section."""
-        return Listener(self._onProgress, self.log, self._onFinished)
+        return JobObserver(self._onProgress, self.log, self._onFinished)
 
     def refresh(self) -> None:
         """The module is opened: models may have been installed, and model and device been chosen, elsewhere."""
@@ -85,7 +85,7 @@ class RunSection(Section):
 
     def _onRun(self) -> None:
         if torchsetup.ensureTorch():
-            with failing(_("The localization could not be started.")):
+            with showingErrors(_("The localization could not be started.")):
                 self._start(self.listener())
         self.changed()
 
@@ -122,7 +122,7 @@ class RunSection(Section):
     def _fillModels(self) -> None:
         self._models = listModels(self.logic.settings.modelFolder)
         selector = self.ui.modelSelector
-        with silent(selector):
+        with signalsBlocked(selector):
             selector.clear()
             for model in self._models:
                 selector.addItem(model.title, model.key)
@@ -163,7 +163,7 @@ class RunSection(Section):
 
     def _onDevices(self, devices) -> None:
         self._finding = False
-        self._devices = foundDevices(devices)
+        self._devices = detectedDevices(devices)
         self._fillDevices()
         self.log(
             "info",

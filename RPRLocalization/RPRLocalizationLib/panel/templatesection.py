@@ -8,8 +8,8 @@ from slicer.i18n import tr as _
 
 from ..library.modelcatalog import listModels
 from ..widgets import dialogs
-from ..widgets.helpers import silent, tableItem
-from ..widgets.section import Section, failing
+from ..widgets.helpers import signalsBlocked, tableItem
+from ..widgets.section import Section, showingErrors
 
 _KEY_ROLE = qt.Qt.UserRole
 
@@ -77,7 +77,7 @@ class TemplatePart(Section):
             return
         self._shown = state
         selector = self.ui.templateSelector
-        with silent(selector):
+        with signalsBlocked(selector):
             selector.clear()
             for info in templates:
                 origin = _("bundled") if info.bundled else _("yours")
@@ -93,7 +93,7 @@ class TemplatePart(Section):
         unused = set(self.parameters.unusedTemplateTargets)
         targets = info.targets if info else ()
         kinds = {"landmark": _("landmark"), "box": _("organ")}
-        with silent(table):
+        with signalsBlocked(table):
             table.setRowCount(len(targets))
             for row, target in enumerate(targets):
                 tip = _("Untick to leave it out.")
@@ -158,7 +158,7 @@ class TemplatePart(Section):
         info = self.chosen()
         title = dialogs.askText(_("Rename template"), _("New name:"), info.title)
         if title:
-            with failing(_("The template could not be renamed.")):
+            with showingErrors(_("The template could not be renamed.")):
                 self.parameters.template = self.logic.library.rename(info, title).key
         self.changed()
 
@@ -166,7 +166,7 @@ class TemplatePart(Section):
         info = self.chosen()
         question = _("Delete the template {name}? This cannot be undone.").format(name=info.title)
         if slicer.util.confirmYesNoDisplay(question, windowTitle=_("Delete template")):
-            with failing(_("The template could not be deleted.")):
+            with showingErrors(_("The template could not be deleted.")):
                 self.logic.library.delete(info)
                 self.parameters.template = ""
         self.changed()
@@ -176,7 +176,7 @@ class TemplatePart(Section):
             self.logic.settings, _("Import template"), _("Templates (*.json)")
         )
         if path:
-            with failing(_("The template could not be imported.")):
+            with showingErrors(_("The template could not be imported.")):
                 self.parameters.template = self.logic.library.importFile(path).key
                 self.parameters.unusedTemplateTargets = []
         self.changed()
@@ -188,7 +188,7 @@ class TemplatePart(Section):
             self.logic.settings, _("Export template"), name, _("Templates (*.json)")
         )
         if path:
-            with failing(_("The template could not be exported.")):
+            with showingErrors(_("The template could not be exported.")):
                 self.logic.library.exportFile(info, path)
 
 

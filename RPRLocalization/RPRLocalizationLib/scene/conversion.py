@@ -1,7 +1,8 @@
 """MRML nodes <-> engine: voxels, matrices and positions. The one place that converts RAS and LPS.
 
-The engine works in LPS millimetres of the patient, nodes in RAS of the node's own frame below any number of parent
-transforms. What leaves this file for the engine is LPS of the WORLD: parent transforms, linear or not, are applied.
+The engine works in LPS millimetres of the patient, nodes in RAS of the node's own frame below any
+number of parent transforms. What leaves this file for the engine is LPS of the WORLD: parent
+transforms, linear or not, are applied.
 """
 
 from __future__ import annotations
@@ -77,8 +78,9 @@ def nodePointsToLps(node, ras) -> np.ndarray:
 def volumeGrid(node) -> VoxelGrid:
     """The voxels of a scalar volume in the world.
 
-    A volume below a non-linear or shearing transform is resampled (2 mm: the engine's grids are coarser); any other is
-    passed as it is. Raises InputError (one line) for a volume without voxels, or with several numbers per voxel.
+    A volume below a non-linear or shearing transform is resampled (2 mm: the engine's grids are
+    coarser); any other is passed as it is. Raises InputError (one line) for a volume without
+    voxels, or with several numbers per voxel.
     """
     image = node.GetImageData()
     if image is None or min(image.GetDimensions()) < 1 or image.GetPointData().GetScalars() is None:
@@ -95,8 +97,8 @@ def volumeGrid(node) -> VoxelGrid:
 def segmentGrid(node, segmentID: str) -> VoxelGrid:
     """A segment as a mask (uint8, 0 or 1) in the world, cropped to its own extent.
 
-    A segment drawn as a surface is turned into voxels on a copy; the node stays as it is. Raises InputError if the
-    segment is missing or empty.
+    A segment drawn as a surface is turned into voxels on a copy; the node stays as it is. Raises
+    InputError if the segment is missing or empty.
     """
     segment = node.GetSegmentation().GetSegment(segmentID)
     if segment is None:

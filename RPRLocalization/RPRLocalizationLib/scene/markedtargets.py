@@ -1,7 +1,7 @@
 """What the user marked on the reference: control points, ROIs and segments as one list of named targets.
 
-Which of them are used is kept on the node itself (attribute ``RPRLoc.Unused``), so that it is saved with the scene and
-survives when nodes are renumbered.
+Which of them are used is kept on the node itself (attribute ``RPRLoc.Unused``), so that it is saved
+with the scene and survives when nodes are renumbered.
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ def rename(target: MarkedTarget, name: str) -> None:
 def targetSpec(target: MarkedTarget, saveMask) -> dict:
     """The TARGET object of the worker protocol (LPS mm of the world).
 
-    saveMask: writes a VoxelGrid and gives its VOLUME object. Raises InputError for an empty segment or box.
+    saveMask: writes a VoxelGrid and gives its VOLUME object. Raises InputError for an empty segment
+        or box.
     """
     if target.kind == LANDMARK:
         index = target.node.GetNthControlPointIndexByID(target.itemID)

@@ -11,7 +11,8 @@ from . import conversion
 from .markedtargets import RESULT_ATTRIBUTE
 from .resultrows import FAILED, LOW_CONFIDENCE, OK, OUTSIDE, Run
 
-# Okabe and Ito's palette: told apart with every kind of colour blindness. The table repeats the status as text.
+# Okabe and Ito's palette: told apart with every kind of colour blindness. The table repeats the
+# status as text.
 STATUS_COLORS = {
     OK: (0.0, 0.62, 0.45),
     LOW_CONFIDENCE: (0.90, 0.62, 0.0),

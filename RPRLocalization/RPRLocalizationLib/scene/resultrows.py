@@ -19,8 +19,10 @@ ACCEPTED, REJECTED = "accepted", "rejected"
 class ResultRow:
     """One target in one query; positions in LPS mm of the world, None where there is none.
 
-    query: name shown; path: the query's file if it was not loaded, else empty. points: the six extreme points (LPS).
-    review: empty, ``accepted`` or ``rejected``. edited: the user has moved or resized the box or point.
+    query: name shown; path: the query's file if it was not loaded, else empty. points: the six
+        extreme points (LPS).
+    review: empty, ``accepted`` or ``rejected``. edited: the user has moved or resized the box or
+        point.
     pointID: control point of a landmark in its list.
     """
 

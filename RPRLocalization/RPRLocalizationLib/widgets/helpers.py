@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 
 @contextmanager
-def silent(widget):
+def signalsBlocked(widget):
     """Change a widget without it telling anyone: the change comes from the scene, not from the user."""
     before = widget.blockSignals(True)
     try:
@@ -45,12 +45,12 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def usualDevices() -> list[tuple[str, str]]:
+def defaultDevices() -> list[tuple[str, str]]:
     """What every computer has; graphics cards are known only when the worker has looked for them."""
     return [_automatic(), ("cpu", _("CPU"))]
 
 
-def foundDevices(devices) -> list[tuple[str, str]]:
+def detectedDevices(devices) -> list[tuple[str, str]]:
     """What the worker has found: its objects {name, title}."""
     return [_automatic(), *((str(device["name"]), str(device["title"])) for device in devices)]
 
@@ -59,7 +59,7 @@ def fillDevices(selector, devices, remembered: str) -> None:
     """Offer the devices; a remembered graphics card is listed although nobody has looked for it yet."""
     known = dict(devices)
     known.setdefault(remembered, remembered)
-    with silent(selector):
+    with signalsBlocked(selector):
         selector.clear()
         for name, title in known.items():
             selector.addItem(title, name)

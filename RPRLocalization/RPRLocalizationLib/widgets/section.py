@@ -44,7 +44,7 @@ class Section(VTKObservationMixin):
 
 
 @contextmanager
-def failing(message: str):
+def showingErrors(message: str):
     """Context of a user action. What the user can mend is shown in one line, anything else with its traceback."""
     with slicer.util.tryWithErrorDisplay(message):
         try:

@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 
 from rprloc.errors import InputError
 
-from .section import failing
+from .section import showingErrors
 
 OLDEST_TORCH = ">=2.4"
 
@@ -60,13 +60,14 @@ def _asksAndAgrees() -> bool:
 def _install() -> bool:
     import PyTorchUtils
 
-    with failing(_("PyTorch could not be installed.")), slicer.util.WaitCursor():
+    with showingErrors(_("PyTorch could not be installed.")), slicer.util.WaitCursor():
         try:
             PyTorchUtils.PyTorchUtilsLogic().installTorch(
                 askConfirmation=False, torchVersionRequirement=OLDEST_TORCH
             )
         except Exception as error:
-            # pip, the network and the extension fail in many ways; all of them are for the user to read.
+            # pip, the network and the extension fail in many ways; all of them are for the user to
+            # read.
             raise InputError(str(error)) from error
         if not torchInstalled():
             raise InputError(

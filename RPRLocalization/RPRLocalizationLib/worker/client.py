@@ -9,7 +9,7 @@ import logging
 import qt
 from slicer.i18n import tr as _
 
-from .process import WorkerLink, pythonProgram, workerArguments, workerEnvironment
+from .process import WorkerProcess, pythonProgram, workerArguments, workerEnvironment
 
 CANCEL_GRACE_MS = 3000
 CANCELLED = "cancelled"
@@ -36,8 +36,9 @@ class WorkerRequest:
 class WorkerClient:
     """Starts the worker when it is first needed, and again after it has died.
 
-    processFactory: gives a new qt.QProcess. program, arguments, environment: of the process; by default the worker of
-    this extension in PythonSlicer. cancelGraceMs: a worker that is still busy so long after a cancel is given up.
+    processFactory: gives a new qt.QProcess. program, arguments, environment: of the process; by
+    default the worker of this extension in PythonSlicer. cancelGraceMs: a worker that is still busy
+    so long after a cancel is given up.
 
     Example::
 
@@ -88,9 +89,10 @@ class WorkerClient:
     ):
         """Send a request; every callback gets one dict, the event (see docs/worker-protocol.md).
 
-        Exactly one of onResult and onError is called, once, after this method has returned. Errors of the client
-        itself have the code ``worker-died`` or ``cancelled``, and ``details``: the last lines of the worker's stderr.
-        Gives a WorkerRequest. Raises TypeError or ValueError for params that JSON cannot hold.
+        Exactly one of onResult and onError is called, once, after this method has returned. Errors
+        of the client itself have the code ``worker-died`` or ``cancelled``, and ``details``: the
+        last lines of the worker's stderr. Gives a WorkerRequest. Raises TypeError or ValueError for
+        params that JSON cannot hold.
         """
         callbacks = {
             "progress": onProgress,
@@ -136,7 +138,7 @@ class WorkerClient:
     def _currentLink(self):
         if self._link is not None:
             return self._link
-        link = WorkerLink(
+        link = WorkerProcess(
             self._processFactory(),
             self._program or pythonProgram(),
             self._arguments,

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-# The worker removes the arrays of a folder called so when it ends, in case the application has died.
+# The worker removes the arrays of a folder called so when it ends, in case the application has
+# died.
 FOLDER_PREFIX = "rprloc-"
 _INT16 = np.iinfo(np.int16)
 

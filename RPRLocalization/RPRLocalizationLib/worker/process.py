@@ -15,12 +15,12 @@ SHOWN_LINES = 5
 END_GRACE_MS = 5000
 
 
-class WorkerLink:
+class WorkerProcess:
     """Starts a process and talks to it; never waits for it.
 
-    onEvent(event): every event of the worker, a dict. onEnd(link): once, when the process has ended or could not be
-    started; nothing comes after it, and on Windows it may come before the constructor returns. ``ended`` is True from
-    then on, and ``reason`` says why.
+    onEvent(event): every event of the worker, a dict. onEnd(link): once, when the process has ended
+    or could not be started; nothing comes after it, and on Windows it may come before the
+    constructor returns. ``ended`` is True from then on, and ``reason`` says why.
     """
 
     def __init__(self, process, program, arguments, environment, onEvent, onEnd):
@@ -54,7 +54,8 @@ class WorkerLink:
     def leave(self):
         """Give the process up: no more events. Its stdin closes, so it ends at once, also in the middle of work.
 
-        A process that still does not end is killed. In Slicer that ends the launcher only, which closes stdin as well.
+        A process that still does not end is killed. In Slicer that ends the launcher only, which
+        closes stdin as well.
         """
         if self.ended:
             return

@@ -24,7 +24,7 @@ from ..evaluation.scores import (
 )
 from ..files import atomic_write_text, prepare_output_file
 from ..image.reading import stem_of
-from ..localization.batch import PHASES, Search, describe, locate_query, query_names
+from ..localization.batch import PHASES, LocalizationTask, describe, locate_query, query_names
 from ..targets.target import read_label_ids
 from .main import EXIT_OK, EXIT_SOME_FAILED
 from .shared import Interrupted, open_search
@@ -93,7 +93,7 @@ def _cases(args: argparse.Namespace) -> list[Case]:
 
 
 def _evaluate_case(
-    search: Search, case: Case, ids: dict[str, int] | None, names: list[str], tally: Tally
+    search: LocalizationTask, case: Case, ids: dict[str, int] | None, names: list[str], tally: Tally
 ) -> None:
     """Locate and score one query; what goes wrong is noted in ``tally.failed``, and the query is left out."""
     found = locate_query(search, case.image, case.name)
@@ -111,7 +111,7 @@ def _evaluate_case(
     tally.seconds[case.name] = found.seconds
 
 
-def _settings(args: argparse.Namespace, search: Search) -> dict[str, Any]:
+def _settings(args: argparse.Namespace, search: LocalizationTask) -> dict[str, Any]:
     source = args.template if args.template is not None else args.reference
     return {
         "rprloc": __version__,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..files import output_errors, prepare_output_dir, safe_name
-from ..localization.batch import PHASES, Located, Search, locate_query, query_names
+from ..localization.batch import PHASES, LocalizationTask, QueryResult, locate_query, query_names
 from ..localization.result import Result, table, write_csv, write_markups
 from .main import EXIT_OK, EXIT_SOME_FAILED
 from .shared import Interrupted, open_search
@@ -29,7 +29,7 @@ def run_locate(args: argparse.Namespace) -> int:
     search = open_search(args)
     folder = prepare_output_dir(args.out, args.overwrite)
     write_csv(folder / RESULTS_NAME, [])
-    located: list[Located] = []
+    located: list[QueryResult] = []
     try:
         for path, name in zip(args.queries, names, strict=True):
             _show_progress(f"{len(located) + 1}/{len(names)} {name}")
@@ -51,24 +51,24 @@ def _names(paths: list[Path], synthetic: bool) -> list[str]:
 
 
 def _one_query(
-    search: Search,
+    search: LocalizationTask,
     path: Path,
     name: str,
     folder: Path,
-    before: list[Located],
+    before: list[QueryResult],
     args: argparse.Namespace,
-) -> Located:
+) -> QueryResult:
     """Locate one query and write its markups and picture; last of all the table of all queries so far."""
     found = locate_query(search, path, name)
     write_markups(folder, found.results)
     if args.picture and found.volume is not None:
         _write_picture(folder, found, args.synthetic)
-    kept = Located(found.name, found.path, found.results, found.seconds, found.problem)
+    kept = QueryResult(found.name, found.path, found.results, found.seconds, found.problem)
     write_csv(folder / RESULTS_NAME, _rows([*before, kept]))
     return kept
 
 
-def _write_picture(folder: Path, found: Located, synthetic: bool) -> None:
+def _write_picture(folder: Path, found: QueryResult, synthetic: bool) -> None:
     from ..evaluation.picture import save_picture
 
     assert found.volume is not None
@@ -78,7 +78,7 @@ def _write_picture(folder: Path, found: Located, synthetic: bool) -> None:
     save_picture(place / PICTURE_NAME, found.volume, found.results, found.name, synthetic)
 
 
-def _rows(located: list[Located]) -> list[Result]:
+def _rows(located: list[QueryResult]) -> list[Result]:
     return [result for one in located for result in one.results]
 
 
@@ -88,7 +88,7 @@ def _show_progress(text: str) -> None:
         print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
-def _print_report(located: list[Located], synthetic: bool) -> None:
+def _print_report(located: list[QueryResult], synthetic: bool) -> None:
     if synthetic:
         print(f"{SYNTHETIC_NOTE}\n")
     print(table(_rows(located)))
@@ -104,7 +104,7 @@ def _print_report(located: list[Located], synthetic: bool) -> None:
             print(f"{one.name.ljust(width)}  failed: {one.problem}")
 
 
-def _exit_code(located: list[Located], folder: Path) -> int:
+def _exit_code(located: list[QueryResult], folder: Path) -> int:
     failed = [one for one in located if any(result.status == "failed" for result in one.results)]
     if not failed:
         return EXIT_OK

@@ -1,7 +1,8 @@
 """The command line: ``rprloc locate | template | evaluate | train | check | models``.
 
-Exit codes: 0 success; 1 some query failed (the others are written); 2 wrong use or bad input, with one line
-on stderr; 130 interrupted. Heavy imports (torch, SimpleITK) wait until a command needs them.
+Exit codes: 0 success; 1 some query failed (the others are written); 2 wrong use or bad input, with
+one line on stderr; 130 interrupted. Heavy imports (torch, SimpleITK) wait until a command needs
+them.
 """
 
 from __future__ import annotations

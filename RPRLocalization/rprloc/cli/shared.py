@@ -1,4 +1,4 @@
-"""What several commands share: threads, and the way from options to a ``Search``."""
+"""What several commands share: threads, and the way from options to a ``LocalizationTask``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 from ..errors import InputError
 from ..image.volume import Volume, read_volume
-from ..localization.batch import Search
+from ..localization.batch import LocalizationTask
 from ..localization.locator import Locator, Options
 from ..localization.template import Template
 from ..model.devices import resolve_device
@@ -41,7 +41,7 @@ def open_locator(args: argparse.Namespace) -> Locator:
     return Locator(model, options)
 
 
-def open_search(args: argparse.Namespace) -> Search:
+def open_search(args: argparse.Namespace) -> LocalizationTask:
     """Read and check everything but the queries. Raises RprLocError before anything is written."""
     if args.template is not None:
         if args.targets is not None:
@@ -49,14 +49,14 @@ def open_search(args: argparse.Namespace) -> Search:
         template = Template.read(args.template)
         locator = open_locator(args)
         template.check_model(locator.model.card)
-        return Search(locator, template)
+        return LocalizationTask(locator, template)
     if args.targets is None:
         raise InputError(
             "--reference needs --targets: a label map or markups file of the reference"
         )
     volume, targets = read_reference(args.reference, args.targets, args.label_ids)
     locator = open_locator(args)
-    return Search(locator, learn(locator, volume, targets))
+    return LocalizationTask(locator, learn(locator, volume, targets))
 
 
 def read_reference(

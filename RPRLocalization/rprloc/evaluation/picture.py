@@ -1,8 +1,8 @@
 """A picture of the results: boxes and landmarks on an axial, a coronal and a sagittal slice of the CT (PNG).
 
-Radiological convention: the patient's right is on the left of the image; anterior is up in the axial slice
-and left in the sagittal one. All three slices have the same scale, and neighbours share an axis. Needs
-matplotlib, which is loaded on the first call only.
+Radiological convention: the patient's right is on the left of the image; anterior is up in the
+axial slice and left in the sagittal one. All three slices have the same scale, and neighbours share
+an axis. Needs matplotlib, which is loaded on the first call only.
 """
 
 from __future__ import annotations
@@ -71,9 +71,9 @@ def save_picture(
 ) -> None:
     """Save a PNG of the results of ONE query over slices of its CT through the middle of the targets.
 
-    Solid boxes are cut by the slice; dotted ones lie before or behind it; dashed ones are of low confidence.
-    Targets that were not found are named in the legend. ``synthetic`` marks the picture as not of a patient.
-    Raises OutputError if it cannot be written, or if matplotlib is missing.
+    Solid boxes are cut by the slice; dotted ones lie before or behind it; dashed ones are of low
+    confidence. Targets that were not found are named in the legend. ``synthetic`` marks the picture
+    as not of a patient. Raises OutputError if it cannot be written, or if matplotlib is missing.
     """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg

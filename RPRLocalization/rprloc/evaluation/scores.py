@@ -1,8 +1,8 @@
 """Agreement of located with true targets: scores per query and target, and their summary (no printing).
 
-Only what is complete is scored: an organ that the query's labels lack counts as absent, one that the field
-of view cuts as incomplete. A scored target that was not found has an IoU of 0, is no success, and has no wall
-distance.
+Only what is complete is scored: an organ that the query's labels lack counts as absent, one that
+the field of view cuts as incomplete. A scored target that was not found has an IoU of 0, is no
+success, and has no wall distance.
 """
 
 from __future__ import annotations

@@ -22,11 +22,12 @@ def body_mask(
 ) -> BoolArray:
     """Return the body, bool (z, y, x), in ``hu`` (z, y, x) with axes along +S, +P, +L and voxels in mm.
 
-    Tissue is what is denser than -350 HU. An opening cuts it loose from sheets and light contacts; the
-    largest piece is the body, with pieces half as large beside it (legs) and those in line with it in slices
-    that have no body yet (missing slices). From there it grows back up to 20 mm inside the tissue (ears,
-    nose, chest wall), is filled slice by slice (lungs and airways that reach the ends of the scan) and gets a
-    rim of one voxel for the partial volume of the skin. All False without tissue. Made for 3 to 5 mm voxels.
+    Tissue is what is denser than -350 HU. An opening cuts it loose from sheets and light contacts;
+    the largest piece is the body, with pieces half as large beside it (legs) and those in line with
+    it in slices that have no body yet (missing slices). From there it grows back up to 20 mm inside
+    the tissue (ears, nose, chest wall), is filled slice by slice (lungs and airways that reach the
+    ends of the scan) and gets a rim of one voxel for the partial volume of the skin. All False
+    without tissue. Made for 3 to 5 mm voxels.
     """
     tissue = np.ascontiguousarray(hu > TISSUE_HU)
     if not tissue.any():
@@ -41,7 +42,8 @@ def body_mask(
 def _opened(mask: BoolArray, steps: int) -> BoolArray:
     """Open by ``steps`` rounds of the ball of 19 voxels.
 
-    The end slices go on beyond the scan, so that a cut body stays thick there; the sides of the scan do not.
+    The end slices go on beyond the scan, so that a cut body stays thick there; the sides of the
+    scan do not.
     """
     opened = mask
     for _ in range(steps):

@@ -53,8 +53,8 @@ def _header(uid: str, files: tuple[str, ...]) -> SeriesHeader:
 def read_series(folder: Path, uid: str = "") -> sitk.Image:
     """Read the DICOM series ``uid`` in ``folder`` (not in its subfolders), in HU; the one with most slices if empty.
 
-    Raises InputError if there is none, it is not a CT, slices are missing or doubled, or the gantry tilted.
-    Warns (UserWarning) if there are several series and none was chosen.
+    Raises InputError if there is none, it is not a CT, slices are missing or doubled, or the gantry
+    tilted. Warns (UserWarning) if there are several series and none was chosen.
     """
     series = _files_by_series(folder)
     if not series or (uid and uid not in series):

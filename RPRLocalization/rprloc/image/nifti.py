@@ -42,7 +42,8 @@ _WIDE = {"8i2": "8i8", "8f4": "8f8", "f4": "f8", "12f4": "12f8"}
 def read_voxels(path: Path) -> npt.NDArray[Any]:
     """Return the voxels (k, j, i) of a single-file NIfTI-1 or -2, scaled by slope and intercept if set.
 
-    Raises InputError if the file is truncated or damaged, not one scalar 3D volume, or has a spacing of 0.
+    Raises InputError if the file is truncated or damaged, not one scalar 3D volume, or has a
+    spacing of 0.
     """
     data = _content(path)
     header, dtype = _header(data, path)

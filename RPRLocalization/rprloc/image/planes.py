@@ -22,8 +22,8 @@ Float = NDArray[np.float64]
 class Plane:
     """A slice across the LPS axis ``normal``, drawn with the axis ``right`` to the right and ``up`` upwards.
 
-    flipped: the axis ``up`` points down in the image instead. letters: the patient's sides at the left,
-    right, bottom and top edge.
+    flipped: the axis ``up`` points down in the image instead. letters: the patient's sides at the
+    left, right, bottom and top edge.
     """
 
     title: str
@@ -54,8 +54,8 @@ def cut_slice(
 ) -> NDArray[np.float32]:
     """HU on the plane at ``at`` mm, of the region ``lower`` to ``upper`` (3,) LPS; air outside the volume.
 
-    Rows run from top to bottom and columns from left to right, as drawn. The pixels fill the region exactly;
-    they are about 0.5 mm, or larger in a large region.
+    Rows run from top to bottom and columns from left to right, as drawn. The pixels fill the region
+    exactly; they are about 0.5 mm, or larger in a large region.
     """
     step = max(_FINEST_MM, float((upper - lower).max()) / _MOST_PIXELS)
     size, spacing, origin = [1, 1, 1], [step, step, step], [float(n) for n in lower]

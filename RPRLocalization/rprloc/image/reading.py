@@ -77,9 +77,10 @@ def read_header(path: Path) -> Header:
 def read_raw(path: Path, *, layers: bool = False, series: str = "") -> RawImage:
     """Read an image file, or the DICOM series of a folder.
 
-    layers: allow several numbers per voxel (layered segmentations). series: UID of the DICOM series, where a folder
-    holds several; empty for the one with most slices. Raises InputError if the file is missing,
-    truncated or damaged, of an unknown type, not 3D, or its lattice is unusable.
+    layers: allow several numbers per voxel (layered segmentations). series: UID of the DICOM
+    series, where a folder holds several; empty for the one with most slices. Raises InputError if
+    the file is missing, truncated or damaged, of an unknown type, not 3D, or its lattice is
+    unusable.
     """
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")

@@ -21,10 +21,11 @@ _SLACK = 1e-2
 
 
 @dataclass(frozen=True, eq=False)
-class Grid:
+class IsotropicVolume:
     """HU on an isotropic lattice whose axes are those of the patient.
 
-    hu: float32 (z, y, x), axes along +S, +P, +L. origin: (3,) x, y, z LPS mm of the centre of voxel 0, 0, 0.
+    hu: float32 (z, y, x), axes along +S, +P, +L. origin: (3,) x, y, z LPS mm of the centre of voxel
+        0, 0, 0.
     spacing: mm along every axis.
     """
 
@@ -42,19 +43,19 @@ class Grid:
         return index[:, ::-1]
 
 
-def to_grid(volume: Volume, spacing: float, *, body_only: bool = True) -> Grid:
+def to_grid(volume: Volume, spacing: float, *, body_only: bool = True) -> IsotropicVolume:
     """Resample ``volume`` to ``spacing`` mm: averaged over whole voxels, then linear; air (-1024) outside.
 
-    The lattice starts at the lower corner of the volume's LPS bounds, whatever the order, sign or tilt of the
-    stored axes. body_only: all outside the body is air, and the grid is cropped to the body plus one voxel.
-    Raises InputError for spacing <= 0, or if body_only and there is no body.
+    The lattice starts at the lower corner of the volume's LPS bounds, whatever the order, sign or
+    tilt of the stored axes. body_only: all outside the body is air, and the grid is cropped to the
+    body plus one voxel. Raises InputError for spacing <= 0, or if body_only and there is no body.
     """
     return to_grids(volume, (spacing,), body_only=body_only)[0]
 
 
 def to_grids(
     volume: Volume, spacings: Sequence[float], *, body_only: bool = True
-) -> tuple[Grid, ...]:
+) -> tuple[IsotropicVolume, ...]:
     """Resample to several spacings (mm): the grids of ``to_grid``, but the body is sought only once."""
     if any(not np.isfinite(s) or s <= 0 for s in spacings):
         raise InputError(
@@ -83,8 +84,8 @@ def _as_image(volume: Volume) -> sitk.Image:
 def _shrunk(image: sitk.Image, geometry: Geometry, spacing: float) -> sitk.Image:
     """Average over floor(spacing / voxel) voxels per axis, and repeat the outermost voxels once on all sides.
 
-    The bins begin at the end of each axis that lies towards right, front or feet, so that they do not
-    depend on the stored sign; voxels too few for a bin are left off at the other end.
+    The bins begin at the end of each axis that lies towards right, front or feet, so that they do
+    not depend on the stored sign; voxels too few for a bin are left off at the other end.
     """
     factor = np.clip(np.floor(spacing / geometry.spacing + _SLACK).astype(int), 1, geometry.size)
     if factor.max() > 1:
@@ -99,7 +100,7 @@ def _shrunk(image: sitk.Image, geometry: Geometry, spacing: float) -> sitk.Image
     return padded
 
 
-def _resampled(image: sitk.Image, geometry: Geometry, spacing: float) -> Grid:
+def _resampled(image: sitk.Image, geometry: Geometry, spacing: float) -> IsotropicVolume:
     """Resample to the lattice points inside the bounds; what lies outside the volume itself is air."""
     bounds = geometry.bounds()
     origin = bounds.lower + spacing / 2
@@ -115,14 +116,14 @@ def _resampled(image: sitk.Image, geometry: Geometry, spacing: float) -> Grid:
         AIR_HU,
         sitk.sitkFloat32,
     )
-    grid = Grid(sitk.GetArrayFromImage(resampled), origin, spacing)
+    grid = IsotropicVolume(sitk.GetArrayFromImage(resampled), origin, spacing)
     weight = np.abs(geometry.direction)
     if np.minimum(weight, np.abs(weight - 1)).max() > 1e-6:
         grid.hu[_outside(grid, geometry)] = AIR_HU
     return grid
 
 
-def _outside(grid: Grid, geometry: Geometry) -> npt.NDArray[np.bool_]:
+def _outside(grid: IsotropicVolume, geometry: Geometry) -> npt.NDArray[np.bool_]:
     """Tell the lattice points (z, y, x) that lie outside the box of a tilted volume."""
     steps = np.linalg.inv(geometry.direction * geometry.spacing)
     first = steps @ (grid.origin - geometry.origin)
@@ -135,15 +136,17 @@ def _outside(grid: Grid, geometry: Geometry) -> npt.NDArray[np.bool_]:
     return outside
 
 
-def _masked(grid: Grid, body: npt.NDArray[np.bool_]) -> Grid:
+def _masked(grid: IsotropicVolume, body: npt.NDArray[np.bool_]) -> IsotropicVolume:
     used = [np.flatnonzero(body.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
     lower = [max(0, int(u[0]) - 1) for u in used]
     crop = tuple(slice(low, int(u[-1]) + 2) for low, u in zip(lower, used, strict=True))
     hu = np.where(body[crop], grid.hu[crop], np.float32(AIR_HU))
-    return Grid(hu, grid.zyx_to_lps([lower])[0], grid.spacing)
+    return IsotropicVolume(hu, grid.zyx_to_lps([lower])[0], grid.spacing)
 
 
-def _carried_over(body: npt.NDArray[np.bool_], coarse: Grid, grid: Grid) -> npt.NDArray[np.bool_]:
+def _carried_over(
+    body: npt.NDArray[np.bool_], coarse: IsotropicVolume, grid: IsotropicVolume
+) -> npt.NDArray[np.bool_]:
     """Carry the body over to another lattice: each voxel takes the nearest one."""
     if grid is coarse:
         return body

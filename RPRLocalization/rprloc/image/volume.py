@@ -74,9 +74,9 @@ class Volume:
 def read_volume(path: str | Path, series: str = "") -> Volume:
     """Read a CT from a file (.nii, .nii.gz, .nrrd, .nhdr, .mha, .mhd, ...) or a folder with a DICOM series.
 
-    Raises InputError (one line) if it is missing, unreadable, truncated, not 3D, not scalar, or no CT in HU.
-    Warns (UserWarning) if a DICOM folder holds several series and ``series`` names none; the one with most slices
-    is read.
+    Raises InputError (one line) if it is missing, unreadable, truncated, not 3D, not scalar, or no
+    CT in HU. Warns (UserWarning) if a DICOM folder holds several series and ``series`` names none;
+    the one with most slices is read.
     """
     raw = read_raw(Path(path), series=series)
     return Volume(_hounsfield(raw.array, str(path)), raw.geometry, stem_of(path))

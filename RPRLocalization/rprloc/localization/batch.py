@@ -23,7 +23,7 @@ PHASES = ("read", "resample", "embed", "locate")
 
 
 @dataclass(frozen=True, eq=False)
-class Search:
+class LocalizationTask:
     """What is sought, and with what."""
 
     locator: Locator
@@ -31,11 +31,12 @@ class Search:
 
 
 @dataclass(frozen=True, eq=False)
-class Located:
+class QueryResult:
     """The answer for one query.
 
-    results: one per target of the template, in its order. seconds: wall clock per phase (``PHASES``),
-    ``after_read`` and ``total``; empty if the query failed. problem: why it failed, in one line, else empty.
+    results: one per target of the template, in its order. seconds: wall clock per phase
+    (``PHASES``), ``after_read`` and ``total``; empty if the query failed. problem: why it failed,
+    in one line, else empty.
     volume: the CT, None if the query failed.
     """
 
@@ -60,7 +61,7 @@ def query_names(paths: Sequence[Path]) -> list[str]:
     return safe_names(names)
 
 
-def locate_query(search: Search, path: Path, name: str) -> Located:
+def locate_query(search: LocalizationTask, path: Path, name: str) -> QueryResult:
     """Read one query and locate every target of the template in it; a failure becomes rows with the reason.
 
     Results carry ``name`` as their query. KeyboardInterrupt is the only exception let through.
@@ -74,10 +75,10 @@ def locate_query(search: Search, path: Path, name: str) -> Located:
         total = time.perf_counter() - started
     except Exception as error:
         problem = describe(error)
-        return Located(name, path, failed_results(search.template, name, problem), {}, problem)
+        return QueryResult(name, path, failed_results(search.template, name, problem), {}, problem)
     spent = read - started
     seconds = {"read": spent, **embedding.seconds, "after_read": total - spent, "total": total}
-    return Located(name, path, results, seconds, "", volume)
+    return QueryResult(name, path, results, seconds, "", volume)
 
 
 def failed_results(template: Template, query: str, reason: str) -> list[Result]:

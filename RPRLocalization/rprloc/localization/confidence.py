@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..model.field import LatentField
-from .estimate import Rows
+from .estimate import StackedExamples
 from .result import Status
 
 CYCLE_NEARNESS_MM = 40.0
@@ -16,12 +16,13 @@ OUTSIDE_MM = 5.0
 
 
 @dataclass(frozen=True)
-class Limits:
+class ConfidenceThresholds:
     """Beyond which an answer is of low confidence.
 
-    Calibrated on the validation patients of han-ct: 99 % of the cycle errors of their complete organs are below 17 mm,
-    all spreads below 14 mm, and 92 % of them miss less than a tenth of their surroundings. Where these scans were cut
-    through an organ, 189 of 500 answers were ``ok`` and more than 20 mm off by the other measures, 10 with this one.
+    Calibrated on the validation patients of han-ct: 99 % of the cycle errors of their complete
+    organs are below 17 mm, all spreads below 14 mm, and 92 % of them miss less than a tenth of
+    their surroundings. Where these scans were cut through an organ, 189 of 500 answers were ``ok``
+    and more than 20 mm off by the other measures, 10 with this one.
     """
 
     cycle_mm: float = 20.0
@@ -38,24 +39,28 @@ class Verdict:
     reason: str = ""
 
 
-def cycle_error(query: LatentField, each: Tensor, rows: Rows, range_mm: float) -> float:
+def cycle_consistency_error(
+    query: LatentField, each: Tensor, rows: StackedExamples, range_mm: float
+) -> float:
     """Distance in mm from where a point located with an example maps back to on its reference, to where it was marked.
 
-    The way back needs no image: the points of the template's examples vote (Eq. 2) for the latent found in the query.
-    Of several examples the median counts, so that one odd reference does not spoil the others.
+    The way back needs no image: the points of the template's examples vote (Eq. 2) for the latent
+    found in the query. Of several examples the median counts, so that one odd reference does not
+    spoil the others.
 
     Args:
-        query: coarse field of the query. each: (E, K, 3) LPS mm, the located key points of every example.
+        query: coarse field of the query. each: (E, K, 3) LPS mm, the located key points of every
+            example.
     """
     errors = []
     for part, located in zip(rows.slices, each, strict=True):
         latents = query.at(located)[:, :3]
         offsets, support = rows.offsets[part], rows.coarse[part]
-        votes = offsets[None] + range_mm * torch.tanh(latents[:, None] - support[None])
+        vote = offsets[None] + range_mm * torch.tanh(latents[:, None] - support[None])
         marked = offsets[: rows.keys]
         distance = (offsets[None] - marked[:, None]).square().sum(-1)
         weight = torch.softmax(-0.5 * distance / CYCLE_NEARNESS_MM**2, dim=1)
-        back = (weight[..., None] * votes).sum(1)
+        back = (weight[..., None] * vote).sum(1)
         errors.append((back - marked).norm(dim=1).mean())
     return float(torch.stack(errors).median())
 
@@ -64,7 +69,8 @@ def missing_surroundings(offsets: Tensor, centre: Tensor, bounds: tuple[Tensor, 
     """Share of a target's points that the scan does not show: they lay in tissue around the target on its references.
 
     Args:
-        offsets: (N, 3) mm from the target's centre on the references. centre: (3,) LPS mm where it was located.
+        offsets: (N, 3) mm from the target's centre on the references. centre: (3,) LPS mm where it
+            was located.
         bounds: lower and upper corner (3,) of the scan.
     """
     points = offsets + centre.to(offsets)
@@ -85,7 +91,7 @@ def judge(
     spread_mm: float,
     similarity: float | None,
     missing: float,
-    limits: Limits,
+    limits: ConfidenceThresholds,
 ) -> Verdict:
     """Status of a target from its coarse key points (K, 3), the body's bounds, and the four measures of doubt."""
     beyond = overshoot(coarse_points, bounds[0].to(coarse_points), bounds[1].to(coarse_points))

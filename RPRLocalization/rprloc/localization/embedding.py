@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from ..errors import InputError
 from ..geometry import Geometry
-from ..image.resampling import AIR_HU, Grid, to_grids
+from ..image.resampling import AIR_HU, IsotropicVolume, to_grids
 from ..image.volume import Volume
 from ..model.field import LatentField
 from ..model.loading import ModelPair
@@ -21,7 +21,7 @@ LEAST_BODY_CELLS = 20
 
 
 @dataclass(eq=False)
-class Embedding:
+class EmbeddedVolume:
     """Grids and fields of one volume.
 
     Attributes:
@@ -31,7 +31,7 @@ class Embedding:
 
     name: str
     geometry: Geometry
-    grids: tuple[Grid, ...]
+    grids: tuple[IsotropicVolume, ...]
     model: ModelPair
     coarse: LatentField
     seconds: dict[str, float] = field(default_factory=dict)
@@ -66,7 +66,8 @@ class Embedding:
     def scan_bounds(self) -> tuple[Tensor, Tensor]:
         """Lower and upper corner (3,) LPS mm of what the scan shows: along z where the body begins and ends.
 
-        Within a slice the volume's own border counts, as a slender patient does not make a scan small.
+        Within a slice the volume's own border counts, as a slender patient does not make a scan
+        small.
         """
         lower, upper = self.body_bounds()
         whole = self.geometry.bounds()
@@ -74,7 +75,7 @@ class Embedding:
         return lower, upper
 
 
-def embed_volume(volume: Volume, model: ModelPair) -> Embedding:
+def embed_volume(volume: Volume, model: ModelPair) -> EmbeddedVolume:
     """Resample ``volume`` and compute its coarse field; raises InputError if there is no body to see."""
     started = time.perf_counter()
     grids = to_grids(volume, model.spacings)
@@ -84,10 +85,12 @@ def embed_volume(volume: Volume, model: ModelPair) -> Embedding:
     if int(coarse.body.sum()) < LEAST_BODY_CELLS:
         raise InputError(f"{volume.name}: too little of a body in this volume to locate anything")
     seconds = {"resample": resampled - started, "embed": time.perf_counter() - resampled}
-    return Embedding(volume.name, volume.geometry, grids, model, coarse, seconds)
+    return EmbeddedVolume(volume.name, volume.geometry, grids, model, coarse, seconds)
 
 
-def cropped(grid: Grid, lps: np.ndarray, margin_mm: float, alignment: int) -> Grid:
+def cropped(
+    grid: IsotropicVolume, lps: np.ndarray, margin_mm: float, alignment: int
+) -> IsotropicVolume:
     """The part of ``grid`` around LPS points (n, 3), on the same lattice and in step with the network's alignment."""
     zyx = grid.lps_to_zyx(lps)
     reach = margin_mm / grid.spacing
@@ -97,10 +100,10 @@ def cropped(grid: Grid, lps: np.ndarray, margin_mm: float, alignment: int) -> Gr
     lower = np.clip(lower, 0, np.maximum(0, (size - 1) // alignment * alignment))
     upper = np.clip(upper, np.minimum(lower + alignment, size), size)
     part = grid.hu[lower[0] : upper[0], lower[1] : upper[1], lower[2] : upper[2]]
-    return Grid(part, grid.zyx_to_lps(lower[None].astype(float))[0], grid.spacing)
+    return IsotropicVolume(part, grid.zyx_to_lps(lower[None].astype(float))[0], grid.spacing)
 
 
-def rescaled(grid: Grid, factor: float) -> Grid:
+def rescaled(grid: IsotropicVolume, factor: float) -> IsotropicVolume:
     """The same volume with a spacing of ``spacing / factor``: to the network it is ``factor`` times as large."""
     spacing = grid.spacing / factor
     size = [max(1, round(n * factor)) for n in grid.hu.shape]
@@ -115,7 +118,7 @@ def rescaled(grid: Grid, factor: float) -> Grid:
         ]
         + AIR_HU
     )
-    return Grid(hu.numpy(), grid.origin, spacing)
+    return IsotropicVolume(hu.numpy(), grid.origin, spacing)
 
 
 def synchronize(device: torch.device) -> None:

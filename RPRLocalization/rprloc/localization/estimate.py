@@ -13,19 +13,23 @@ from .robust_affine import carry
 from .template import TemplateTarget, key_points
 from .voting import Consensus, dense_consensus
 
-# Chosen on the validation patients (han-ct); accuracy changes by less than 0.5 IoU points when halved or doubled.
+# Chosen on the validation patients (han-ct); accuracy changes by less than 0.5 IoU points when
+# halved or doubled.
 CONTEXT_BUDGET = 240
-OWN_WEIGHT = 0.1
-LANDMARK_OWN_WEIGHT = 0.3
+MATCH_WEIGHT = 0.1
+LANDMARK_MATCH_WEIGHT = 0.3
 RIDGE = 0.1
 NEIGHBOURHOOD_MM = 30.0
 MATCH_NOISE_MM = 4.0
 LEAST_EXTENT_MM = 5.0
-CLOSER = (MatchSettings(radius_mm=20.0, prior_mm=8.0), MatchSettings(radius_mm=15.0, prior_mm=6.0))
+REFINEMENTS = (
+    MatchSettings(radius_mm=20.0, prior_mm=8.0),
+    MatchSettings(radius_mm=15.0, prior_mm=6.0),
+)
 
 
 @dataclass(frozen=True)
-class Rows:
+class StackedExamples:
     """The points of one target's examples, stacked: example ``e`` has the rows of ``slices[e]``, key points first.
 
     Attributes:
@@ -60,7 +64,7 @@ class Estimate:
     similarity: float | None
 
 
-def stack_rows(target: TemplateTarget, device: torch.device) -> Rows:
+def stack_examples(target: TemplateTarget, device: torch.device) -> StackedExamples:
     """Put a target's examples on the device; many examples bring fewer context points each."""
     keys = key_points(target.kind)
     context = max(3, CONTEXT_BUDGET // len(target.examples))
@@ -77,13 +81,13 @@ def stack_rows(target: TemplateTarget, device: torch.device) -> Rows:
         ).to(device)
 
     has_fine = all(e.fine is not None for e in target.examples)
-    return Rows(
+    return StackedExamples(
         keys, slices, gather("offsets"), gather("coarse"), gather("fine") if has_fine else None
     )
 
 
 def coarse_estimates(
-    field: LatentField, rows: list[Rows], range_mm: float, nearness: tuple[float, ...]
+    field: LatentField, rows: list[StackedExamples], range_mm: float, nearness: tuple[float, ...]
 ) -> list[Consensus]:
     """One consensus per target, of all its rows, from one batch of votes."""
     found = dense_consensus(field, torch.cat([r.coarse for r in rows]), range_mm, nearness)
@@ -94,7 +98,7 @@ def coarse_estimates(
     ]
 
 
-def plain_estimate(rows: Rows, coarse: Consensus) -> Estimate:
+def plain_estimate(rows: StackedExamples, coarse: Consensus) -> Estimate:
     """The mean over the examples of the coarse positions of the key points."""
     each = rows.key_rows(coarse.position)
     points = each.mean(0)
@@ -102,20 +106,25 @@ def plain_estimate(rows: Rows, coarse: Consensus) -> Estimate:
 
 
 def fine_estimate(
-    field: LatentField, rows: Rows, coarse: Consensus, settings: MatchSettings, own_weight: float
+    field: LatentField,
+    rows: StackedExamples,
+    coarse: Consensus,
+    settings: MatchSettings,
+    match_weight: float,
 ) -> Estimate:
     """Match the descriptors around the coarse positions, then let all points of the target agree on its place.
 
-    Every example's points are matched on their own, and a robust affine map of them says where they should have been
-    found; the next round searches closer around these places. At the end the map carries the example's key points, and
-    the mean over the examples is taken. ``own_weight`` is the share of the key points' own match in the result: an
-    extreme point alone errs more than the organ and its surroundings as a whole.
+    Every example's points are matched on their own, and a robust affine map of them says where they
+    should have been found; the next round searches closer around these places. At the end the map
+    carries the example's key points, and the mean over the examples is taken. ``match_weight`` is
+    the share of the key points' own match in the result: an extreme point alone errs more than the
+    organ and its surroundings as a whole.
     """
     plain = plain_estimate(rows, coarse)
     if rows.fine is None:
         return plain
     support, position = rows.fine[:, 3:], coarse.position
-    for search in (settings, *CLOSER):
+    for search in (settings, *REFINEMENTS):
         found = match_descriptors(field, support[:, None], position, search)
         parts = [
             _carried(rows.offsets[s], found.position[s], found.spread[s], rows.keys)
@@ -124,9 +133,9 @@ def fine_estimate(
         position = torch.cat(parts)
     each = rows.key_rows(position)
     keys = match_descriptors(
-        field, rows.key_rows(support).transpose(0, 1), each.mean(0), CLOSER[-1]
+        field, rows.key_rows(support).transpose(0, 1), each.mean(0), REFINEMENTS[-1]
     )
-    points = own_weight * keys.position + (1.0 - own_weight) * each.mean(0)
+    points = match_weight * keys.position + (1.0 - match_weight) * each.mean(0)
     return Estimate(points, plain.points, each, plain.spread_mm, float(keys.similarity.mean()))
 
 

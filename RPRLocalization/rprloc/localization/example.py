@@ -10,11 +10,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..geometry import FloatArray
-from ..image.resampling import Grid
+from ..image.resampling import IsotropicVolume
 from ..model.field import LatentField
 from ..targets.extreme_points import farthest_points
 from ..targets.target import Target
-from .embedding import Embedding, rescaled
+from .embedding import EmbeddedVolume, rescaled
 from .template import Example, Floats
 
 SIZES = (1.0, 0.94, 1.06)
@@ -38,7 +38,7 @@ class ReferenceFields:
     fine: list[LatentField]
 
     @classmethod
-    def of(cls, embedding: Embedding) -> ReferenceFields:
+    def of(cls, embedding: EmbeddedVolume) -> ReferenceFields:
         """Embed the reference at the sizes ``SIZES``."""
         model, coarse, fine = embedding.model, [embedding.coarse], []
         others = [s for s in SIZES if s != 1.0]
@@ -65,11 +65,12 @@ class ReferenceFields:
         return torch.cat([latents, descriptors], dim=1)
 
 
-def make_example(target: Target, embedding: Embedding, fields: ReferenceFields) -> Example:
+def make_example(target: Target, embedding: EmbeddedVolume, fields: ReferenceFields) -> Example:
     """Read the latents of a target's points (key points, then context) in the reference's fields.
 
-    Context is what tells where the key points are when they have no contrast of their own: points of the target, and
-    tissue up to 40 mm around it, mixed so that any first part of them holds both.
+    Context is what tells where the key points are when they have no contrast of their own: points
+    of the target, and tissue up to 40 mm around it, mixed so that any first part of them holds
+    both.
     """
     keys = target.points.xyz
     centre = keys[0] if target.box is None else target.box.center
@@ -86,10 +87,11 @@ def make_example(target: Target, embedding: Embedding, fields: ReferenceFields) 
     )
 
 
-def _inside(target: Target, grid: Grid) -> FloatArray:
+def _inside(target: Target, grid: IsotropicVolume) -> FloatArray:
     """Points of the target itself, (n, 3) LPS mm.
 
-    For a drawn box its tissue, which located better on the validation patients than lattices over the whole box.
+    For a drawn box its tissue, which located better on the validation patients than lattices over
+    the whole box.
     """
     if target.inside is None:
         return _ring(target.points.xyz[0])
@@ -100,7 +102,9 @@ def _inside(target: Target, grid: Grid) -> FloatArray:
     return target.inside.xyz[:INSIDE_POINTS]
 
 
-def tissue_points(grid: Grid, keys: FloatArray, margin_mm: float, count: int) -> FloatArray:
+def tissue_points(
+    grid: IsotropicVolume, keys: FloatArray, margin_mm: float, count: int
+) -> FloatArray:
     """At most ``count`` tissue voxels (n, 3) LPS mm, far apart, in the box of ``keys`` (k, 3) and a margin."""
     zyx = grid.lps_to_zyx(np.stack([keys.min(0) - margin_mm, keys.max(0) + margin_mm]))
     lower = np.clip(np.floor(zyx[0]).astype(int), 0, np.array(grid.hu.shape) - 1)

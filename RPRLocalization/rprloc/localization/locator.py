@@ -17,23 +17,23 @@ from ..image.volume import Volume
 from ..model.field import LatentField
 from ..model.loading import ModelPair
 from ..targets.target import Target, check_inside
-from .confidence import Limits, cycle_error, judge, missing_surroundings
-from .embedding import Embedding, embed_volume, synchronize
+from .confidence import ConfidenceThresholds, cycle_consistency_error, judge, missing_surroundings
+from .embedding import EmbeddedVolume, embed_volume, synchronize
 from .estimate import (
-    LANDMARK_OWN_WEIGHT,
-    OWN_WEIGHT,
+    LANDMARK_MATCH_WEIGHT,
+    MATCH_WEIGHT,
     Estimate,
-    Rows,
+    StackedExamples,
     coarse_estimates,
     fine_estimate,
     plain_estimate,
-    stack_rows,
+    stack_examples,
 )
 from .example import ReferenceFields, make_example
 from .matching import MatchSettings
 from .result import Result
 from .template import Template, TemplateTarget
-from .voting import NEARNESS_MM, Consensus, walk_consensus
+from .voting import VOTE_BANDWIDTHS_MM, Consensus, multi_run_ensemble
 
 Steps = Literal["coarse", "coarse2", "coarse3", "fine"]
 COARSE_ROUNDS: dict[str, int] = {"coarse": 1, "coarse2": 2, "coarse3": 3}
@@ -54,8 +54,8 @@ class Options:
     steps: Steps = "fine"
     seed: int = 0
     match: MatchSettings = field(default_factory=MatchSettings)
-    limits: Limits = field(default_factory=Limits)
-    own_weight: float = OWN_WEIGHT
+    limits: ConfidenceThresholds = field(default_factory=ConfidenceThresholds)
+    match_weight: float = MATCH_WEIGHT
     fine_margin_mm: float = FINE_MARGIN_MM
 
     def __post_init__(self) -> None:
@@ -79,12 +79,15 @@ class Locator:
         if self.options.steps == "fine" and model.fine is None:
             raise InputError(f"model {model.card.name} has no fine network: use --steps coarse")
 
-    def embed(self, volume: Volume) -> Embedding:
+    def embed(self, volume: Volume) -> EmbeddedVolume:
         """Resample the volume and compute its coarse field; raises InputError if there is no body in it."""
         return embed_volume(volume, self.model)
 
     def make_template(
-        self, embedding: Embedding, targets: Sequence[Target], fields: ReferenceFields | None = None
+        self,
+        embedding: EmbeddedVolume,
+        targets: Sequence[Target],
+        fields: ReferenceFields | None = None,
     ) -> Template:
         """Template of targets marked on the embedded reference; raises InputError if one lies outside of it.
 
@@ -99,10 +102,11 @@ class Locator:
             )
         return Template(self.model.card.identity, self.model.card.body_region, entries)
 
-    def locate(self, embedding: Embedding, template: Template) -> list[Result]:
+    def locate(self, embedding: EmbeddedVolume, template: Template) -> list[Result]:
         """Locate every target of the template, in its order.
 
-        Raises TemplateError if the template belongs to another model. Adds ``locate`` to ``embedding.seconds``.
+        Raises TemplateError if the template belongs to another model. Adds ``locate`` to
+        ``embedding.seconds``.
         """
         template.check_model(self.model.card)
         started = time.perf_counter()
@@ -118,21 +122,23 @@ class Locator:
         embedding.seconds["locate"] = embedding.seconds.get("locate", 0.0) + spent
         return results
 
-    def _estimates(self, embedding: Embedding, template: Template) -> list[tuple[Rows, Estimate]]:
-        rows = [stack_rows(t, self.model.device) for t in template.targets]
+    def _estimates(
+        self, embedding: EmbeddedVolume, template: Template
+    ) -> list[tuple[StackedExamples, Estimate]]:
+        rows = [stack_examples(t, self.model.device) for t in template.targets]
         if self.options.runs is not None:
             return [
                 (r, plain_estimate(r, c))
                 for r, c in zip(rows, self._walk(embedding, rows), strict=True)
             ]
-        rounds = COARSE_ROUNDS.get(self.options.steps, len(NEARNESS_MM))
+        rounds = COARSE_ROUNDS.get(self.options.steps, len(VOTE_BANDWIDTHS_MM))
         range_mm = self.model.coarse.card.range_mm
-        coarse = coarse_estimates(embedding.coarse, rows, range_mm, NEARNESS_MM[:rounds])
+        coarse = coarse_estimates(embedding.coarse, rows, range_mm, VOTE_BANDWIDTHS_MM[:rounds])
         if self.options.steps != "fine":
             return [(r, plain_estimate(r, c)) for r, c in zip(rows, coarse, strict=True)]
         fine = self._fine_field(embedding, coarse)
         own = [
-            LANDMARK_OWN_WEIGHT if t.kind == "landmark" else self.options.own_weight
+            LANDMARK_MATCH_WEIGHT if t.kind == "landmark" else self.options.match_weight
             for t in template.targets
         ]
         return [
@@ -140,13 +146,13 @@ class Locator:
             for r, c, w in zip(rows, coarse, own, strict=True)
         ]
 
-    def _fine_field(self, embedding: Embedding, coarse: list[Consensus]) -> LatentField:
+    def _fine_field(self, embedding: EmbeddedVolume, coarse: list[Consensus]) -> LatentField:
         """The fine field around the coarse estimates only; estimates beyond the body do not widen it."""
         around = torch.cat([c.position for c in coarse])
         lower, upper = (b.to(around) for b in embedding.body_bounds())
         return embedding.fine(around.maximum(lower).minimum(upper), self.options.fine_margin_mm)
 
-    def _walk(self, embedding: Embedding, rows: list[Rows]) -> list[Consensus]:
+    def _walk(self, embedding: EmbeddedVolume, rows: list[StackedExamples]) -> list[Consensus]:
         """The paper's way: K random starts, moved step by step, for every row."""
         runs = self.options.runs
         assert runs is not None
@@ -165,7 +171,7 @@ class Locator:
                 *steps,
                 (embedding.fine(), torch.cat(latents)[:, :3], self.model.fine.card.range_mm),
             ]
-        found = walk_consensus(steps, runs, generator)
+        found = multi_run_ensemble(steps, runs, generator)
         counts = [len(r.coarse) for r in rows]
         return [
             Consensus(p, s)
@@ -173,9 +179,15 @@ class Locator:
         ]
 
     def _result(
-        self, embedding: Embedding, target: TemplateTarget, rows: Rows, estimate: Estimate
+        self,
+        embedding: EmbeddedVolume,
+        target: TemplateTarget,
+        rows: StackedExamples,
+        estimate: Estimate,
     ) -> Result:
-        cycle = cycle_error(embedding.coarse, estimate.each, rows, self.model.coarse.card.range_mm)
+        cycle = cycle_consistency_error(
+            embedding.coarse, estimate.each, rows, self.model.coarse.card.range_mm
+        )
         points = _numpy(estimate.points)
         center, (lower, upper) = box_centre(points), box_walls(points)
         verdict = judge(

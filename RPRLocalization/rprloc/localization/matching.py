@@ -48,7 +48,8 @@ def match_descriptors(
 
     Args:
         field: of the fine network. estimate: (L, 3) LPS mm.
-        support: (L, E, D) descriptors of the examples, not normalized; their similarities are averaged.
+        support: (L, E, D) descriptors of the examples, not normalized; their similarities are
+            averaged.
     """
     wanted = F.normalize(support, dim=-1).mean(1)
     window = _window(settings.radius_mm, field.cell_mm, estimate.device)

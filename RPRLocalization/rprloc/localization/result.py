@@ -30,10 +30,11 @@ CSV_HEADER = (
 class Result:
     """Where one target lies in one query, LPS mm.
 
-    center: (3,) of the landmark or box, size: (3,) of the box; None where there is none. spread_mm: scatter
-    of the votes; cycle_mm: distance to the target after mapping back to the reference. points: the six
-    located extreme points (6, 3). reason: why the status is not ``ok``, empty otherwise. Raises InputError
-    for an ``ok`` or ``low-confidence`` result without a position, or for numbers that are not finite.
+    center: (3,) of the landmark or box, size: (3,) of the box; None where there is none. spread_mm:
+    scatter of the votes; cycle_mm: distance to the target after mapping back to the reference.
+    points: the six located extreme points (6, 3). reason: why the status is not ``ok``, empty
+    otherwise. Raises InputError for an ``ok`` or ``low-confidence`` result without a position, or
+    for numbers that are not finite.
     """
 
     query: str
@@ -90,9 +91,9 @@ def write_csv(path: str | Path, results: Sequence[Result]) -> None:
 def write_markups(folder: str | Path, results: Sequence[Result]) -> list[Path]:
     """Write ``folder/<query>/<target>.mrk.json``, a fiducial or an ROI for every target that was found.
 
-    Query and target names become safe, different file names. The file of a target that was not found is
-    removed if an earlier run left one. Gives the files written, in the order of the results. Raises
-    OutputError.
+    Query and target names become safe, different file names. The file of a target that was not
+    found is removed if an earlier run left one. Gives the files written, in the order of the
+    results. Raises OutputError.
     """
     queries = list(dict.fromkeys(result.query for result in results))
     folders = dict(zip(queries, safe_names(queries), strict=True))

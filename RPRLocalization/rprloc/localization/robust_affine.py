@@ -14,11 +14,13 @@ def carry(
 ) -> Tensor:
     """Move ``keys`` by the weighted, robust, regularized affine map that takes ``source`` to ``target``.
 
-    Tukey weights leave out wrong matches. The linear part is held to the identity as if ``ridge`` of the weight were on
-    points at +-``extent`` that did not move: few or doubtful points give a displacement, many good ones a full map.
+    Tukey weights leave out wrong matches. The linear part is held to the identity as if ``ridge``
+    of the weight were on points at +-``extent`` that did not move: few or doubtful points give a
+    displacement, many good ones a full map.
 
     Args:
-        keys: (K, 3) mm. source, target: (N, 3) mm. weight: (N,) > 0. extent: (3,) mm, half edges of the target's box.
+        keys: (K, 3) mm. source, target: (N, 3) mm. weight: (N,) > 0. extent: (3,) mm, half edges of
+            the target's box.
 
     Returns:
         (K, 3) mm.

@@ -1,7 +1,7 @@
 """Templates: targets as data. A landmark or an organ is a few latents and descriptors, not an image.
 
-A template records the model it was made with and refuses any other; it can pool several references (few-shot), and it
-holds no voxel of any patient.
+A template records the model it was made with and refuses any other; it can pool several references
+(few-shot), and it holds no voxel of any patient.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class Example:
     Attributes:
         reference: name of the reference (never a path).
         size_mm: (3,) extent of the box along x, y, z; None for a landmark.
-        offsets: (P, 3) x, y, z mm (LPS) of the points from the target's centre; the key points first, then context.
+        offsets: (P, 3) x, y, z mm (LPS) of the points from the target's centre; the key points
+            first, then context.
         coarse: (P, 3) latents of the coarse network (Eq. 2).
         fine: (P, 3 + D) latents and descriptors of the fine network; None if the model has none.
     """
@@ -117,8 +118,8 @@ class Template:
     def merged(self, other: Template) -> Template:
         """Both templates' targets; the examples of targets of the same name are pooled (few-shot).
 
-        Raises TemplateError if the models differ, a name is a landmark in one and a box in the other, or a reference
-        is already in.
+        Raises TemplateError if the models differ, a name is a landmark in one and a box in the
+        other, or a reference is already in.
         """
         if self.model != other.model:
             raise TemplateError("templates of two different models cannot be pooled")

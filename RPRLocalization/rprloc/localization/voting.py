@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..model.field import LatentField
 
-NEARNESS_MM = (1e6, 90.0, 60.0, 45.0)
+VOTE_BANDWIDTHS_MM = (1e6, 90.0, 60.0, 45.0)
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Consensus:
     spread: Tensor
 
 
-def votes(support: Tensor, query: Tensor, cells: Tensor, range_mm: float) -> Tensor:
+def vote(support: Tensor, query: Tensor, cells: Tensor, range_mm: float) -> Tensor:
     """Eq. 2 for all pairs: support (L, 3), query (N, 3), cells (N, 3) LPS mm -> voted positions (L, N, 3) LPS mm."""
     return cells[None] + range_mm * torch.tanh(support[:, None] - query[None])
 
@@ -34,16 +34,18 @@ def dense_consensus(
     field: LatentField,
     support: Tensor,
     range_mm: float,
-    nearness_mm: tuple[float, ...] = NEARNESS_MM,
+    nearness_mm: tuple[float, ...] = VOTE_BANDWIDTHS_MM,
     chunk: int = 256,
 ) -> Consensus:
     """Every body cell votes; cells near the last estimate count more in each round.
 
-    The error of a vote grows with its distance, so a round weighs cell ``c`` by ``exp(-|c - estimate|^2 / 2 n^2)`` with
-    the round's nearness ``n``. The start is the componentwise median of all votes, which stray cells cannot move.
+    The error of a vote grows with its distance, so a round weighs cell ``c`` by ``exp(-|c -
+    estimate|^2 / 2 n^2)`` with the round's nearness ``n``. The start is the componentwise median of
+    all votes, which stray cells cannot move.
 
     Args:
-        support: (L, 3) latents. range_mm: ``r`` of Eq. 2. chunk: support latents handled at once (memory).
+        support: (L, 3) latents. range_mm: ``r`` of Eq. 2. chunk: support latents handled at once
+            (memory).
     """
     cells, values = field.body_cells()
     latents = values[:, :3].contiguous()
@@ -54,7 +56,7 @@ def dense_consensus(
 def _consensus(
     support: Tensor, latents: Tensor, cells: Tensor, range_mm: float, nearness_mm: tuple[float, ...]
 ) -> Consensus:
-    voted = votes(support, latents, cells, range_mm)
+    voted = vote(support, latents, cells, range_mm)
     position = voted.median(dim=1).values
     weight = torch.full(voted.shape[:2], 1.0 / voted.shape[1], device=voted.device)
     for nearness in nearness_mm:
@@ -65,7 +67,7 @@ def _consensus(
     return Consensus(position, spread)
 
 
-def walk_consensus(
+def multi_run_ensemble(
     steps: list[tuple[LatentField, Tensor, float]], starts: int, generator: torch.Generator
 ) -> Consensus:
     """The paper's multi-run ensemble: random starts in the body, each moved by the steps in turn, then their mean.

@@ -40,8 +40,9 @@ def user_model_folder() -> Path:
 def install_model(folder: Path, into: Path, overwrite: bool = False) -> Path:
     """Copy the model in ``folder`` into the model folder ``into``; returns its place there.
 
-    Only the card and the networks it names are copied. Raises ModelError if it is damaged, OutputError if there is
-    another model of that name (unless ``overwrite``) or it cannot be written.
+    Only the card and the networks it names are copied. Raises ModelError if it is damaged,
+    OutputError if there is another model of that name (unless ``overwrite``) or it cannot be
+    written.
     """
     card = read_card(folder)
     verify_files(folder, card)
@@ -56,8 +57,8 @@ def install_model(folder: Path, into: Path, overwrite: bool = False) -> Path:
 def export_model(folder: Path, archive: Path, overwrite: bool = False) -> Path:
     """Write the model in ``folder`` as one .zip with checksums of every file; the same model gives the same bytes.
 
-    Raises ModelError if the model is damaged, OutputError if the file exists (unless ``overwrite``) or cannot be
-    written.
+    Raises ModelError if the model is damaged, OutputError if the file exists (unless ``overwrite``)
+    or cannot be written.
     """
     card = read_card(folder)
     verify_files(folder, card)
@@ -90,9 +91,9 @@ def export_model(folder: Path, archive: Path, overwrite: bool = False) -> Path:
 def import_model(archive: Path, into: Path, overwrite: bool = False) -> Path:
     """Install the model of a .zip that ``export_model`` wrote into the model folder ``into``; returns its place there.
 
-    Nothing is unpacked before it is checked: names, sizes, checksums, the card, and that the networks are TorchScript,
-    whose reader runs no code of the file. Raises ModelError for a damaged or foreign file, OutputError as
-    ``install_model``.
+    Nothing is unpacked before it is checked: names, sizes, checksums, the card, and that the
+    networks are TorchScript, whose reader runs no code of the file. Raises ModelError for a damaged
+    or foreign file, OutputError as ``install_model``.
     """
     try:
         with zipfile.ZipFile(archive) as bundle:

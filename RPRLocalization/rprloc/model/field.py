@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..image.resampling import AIR_HU, Grid
+from ..image.resampling import AIR_HU, IsotropicVolume
 from .devices import fast_dtype
 from .network_config import PnetConfig
 
@@ -24,8 +24,10 @@ class LatentField:
     """Latents and descriptors of all cells of one volume.
 
     Attributes:
-        values: (1, 3 + descriptor, d, h, w) float32; channels 0-2 are the latent ``p`` (Eq. 2), x, y, z.
-        origin: (3,) x, y, z LPS mm of the centre of cell (0, 0, 0); cells run along +S, +P, +L (z, y, x).
+        values: (1, 3 + descriptor, d, h, w) float32; channels 0-2 are the latent ``p`` (Eq. 2), x,
+            y, z.
+        origin: (3,) x, y, z LPS mm of the centre of cell (0, 0, 0); cells run along +S, +P, +L (z,
+            y, x).
         cell_mm: distance of neighbouring cells.
         body: (d, h, w) bool, the cells that hold tissue: the starts of the multi-run ensemble.
     """
@@ -72,7 +74,7 @@ def aligned(hu: npt.NDArray[np.float32] | Tensor, alignment: int) -> Tensor:
 def compute_field(
     network: torch.nn.Module,
     config: PnetConfig,
-    grid: Grid,
+    grid: IsotropicVolume,
     device: torch.device,
     dtype: torch.dtype | None = None,
 ) -> LatentField:

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from ..errors import ModelError, RprLocError
-from ..image.resampling import Grid
+from ..image.resampling import IsotropicVolume
 from .card import CARD_NAME, ModelCard, StageCard, read_card
 from .field import LatentField, compute_field
 
@@ -28,7 +28,7 @@ class StageModel:
     network: torch.jit.ScriptModule
     device: torch.device
 
-    def field(self, grid: Grid) -> LatentField:
+    def field(self, grid: IsotropicVolume) -> LatentField:
         """One dense pass over a grid of this stage's spacing."""
         return compute_field(self.network, self.card.net, grid, self.device)
 

@@ -12,8 +12,10 @@ class PnetConfig:
 
     Attributes:
         stem: channels of the first convolution (stride 2).
-        stages: per resolution, from stride 2 on, ``(channels, residual blocks)``; a max-pool of 2 between stages.
-        decoder: channels of the upward steps; each doubles the resolution again and adds the encoder's features.
+        stages: per resolution, from stride 2 on, ``(channels, residual blocks)``; a max-pool of 2
+            between stages.
+        decoder: channels of the upward steps; each doubles the resolution again and adds the
+            encoder's features.
         head: hidden channels of the projection head.
         descriptor: channels of the second head (local descriptors); 0 for none.
     """

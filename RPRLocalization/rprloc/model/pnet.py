@@ -1,12 +1,15 @@
 """The projection network (Pnet) of RPR-Loc, dense: one pass gives the latent of every lattice cell.
 
-The paper cuts patches and projects each to a 3D latent ``p`` (Sec. 2, Fig. 1). Here the projection head is made of
-1x1x1 convolutions, so a whole volume is projected at once. Two things make a dense cell equal to its patch:
+The paper cuts patches and projects each to a 3D latent ``p`` (Sec. 2, Fig. 1). Here the projection
+head is made of 1x1x1 convolutions, so a whole volume is projected at once. Two things make a dense
+cell equal to its patch:
 
 * BatchNorm, folded at export: no statistics of the input enter.
-* Every layer maps air to zero: ``relu(bn(u)) - relu(bn(0))``. Features farther from the volume than the layers so far
-  can reach are then exactly zero, so each resolution is padded by zeros over just that reach, and the result is EXACTLY
-  that of a volume in infinite air: no cell sees a border that is not there, and every receptive field lies inside.
+* Every layer maps air to zero: ``relu(bn(u)) - relu(bn(0))``. Features farther from the volume than
+  the layers so far can reach are then exactly zero, so each resolution is padded by zeros over just
+  that reach, and the result is EXACTLY
+  that of a volume in infinite air: no cell sees a border that is not there, and every receptive
+      field lies inside.
 """
 
 from __future__ import annotations
@@ -133,9 +136,10 @@ def window(hu: Tensor) -> Tensor:
 class Pnet(nn.Module):
     """Dense projection network: HU (B, 1, D, H, W) -> latents and descriptors of the cells.
 
-    The last three dimensions must be multiples of ``config.alignment``; pad with air (<= -1000 HU). Cell ``i`` of an
-    axis is centred on voxel ``config.stride * i + config.first_cell``. Output: (B, 3 + descriptor, D/s, H/s, W/s); the
-    first three channels are the latent ``p`` of Eq. 2 (x, y, z, LPS), the others the raw descriptors.
+    The last three dimensions must be multiples of ``config.alignment``; pad with air (<= -1000 HU).
+    Cell ``i`` of an axis is centred on voxel ``config.stride * i + config.first_cell``. Output: (B,
+    3 + descriptor, D/s, H/s, W/s); the first three channels are the latent ``p`` of Eq. 2 (x, y, z,
+    LPS), the others the raw descriptors.
     """
 
     def __init__(self, config: PnetConfig) -> None:

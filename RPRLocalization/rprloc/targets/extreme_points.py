@@ -22,14 +22,15 @@ def face_centres(box: Box) -> Float:
     return faces
 
 
-def walls_and_extremes(mask: Mask, geometry: Geometry) -> tuple[Box, Points]:
+def box_and_extreme_points(mask: Mask, geometry: Geometry) -> tuple[Box, Points]:
     """The box of a mask (k, j, i) that is not empty, and its six extreme points (6, 3), both LPS.
 
     The box holds the voxels as physical boxes: along a patient axis a voxel reaches half its extent
-    ``sum_k |direction[axis, k]| * spacing[k] / 2`` beyond its centre. An extreme point lies on its wall; its
-    other two coordinates are those of the voxel nearest to the median of the voxels whose centres are within
-    that half extent of the outermost one: where two parts touch a wall (both condyles of a mandible), the
-    median itself would lie off the organ.
+    ``sum_k |direction[axis, k]| * spacing[k] / 2`` beyond its centre. An extreme point lies on its
+    wall; its other two coordinates are those of the voxel nearest to the median of the voxels whose
+    centres are within
+    that half extent of the outermost one: where two parts touch a wall (both condyles of a
+    mandible), the median itself would lie off the organ.
     """
     half = 0.5 * np.abs(geometry.direction) @ geometry.spacing
     lower, upper = np.empty(3), np.empty(3)

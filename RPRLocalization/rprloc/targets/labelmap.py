@@ -21,8 +21,8 @@ LabelArray = npt.NDArray[np.integer[Any]]
 class LabelMap:
     """Labels (k, j, i) on ``geometry``; ``names``: segment name -> label value ({} if the file has none).
 
-    A layered segmentation (segments that overlap) keeps its layers: ``layers`` are all of them, ``array`` the
-    first, and ``layer_of`` tells the layer of each named segment.
+    A layered segmentation (segments that overlap) keeps its layers: ``layers`` are all of them,
+    ``array`` the first, and ``layer_of`` tells the layer of each named segment.
     """
 
     array: LabelArray
@@ -35,7 +35,8 @@ class LabelMap:
     def mask(self, label: int | str) -> npt.NDArray[np.bool_]:
         """Return the voxels (k, j, i) of a label value or segment name; all False if the label has no voxel.
 
-        Raises InputError for an unknown name, or a value that two segments in different layers share.
+        Raises InputError for an unknown name, or a value that two segments in different layers
+        share.
         """
         layers = self.layers or (self.array,)
         if isinstance(label, str):

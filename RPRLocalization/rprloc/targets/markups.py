@@ -46,10 +46,11 @@ class BoxMark:
 def read_markups(path: str | Path) -> list[PointMark | BoxMark]:
     """The points of all fiducial lists and all ROIs of a markups file, in its order, with unique names.
 
-    A point is named by its label, or ``list-1``, ``list-2``, ... without one; an ROI by its markup's name,
-    else by the file. Points that are not placed (positionStatus other than ``defined``) are left out, and so
-    are markups of other types (lines, curves, planes, ...). Raises InputError (one line) for a file that is
-    not such a file, or holds numbers that are not finite.
+    A point is named by its label, or ``list-1``, ``list-2``, ... without one; an ROI by its
+    markup's name, else by the file. Points that are not placed (positionStatus other than
+    ``defined``) are left out, and so are markups of other types (lines, curves, planes, ...).
+    Raises InputError (one line) for a file that is not such a file, or holds numbers that are not
+    finite.
     """
     file = Path(path)
     try:

@@ -1,6 +1,7 @@
 """What to look for: landmarks and organs marked by the user on a reference, from label maps or markups.
 
-Everything is LPS, millimetres, along the patient axes, whatever the axis order or obliquity of the source.
+Everything is LPS, millimetres, along the patient axes, whatever the axis order or obliquity of the
+source.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..geometry import Box, Frame, Geometry, Points
-from .extreme_points import face_centres, spread_over, walls_and_extremes
+from .extreme_points import box_and_extreme_points, face_centres, spread_over
 from .labelmap import LabelMap, read_label_map
 from .markups import BoxMark, PointMark, clean_name, read_markups, unique
 
@@ -32,11 +33,14 @@ Source = Literal["mask", "roi", "fiducial"]
 class Target:
     """A landmark or organ box on a reference (LPS, mm).
 
-    points: (1, 3) for a landmark; (6, 3) for a box: Xmin, Ymin, Zmin, Xmax, Ymax, Zmax along the LPS axes.
-        Each lies on its wall of ``box``; its other two coordinates are the median of the mask voxels whose
-        centres are within half a voxel of the outermost one, or the centre of the face of a drawn box.
-    box: outer voxel edges of the mask along the patient axes, or the drawn box; None for a landmark.
-    inside: up to 200 well-spread points of the mask, surface included (for a drawn box: of the box).
+    points: (1, 3) for a landmark; (6, 3) for a box: Xmin, Ymin, Zmin, Xmax, Ymax, Zmax along the
+        LPS axes. Each lies on its wall of ``box``; its other two coordinates are the median of the
+        mask voxels whose centres are within half a voxel of the outermost one, or the centre of the
+        face of a drawn box.
+    box: outer voxel edges of the mask along the patient axes, or the drawn box; None for a
+        landmark.
+    inside: up to 200 well-spread points of the mask, surface included (for a drawn box: of the
+        box).
     """
 
     name: str
@@ -76,7 +80,7 @@ def target_from_mask(name: str, mask: NDArray[np.bool_], geometry: Geometry) -> 
     size = (crop.shape[2], crop.shape[1], crop.shape[0])
     origin = geometry.index_to_lps([first[::-1]]).xyz[0]
     cropped = Geometry(size, geometry.spacing, origin, geometry.direction)
-    box, points = walls_and_extremes(crop, cropped)
+    box, points = box_and_extreme_points(crop, cropped)
     return Target(name, "box", points, box, spread_over(crop, cropped, INSIDE_POINTS), "mask")
 
 
@@ -109,10 +113,11 @@ def targets_from_label_map(
 ) -> list[Target]:
     """Box targets of a label map, in the order of ``ids``.
 
-    ids: name -> label value; without it the segment names of a .seg.nrrd, else every label as ``label_7``.
-    skip_absent: leave out labels of ``ids`` without voxels; otherwise they raise InputError naming the label
-    and its id. Empty segments that nobody asked for are left out with a warning. Raises InputError if
-    nothing is left.
+    ids: name -> label value; without it the segment names of a .seg.nrrd, else every label as
+        ``label_7``.
+    skip_absent: leave out labels of ``ids`` without voxels; otherwise they raise InputError naming
+    the label and its id. Empty segments that nobody asked for are left out with a warning. Raises
+    InputError if nothing is left.
     """
     targets = []
     for name, key, shown in _requested(labels, ids):
@@ -184,7 +189,8 @@ def load_targets(
 def read_label_ids(path: str | Path) -> dict[str, int]:
     """Name -> label value, from a JSON file such as ``{"Mandible": 7}``.
 
-    Raises InputError unless names are given once and not empty, and ids are positive and given once.
+    Raises InputError unless names are given once and not empty, and ids are positive and given
+    once.
     """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
@@ -221,8 +227,8 @@ def _checked_ids(path: str | Path, pairs: Sequence[tuple[str, Any]]) -> dict[str
 def check_inside(targets: Sequence[Target], geometry: Geometry) -> None:
     """Raises InputError, naming the first target that does not lie in the volume of ``geometry``.
 
-    Landmarks must be inside; the six points of a box may be up to one voxel outside (a label map may have
-    another lattice than the CT).
+    Landmarks must be inside; the six points of a box may be up to one voxel outside (a label map
+    may have another lattice than the CT).
     """
     for target in targets:
         margin = 0.0 if target.kind == "landmark" else float(np.max(np.asarray(geometry.spacing)))

@@ -17,8 +17,9 @@ Method = Callable[["Job"], dict[str, Any]]
 class Job:
     """One request while it is worked on; what a method talks to the client with.
 
-    A method returns the fields of its ``result`` event, or raises: an RprLocError becomes the ``error`` event.
-    Long work calls ``check`` between its steps and may obey ``take_action`` (``pause``, ``stop``, ...).
+    A method returns the fields of its ``result`` event, or raises: an RprLocError becomes the
+    ``error`` event. Long work calls ``check`` between its steps and may obey ``take_action``
+    (``pause``, ``stop``, ...).
     """
 
     def __init__(

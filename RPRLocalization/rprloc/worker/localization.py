@@ -18,7 +18,7 @@ from ..model.loading import DEFAULT_MODEL, ModelEntry, ModelPair, list_models
 from ..targets.markups import clean_name
 from .errors import BadRequestError, CancelledError, explain
 from .job import Job
-from .parameters import need, options_of, targets_of, template_of, volume_of
+from .parameters import options_of, require, targets_of, template_of, volume_of
 from .session import Engine
 
 
@@ -49,7 +49,7 @@ class EngineMethods:
 
     def template_merge(self, job: Job) -> dict[str, Any]:
         """Several templates of one model as one; equal target names are pooled (few-shot)."""
-        parts = need(job.params, "templates", list, "a list of templates")
+        parts = require(job.params, "templates", list, "a list of templates")
         if not parts:
             raise BadRequestError("'templates' must hold at least one template")
         templates = [template_of(part) for part in parts]
@@ -156,7 +156,7 @@ class _Run:
 def queries_of(params: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """Key and VOLUME object of every query; raises BadRequestError. What is wrong with a volume shows later."""
     pairs = []
-    for entry in need(params, "queries", list, "a list of queries"):
+    for entry in require(params, "queries", list, "a list of queries"):
         key = entry.get("key") if isinstance(entry, dict) else None
         volume = entry.get("volume") if isinstance(entry, dict) else None
         if not isinstance(key, str) or not isinstance(volume, dict):

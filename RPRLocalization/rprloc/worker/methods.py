@@ -36,12 +36,12 @@ def register(registry: Registry, leaving: Exit) -> None:
 
     registry.add("hello", hello)
     registry.add("devices", devices)
-    later = Later()
+    later = LazyMethods()
     for name in ("models", "load", "template.make", "template.merge", "locate"):
         registry.add(name, later.method(name.replace(".", "_")))
 
 
-class Later:
+class LazyMethods:
     """The methods of ``EngineMethods``, made when the first of them is called."""
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ from .errors import BadRequestError
 MOST_VOXELS = 2**31 - 1
 
 
-def need(params: Mapping[str, Any], name: str, kind: type, what: str) -> Any:
+def require(params: Mapping[str, Any], name: str, kind: type, what: str) -> Any:
     """The parameter ``name``, of type ``kind``; raises BadRequestError."""
     value = params.get(name)
     if not isinstance(value, kind) or isinstance(value, bool):
@@ -46,7 +46,8 @@ def volume_of(data: Any) -> Volume:
 def read_array(file: Path) -> NDArray[Any]:
     """The array (k, j, i) of a .npy file, mapped, not read; raises InputError unless it is 3D and of numbers.
 
-    Pickled objects are refused. Mapping finds a file that is shorter than its header says before memory is taken.
+    Pickled objects are refused. Mapping finds a file that is shorter than its header says before
+    memory is taken.
     """
     try:
         array = np.load(file, mmap_mode="r", allow_pickle=False, max_header_size=10_000)
@@ -145,7 +146,7 @@ def options_of(data: Any) -> Options:
 
 
 def _path(data: Mapping[str, Any], name: str) -> Path:
-    text = need(data, name, str, "a path")
+    text = require(data, name, str, "a path")
     if not text or "\0" in text:
         raise BadRequestError(f"{name!r} is not a path")
     return Path(text)

@@ -1,7 +1,7 @@
 """The two pipes of the worker: requests in, events out, one JSON object per line.
 
-What any library prints must not end up between the events, and none may read the requests: both pipes are moved to
-private descriptors; the standard ones lead to stderr and to nothing.
+What any library prints must not end up between the events, and none may read the requests: both
+pipes are moved to private descriptors; the standard ones lead to stderr and to nothing.
 """
 
 from __future__ import annotations

@@ -2,8 +2,10 @@
 
     python -m rprloc.worker [--plugin MODULE]...
 
-A plug-in is a module with ``register(registry)``. The process ends as soon as stdin closes, also in the middle of
-work: killing QProcess kills only Slicer's launcher, so nothing else tells the worker that its client is gone.
+A plug-in is a module with ``register(registry)``. The process ends as soon as stdin closes, also in
+the middle of
+work: killing QProcess kills only Slicer's launcher, so nothing else tells the worker that its
+    client is gone.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from .shutdown import Exit
 CONTROL = ("cancel", "action")
 
 
-class Desk:
+class RequestServer:
     """Takes requests from one thread and works them off, one after the other, in another."""
 
     def __init__(self, channel: Channel, registry: Registry) -> None:
@@ -141,14 +143,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     plugins = parser.parse_args(argv).plugin
     requests, events = claim_pipes()
     leaving = Exit()
-    # Ctrl-C in the terminal that started Slicer reaches the worker too; the client alone decides when it ends.
+    # Ctrl-C in the terminal that started Slicer reaches the worker too; the client alone decides
+    # when it ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: leaving.now())
     registry = Registry()
     register(registry, leaving)
     for name in plugins:
         importlib.import_module(name).register(registry)
-    desk = Desk(Channel(events, leaving.now), registry)
+    desk = RequestServer(Channel(events, leaving.now), registry)
 
     def read() -> None:
         try:

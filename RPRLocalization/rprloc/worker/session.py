@@ -14,7 +14,7 @@ import torch
 
 from ..errors import ModelError
 from ..image.volume import Volume
-from ..localization.embedding import Embedding
+from ..localization.embedding import EmbeddedVolume
 from ..localization.example import ReferenceFields
 from ..localization.locator import Locator
 from ..localization.template import Template
@@ -35,14 +35,15 @@ class Reference:
     """What a reference costs most time for; ``key``: of its volume."""
 
     key: bytes
-    embedding: Embedding
+    embedding: EmbeddedVolume
     fields: ReferenceFields
 
 
 class Engine:
     """One model on one device, and templates made with it.
 
-    loader and resolver stand for ``load_model`` and ``resolve_device``, so that tests can do without a GPU.
+    loader and resolver stand for ``load_model`` and ``resolve_device``, so that tests can do
+    without a GPU.
     """
 
     def __init__(
@@ -66,8 +67,8 @@ class Engine:
     def open(self, job: Job, model: str, device: str, try_again: bool = False) -> ModelPair:
         """The model on the device, loaded unless it is already; a GPU that fails is replaced by the CPU.
 
-        From then on the CPU stands for that GPU, until another model or device is opened, or ``try_again``. Raises
-        ModelError or DeviceError.
+        From then on the CPU stands for that GPU, until another model or device is opened, or
+        ``try_again``. Raises ModelError or DeviceError.
         """
         wanted, folder = self._resolver(device), find_model(model).resolve()
         if str(wanted) == "cuda":

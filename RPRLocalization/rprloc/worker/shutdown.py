@@ -25,8 +25,8 @@ class Exit:
     def clean(self, folder: str) -> None:
         """Remove the .npy files of ``folder`` when the process ends, in case the client has died.
 
-        Only a folder whose name begins with ``rprloc-`` is accepted, so that a mistaken path costs nothing.
-        Raises BadRequestError.
+        Only a folder whose name begins with ``rprloc-`` is accepted, so that a mistaken path costs
+        nothing. Raises BadRequestError.
         """
         path = Path(folder)
         if (

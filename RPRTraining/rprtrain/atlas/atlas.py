@@ -1,8 +1,9 @@
 """The atlas: where every training CT lies in one common frame, found without labels; pairs across patients.
 
-Eq. 3 of the paper ties latents inside one CT only. Here the CTs are registered to their own mean, round by round: first
-affinely, by votes of the coarse network trained so far, then by smooth displacements. The errors of single
-registrations average out over many pairs, so that a network trained on these pairs can be better than its teacher.
+Eq. 3 of the paper ties latents inside one CT only. Here the CTs are registered to their own mean,
+round by round: first affinely, by votes of the coarse network trained so far, then by smooth
+displacements. The errors of single registrations average out over many pairs, so that a network
+trained on these pairs can be better than its teacher.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from rprloc.model.field import LatentField, aligned, field_of_tensor
 from ..checkpoint import load_checkpoint, save_checkpoint
 from ..config import StageConfig
 from ..data.dataset import TrainingVolume
-from ..random_stream import Dice
+from ..random_stream import RandomStream
 from .placement import Lattice, Placement
-from .registration import Level, agreement, deform, placed, scanned, windowed
+from .registration import Level, agreement, field_of_view_mask, placed, register, windowed
 
 CONTROL_MM, FRAME_MM, BLOCK_MM, PAD_MM = 12.0, 4.0, 24.0, 24.0
 ANCHORS, LEAST_ANCHORS, SEEN_MARGIN_MM = 400, 40, 12.0
@@ -88,8 +89,8 @@ def build_atlas(
 ) -> Atlas:
     """Register ``volumes`` to their mean; ``net`` is the coarse network of ``stage`` trained so far.
 
-    At most ``MOST_CTS``, the longest, are used; those that do not come to agree with the mean are left out. Raises
-    InputError if fewer than four remain.
+    At most ``MOST_CTS``, the longest, are used; those that do not come to agree with the mean are
+    left out. Raises InputError if fewer than four remain.
     """
     volumes = sorted(volumes, key=lambda v: (-v.hu.shape[0], v.name))[:MOST_CTS]
     straight = _affine_placements(volumes, net, stage)
@@ -109,7 +110,7 @@ def build_atlas(
         frame = mean_image(members, placements, lattice)
         for volume in members:
             for level in levels:
-                placements[volume.name] = deform(
+                placements[volume.name] = register(
                     frame, lattice, volume, placements[volume.name], level
                 )
         placements = _recentred(placements)
@@ -136,7 +137,7 @@ def mean_image(
     points = lattice.points().reshape(-1, 3)
     for volume in volumes:
         patient = placements[volume.name].to_patient(points).reshape(*lattice.shape, 3)
-        seen = scanned(volume, patient)
+        seen = field_of_view_mask(volume, patient)
         total += seen * placed(windowed(volume.hu)[None, None], volume, patient)
         count += seen
     return total / count.clamp_min(1.0)
@@ -149,7 +150,11 @@ def _field(net: nn.Module, stage: StageConfig, volume: TrainingVolume) -> Latent
 
 def _anchors(volume: TrainingVolume) -> Tensor:
     """Fixed body points of a CT, (n, 3) mm."""
-    chosen = Dice("anchors", volume.name).choose(len(volume.body), ANCHORS).to(volume.body.device)
+    chosen = (
+        RandomStream("anchors", volume.name)
+        .choose(len(volume.body), ANCHORS)
+        .to(volume.body.device)
+    )
     return volume.to_mm(volume.body[chosen].float())
 
 

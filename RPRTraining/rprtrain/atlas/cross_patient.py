@@ -13,13 +13,13 @@ from rprloc.errors import InputError
 
 from ..config import StageConfig
 from ..data.dataset import TrainingVolume
-from ..random_stream import Dice
+from ..random_stream import RandomStream
 from ..views.view_pair import Partner
 from .atlas import Atlas, build_atlas
 
 
 @dataclass
-class Across:
+class CrossPatientPairs:
     """Pairs across patients.
 
     Attributes:
@@ -52,7 +52,7 @@ class Across:
         return self._atlas
 
     def partner(
-        self, atlas: Atlas, volumes: Sequence[TrainingVolume], index: int, dice: Dice
+        self, atlas: Atlas, volumes: Sequence[TrainingVolume], index: int, dice: RandomStream
     ) -> Partner | None:
         """Another patient for the CT ``index``, or None: this time both views are of one CT."""
         source = volumes[index]

@@ -44,7 +44,8 @@ class Placement:
 
     Attributes:
         matrix: (3, 3). shift: (3,).
-        displacement: (1, 3, d, h, w) x, y, z mm at the points of ``lattice``; trilinear between, its border beyond.
+        displacement: (1, 3, d, h, w) x, y, z mm at the points of ``lattice``; trilinear between,
+            its border beyond.
     """
 
     matrix: Tensor

@@ -1,6 +1,7 @@
 """Deformable registration of a CT to the mean of many CTs: local correlation, Adam, a bending penalty.
 
-The displacement lives on a control lattice of the frame (``Placement``); images are compared on the frame's own.
+The displacement lives on a control lattice of the frame (``Placement``); images are compared on the
+frame's own.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def placed(image: Tensor, volume: TrainingVolume, patient_mm: Tensor) -> Tensor:
     )
 
 
-def scanned(volume: TrainingVolume, patient_mm: Tensor) -> Tensor:
+def field_of_view_mask(volume: TrainingVolume, patient_mm: Tensor) -> Tensor:
     """(1, 1, d, h, w) 0 or 1: whether the point (d, h, w, 3) lies between the first and the last slice of the CT."""
     z = volume.to_voxels(patient_mm)[..., 0]
     return ((z >= 0) & (z <= volume.hu.shape[0] - 1)).float()[None, None]
@@ -82,7 +83,7 @@ def bending(displacement: Tensor, cell_mm: float) -> Tensor:
     return (torch.stack(second).sum() + 2.0 * torch.stack(mixed).sum()) / cell_mm**2
 
 
-def deform(
+def register(
     frame: Tensor, lattice: Lattice, volume: TrainingVolume, start: Placement, level: Level
 ) -> Placement:
     """Improve ``start`` so that ``volume`` agrees with ``frame`` (1, 1, D, H, W windowed, on ``lattice``)."""
@@ -100,7 +101,7 @@ def deform(
         optimizer.zero_grad()
         dense = F.interpolate(control, size=fixed.shape, mode="trilinear", align_corners=True)
         patient = (points + dense[0].permute(1, 2, 3, 0)) @ start.matrix.T + start.shift
-        moved, mask = placed(image, volume, patient), scanned(volume, patient)
+        moved, mask = placed(image, volume, patient), field_of_view_mask(volume, patient)
         alike = local_correlation(goal, moved, mask)
         tissue = mask * ((goal > 0.05) | (moved > 0.05)).float()
         unlike = ((1.0 - alike) * tissue).sum() / tissue.sum().clamp_min(1.0)
@@ -117,7 +118,7 @@ def agreement(
     """Correlation of the placed CT with the frame over the tissue that both show, -1 to 1."""
     patient = placement.to_patient(lattice.points().reshape(-1, 3)).reshape(*lattice.shape, 3)
     moved = placed(windowed(volume.hu)[None, None], volume, patient)
-    both = (scanned(volume, patient) > 0) & ((frame > 0.05) | (moved > 0.05))
+    both = (field_of_view_mask(volume, patient) > 0) & ((frame > 0.05) | (moved > 0.05))
     if int(both.sum()) < 100:
         return 0.0
     return float(torch.corrcoef(torch.stack([frame[both], moved[both]]))[0, 1])

@@ -1,12 +1,13 @@
 """The self-check of a model, without labels: how well body points are carried between CTs, and how steadily.
 
-* Cycle error: a point of CT A is marked as a landmark and located in CT B, as a user would do it; what is found there
-  is marked and located in A again. How far from its start does it end? Points that B does not show are not counted.
-* Repeatability: the landmark is located in two altered copies of B (other ends cut off, other noise and gray values);
-  how far apart are the answers?
+* Cycle error: a point of CT A is marked as a landmark and located in CT B, as a user would do it;
+  what is found there is marked and located in A again. How far from its start does it end? Points
+  that B does not show are not counted.
+* Repeatability: the landmark is located in two altered copies of B (other ends cut off, other noise
+  and gray values); how far apart are the answers?
 
-Both can be small in a model that is steadily wrong, so they say "no" more surely than "yes". Annotations say more: see
-``rprtrain.check.annotated``.
+Both can be small in a model that is steadily wrong, so they say "no" more surely than "yes".
+Annotations say more: see ``rprtrain.check.annotated``.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ import torch
 from rprloc.errors import InputError
 from rprloc.geometry import FloatArray, Geometry, Points
 from rprloc.image.volume import HU_MAX, HU_MIN, Volume
-from rprloc.localization.embedding import Embedding
+from rprloc.localization.embedding import EmbeddedVolume
 from rprloc.localization.example import ReferenceFields
 from rprloc.localization.locator import Locator, Options
 from rprloc.model.loading import ModelPair
 from rprloc.targets.target import target_from_point
 
 from ..data.sources import ImageSource
-from ..random_stream import Dice
+from ..random_stream import RandomStream
 
 MOST_CTS = 8
 POINTS = 12
@@ -105,7 +106,7 @@ class _Seen:
     """A CT as the model sees it."""
 
     volume: Volume
-    embedding: Embedding
+    embedding: EmbeddedVolume
     fields: ReferenceFields
 
 
@@ -120,8 +121,8 @@ def check_model(
 ) -> Report:
     """Measure cycle error and repeatability between each CT and the next; see the module.
 
-    At most ``MOST_CTS`` are used, evenly chosen. ``progress`` gets (done, total, text) before each part. Raises
-    InputError if fewer than two CTs can be used.
+    At most ``MOST_CTS`` are used, evenly chosen. ``progress`` gets (done, total, text) before each
+    part. Raises InputError if fewer than two CTs can be used.
     """
     chosen = (
         [sources[n] for n in np.unique(np.linspace(0, len(sources) - 1, MOST_CTS).astype(int))]
@@ -147,7 +148,7 @@ def check_model(
             total,
             f"comparing pair {number + 1} of {len(pairs)}",
         )
-        dice = Dice("check", seed, number)
+        dice = RandomStream("check", seed, number)
         points = _body_points(seen[a], dice)
         there = _located(seen[a], points, seen[b].embedding, locator)
         errors[CYCLE] += _cycle(seen[a], seen[b], points, there, locator)
@@ -167,7 +168,7 @@ def _look(volume: Volume, locator: Locator) -> _Seen:
         return _Seen(volume, embedding, ReferenceFields.of(embedding))
 
 
-def _body_points(seen: _Seen, dice: Dice) -> FloatArray:
+def _body_points(seen: _Seen, dice: RandomStream) -> FloatArray:
     """(n, 3) LPS mm: centres of cells of the coarse field that hold tissue, away from the ends of the CT."""
     cells = seen.embedding.coarse.body_cells()[0].cpu().numpy().astype(np.float64)
     lower, upper = (bound.numpy() for bound in seen.embedding.body_bounds())
@@ -176,7 +177,9 @@ def _body_points(seen: _Seen, dice: Dice) -> FloatArray:
     return chosen
 
 
-def _located(source: _Seen, points: FloatArray, target: Embedding, locator: Locator) -> FloatArray:
+def _located(
+    source: _Seen, points: FloatArray, target: EmbeddedVolume, locator: Locator
+) -> FloatArray:
     """Where landmarks (n, 3) of one CT are found in another, (n, 3) LPS mm; NaN where they are not."""
     if not len(points):
         return np.empty((0, 3))
@@ -196,7 +199,12 @@ def _cycle(
 
 
 def _repeated(
-    a: _Seen, volume: Volume, points: FloatArray, there: FloatArray, locator: Locator, dice: Dice
+    a: _Seen,
+    volume: Volume,
+    points: FloatArray,
+    there: FloatArray,
+    locator: Locator,
+    dice: RandomStream,
 ) -> list[float]:
     """Only for points that both copies show well: beyond their ends, the answers are guesses."""
     altered = [_altered(volume, end, dice) for end in (0, 1)]
@@ -217,7 +225,7 @@ def _known(values: FloatArray) -> list[float]:
     return [float(value) for value in values if not np.isnan(value)]
 
 
-def _altered(volume: Volume, end: int, dice: Dice) -> Volume:
+def _altered(volume: Volume, end: int, dice: RandomStream) -> Volume:
     """A copy with one end cut off along the axis nearest to the patient's, other gray values and other noise."""
     geometry = volume.geometry
     axis = int(np.abs(geometry.direction[2]).argmax())

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from rprloc.errors import InputError, RprLocError
 from rprloc.image.reading import stem_of
-from rprloc.image.resampling import Grid, to_grid
+from rprloc.image.resampling import IsotropicVolume, to_grid
 
-from ..random_stream import Dice
+from ..random_stream import RandomStream
 from ..views.view import BODY_HU
 from .sources import ImageSource, find_images, held_out
 
@@ -27,8 +27,8 @@ BODY_POINTS = 20_000
 class TrainingVolume:
     """One CT: ``hu`` int16 (D, H, W) on an isotropic grid, ``body`` (n, 3) int16 voxels (z, y, x) that hold tissue.
 
-    ``origin``: (3,) x, y, z LPS mm of the centre of voxel 0, 0, 0; ``spacing``: mm along every axis; ``group``: equal
-    for CTs of one patient, empty where the CT is its only one.
+    ``origin``: (3,) x, y, z LPS mm of the centre of voxel 0, 0, 0; ``spacing``: mm along every
+    axis; ``group``: equal for CTs of one patient, empty where the CT is its only one.
     """
 
     name: str
@@ -39,13 +39,13 @@ class TrainingVolume:
     group: str = ""
 
     @classmethod
-    def from_grid(cls, name: str, grid: Grid) -> TrainingVolume:
+    def from_grid(cls, name: str, grid: IsotropicVolume) -> TrainingVolume:
         """Draw the body points of a grid; the same grid gives the same points."""
         hu = torch.from_numpy(np.round(grid.hu).astype(np.int16))
         voxels = torch.nonzero(hu > BODY_HU)
         if len(voxels) < 100:
             raise InputError(f"{name}: there is no body in this volume")
-        picked = voxels[Dice("body", name).choose(len(voxels), BODY_POINTS)]
+        picked = voxels[RandomStream("body", name).choose(len(voxels), BODY_POINTS)]
         origin = torch.tensor(grid.origin, dtype=torch.float32)
         return cls(name, hu, picked.to(torch.int16), origin, grid.spacing)
 

@@ -32,8 +32,8 @@ class ScanRow:
     Attributes:
         path, series, name, group: as in ``ImageSource``.
         size, spacing: voxels and mm along i, j, k; empty where the file does not tell.
-        hu: lowest and highest value in HU. z_mm: extent from the feet towards the head. body_mm: extent of the body
-            (x, y, z). Empty, or 0, where the voxels were not read.
+        hu: lowest and highest value in HU. z_mm: extent from the feet towards the head. body_mm:
+            extent of the body (x, y, z). Empty, or 0, where the voxels were not read.
         used: whether the training uses it; reason: why not, in one line.
         sha256: of the voxels; equal for the same image in another file.
     """
@@ -92,9 +92,9 @@ def scan_folder(
 ) -> list[ScanRow]:
     """Every volume under ``folder`` (nested; files and DICOM series), sorted, with a verdict.
 
-    Headers first: the voxels are read, once, only where the header speaks for a CT. ``progress`` gets (done, total,
-    row) after each; ``stop`` is asked before each, True ends the scan with what is there. Raises InputError if the
-    folder is missing.
+    Headers first: the voxels are read, once, only where the header speaks for a CT. ``progress``
+    gets (done, total, row) after each; ``stop`` is asked before each, True ends the scan with what
+    is there. Raises InputError if the folder is missing.
     """
     sources = find_sources(folder)
     seen: dict[str, str] = {}

@@ -25,7 +25,8 @@ class ImageSource:
     """One volume on disk.
 
     Attributes:
-        path: image file, or folder of a DICOM series. series: UID of the series where the folder holds several.
+        path: image file, or folder of a DICOM series. series: UID of the series where the folder
+            holds several.
         name: unique among the sources found together. group: equal for volumes of one patient.
         header: of the DICOM series; None for a file.
     """
@@ -72,7 +73,8 @@ def find_images(folder: Path) -> list[Path]:
 def find_sources(folder: Path) -> list[ImageSource]:
     """Every volume under ``folder``, sorted, with unique names and the patients' groups; label maps are among them.
 
-    A DICOM folder is one that holds .dcm files, or files that begin like DICOM. Raises InputError without the folder.
+    A DICOM folder is one that holds .dcm files, or files that begin like DICOM. Raises InputError
+    without the folder.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
@@ -96,8 +98,9 @@ def is_label_map(path: Path) -> bool:
 def held_out(patients: Sequence[tuple[str, str]], fraction: float = 0.05) -> list[bool]:
     """Which of the volumes, given as (group, name), validate the training: by a hash of the patient.
 
-    The same volumes give the same answer in any order, and all volumes of a patient the same. At least one patient is
-    held out and one trained on; where all seem to be of one patient, they are split as if they were of several.
+    The same volumes give the same answer in any order, and all volumes of a patient the same. At
+    least one patient is held out and one trained on; where all seem to be of one patient, they are
+    split as if they were of several.
     """
     several = len({group or name for group, name in patients}) > 1
     keys = [(group or name) if several else name for group, name in patients]

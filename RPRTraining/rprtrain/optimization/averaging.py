@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from .validation import Validation
 
 
-class AverageModel:
+class ExponentialMovingAverage:
     """A copy of ``net`` whose weights and statistics follow those of ``net`` slowly."""
 
     def __init__(self, net: nn.Module, decay: float = 0.998) -> None:
@@ -34,12 +34,12 @@ class AverageModel:
 
 
 @dataclass(frozen=True)
-class Best:
+class BestCheckpoint:
     """Weights and their figures.
 
     Attributes:
-        step: when they were validated. phase: of the training; figures of different phases (pairs of one patient only,
-            pairs across patients too) cannot be compared.
+        step: when they were validated. phase: of the training; figures of different phases (pairs
+            of one patient only, pairs across patients too) cannot be compared.
         weights: state of the averaged network, on the training's device.
     """
 
@@ -59,7 +59,7 @@ class Best:
         }
 
     @classmethod
-    def from_state(cls, state: Any) -> Best:
+    def from_state(cls, state: Any) -> BestCheckpoint:
         """Inverse of ``to_state``."""
         return cls(
             int(state["step"]),
@@ -75,11 +75,11 @@ def score(validation: Validation) -> float:
 
 
 def better(
-    best: Best | None, step: int, phase: int, validation: Validation, net: nn.Module
-) -> Best | None:
+    best: BestCheckpoint | None, step: int, phase: int, validation: Validation, net: nn.Module
+) -> BestCheckpoint | None:
     """The better of ``best`` and the network just validated; that of the later phase where the phases differ."""
     if best is not None and best.phase == phase and not score(validation) < score(best.validation):
         return best
     if math.isnan(score(validation)):
         return best
-    return Best(step, phase, validation, copy.deepcopy(net.state_dict()))
+    return BestCheckpoint(step, phase, validation, copy.deepcopy(net.state_dict()))

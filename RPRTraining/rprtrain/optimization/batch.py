@@ -1,7 +1,8 @@
 """Several volumes per step, shared out among the processes of a team.
 
-Every volume starts from the same BatchNorm statistics, and their mean is kept: so it does not matter which process
-handled which volume, and one process with a batch gives the same result as several that share it.
+Every volume starts from the same BatchNorm statistics, and their mean is kept: so it does not
+matter which process handled which volume, and one process with a batch gives the same result as
+several that share it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from rprloc.errors import InputError
 
-from ..distributed import Team
+from ..distributed import ProcessGroup
 from .step import StepResult
 
 ATTEMPTS = 8
@@ -27,7 +28,7 @@ def statistics(net: nn.Module) -> list[Tensor]:
 
 
 def batch_gradients(
-    net: nn.Module, parallel: nn.Module, batch: int, team: Team, losses: Losses
+    net: nn.Module, parallel: nn.Module, batch: int, team: ProcessGroup, losses: Losses
 ) -> list[float]:
     """Gradients of the mean loss of ``batch`` volumes; returns mean loss, near and mean error, and the cells of all.
 

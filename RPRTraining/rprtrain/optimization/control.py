@@ -7,7 +7,7 @@ from typing import Literal, TypeVar
 
 from rprloc.errors import OutputError
 
-Wish = Literal["go", "pause", "stop"]
+RequestedAction = Literal["go", "pause", "stop"]
 Answer = TypeVar("Answer")
 
 
@@ -19,21 +19,21 @@ class Control:
     def __init__(self, stop: Callable[[], bool] = lambda: False) -> None:
         self._stop = stop
 
-    def wish(self) -> Wish:
+    def requested_action(self) -> RequestedAction:
         """What to do before the next step; answers at once."""
         return "stop" if self._stop() else "go"
 
-    def wait(self) -> Wish:
+    def wait(self) -> RequestedAction:
         """Wait for the end of a pause: ``go`` or ``stop``. Only where ``can_wait``."""
-        return self.wish()
+        return self.requested_action()
 
     @property
     def stopped(self) -> bool:
         """True once the user has asked to stop."""
-        return self.wish() == "stop"
+        return self.requested_action() == "stop"
 
 
-def until_written(
+def retry_until_written(
     write: Callable[[], Answer], control: Control, pause: Callable[[str], None]
 ) -> Answer:
     """``write()``; where that fails (disk full, folder gone), ``pause`` tells why, and after a wait it tries again.

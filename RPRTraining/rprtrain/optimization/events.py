@@ -25,12 +25,15 @@ class TrainingEvent:
     """One thing that happened.
 
     Attributes:
-        kind: ``reading`` (the CTs), ``begin`` (of a stage), ``step`` (figures of the last steps), ``validation``,
-            ``note`` (something was changed or left out), ``saved`` (checkpoint), ``paused`` (on request, or because
-            something must be done first: see ``message``), ``continued``, ``exported``, ``finished``.
+        kind: ``reading`` (the CTs), ``begin`` (of a stage), ``step`` (figures of the last steps),
+            ``validation``, ``note`` (something was changed or left out), ``saved`` (checkpoint),
+            ``paused`` (on request, or because
+            something must be done first: see ``message``), ``continued``, ``exported``,
+                ``finished``.
         stage: ``coarse`` or ``fine``. step, fraction: done of this stage; fraction 0 to 1.
         message: one line for people.
-        loss; pair_mm, near_mm: mean error of all pairs and of pairs nearer than 40 mm, on the training CTs.
+        loss; pair_mm, near_mm: mean error of all pairs and of pairs nearer than 40 mm, on the
+        training CTs.
         validation: figures on held-out CTs (``rprtrain.optimization.validation.Validation``).
         throughput: cells of the latent field x volumes per second.
         seconds_left: of this stage.
@@ -56,5 +59,5 @@ class TrainingEvent:
 Tell = Callable[[TrainingEvent], None]
 
 
-def tell_nobody(event: TrainingEvent) -> None:
+def ignore_events(event: TrainingEvent) -> None:
     """For trainings that nobody watches."""

@@ -15,7 +15,8 @@ class PairErrors:
 
     Attributes:
         loss: scalar, differentiable.
-        near_mm, mean_mm: mean length of the error over pairs nearer than 40 mm, and over all pairs that count.
+        near_mm, mean_mm: mean length of the error over pairs nearer than 40 mm, and over all pairs
+            that count.
     """
 
     loss: Tensor
@@ -65,7 +66,8 @@ def contrast_loss(
 
     Args:
         first, second: (N, C) raw descriptors of point n in either view.
-        positions_mm: (N, 3) where the points are; those within ``ignore_mm`` of each other are not told apart.
+        positions_mm: (N, 3) where the points are; those within ``ignore_mm`` of each other are not
+            told apart.
     """
     a, b = F.normalize(first, dim=1), F.normalize(second, dim=1)
     logits = a @ b.T / temperature

@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 from ..config import StageConfig
 from ..data.dataset import TrainingVolume
-from ..random_stream import Dice
+from ..random_stream import RandomStream
 from ..views.view import BODY_HU, View, sample_field
-from ..views.view_pair import Partner, cross_offsets, draw_points, make_scene
+from ..views.view_pair import Partner, cross_offsets, draw_points, make_view_pair
 from .losses import PairErrors, contrast_loss, pair_loss
 
 LEAST_POINTS = 16
@@ -30,7 +30,7 @@ class StepResult:
 
 
 @dataclass(frozen=True)
-class Embedded:
+class ViewField:
     """A view and its field (1, 3 + descriptor, d, h, w)."""
 
     view: View
@@ -49,23 +49,23 @@ class Embedded:
         return torch.nonzero(full).float() * net.stride + net.first_cell
 
 
-def embed(net: nn.Module, view: View, stage: StageConfig) -> Embedded:
+def embed(net: nn.Module, view: View, stage: StageConfig) -> ViewField:
     """Run the network on a view: bfloat16 where the device is fast at it, latents in float32."""
     device = view.hu.device
     with torch.autocast(device.type, torch.bfloat16):
         field = net(view.hu)
-    return Embedded(view, field.float(), stage)
+    return ViewField(view, field.float(), stage)
 
 
 def run_step(
     net: nn.Module,
     volume: TrainingVolume,
     stage: StageConfig,
-    dice: Dice,
+    dice: RandomStream,
     partner: Partner | None = None,
 ) -> StepResult | None:
     """Losses of one CT (and, with a partner, of pairs across the two), or None where the views hold too little."""
-    scene = make_scene(volume, partner, stage, dice)
+    scene = make_view_pair(volume, partner, stage, dice)
     points = scene.points(
         draw_points(volume, 2 * stage.supports, scene.focus, max(stage.crop) / 2.0, dice)
     )
@@ -100,7 +100,7 @@ def run_step(
     )
 
 
-def _pairs(support: Tensor, points: Tensor, query: Embedded, cells: Tensor) -> PairErrors:
+def _pairs(support: Tensor, points: Tensor, query: ViewField, cells: Tensor) -> PairErrors:
     """Loss of all pairs of support latents (S, 3) at source points (S, 3) and query cells (Q, 3)."""
     stage = query.stage
     offsets = cross_offsets(points, query.view, cells, stage.spacing)
@@ -110,7 +110,7 @@ def _pairs(support: Tensor, points: Tensor, query: Embedded, cells: Tensor) -> P
 
 
 def _contrast(
-    fields: list[Embedded], places: list[Tensor], inside: list[Tensor], points: Tensor
+    fields: list[ViewField], places: list[Tensor], inside: list[Tensor], points: Tensor
 ) -> Tensor:
     """Contrastive loss of the points that both views show; zero where there are too few."""
     both = inside[0] & inside[1]

@@ -19,16 +19,16 @@ from rprloc.model.pnet import Pnet
 from rprloc.worker.errors import is_out_of_memory
 
 from ..atlas.atlas import Atlas
-from ..atlas.cross_patient import Across
+from ..atlas.cross_patient import CrossPatientPairs
 from ..checkpoint import load_checkpoint, save_checkpoint
 from ..config import StageConfig, describe, reduced
 from ..data.dataset import TrainingVolume
-from ..distributed import Team
-from ..random_stream import Dice
-from .averaging import AverageModel, Best, better
+from ..distributed import ProcessGroup
+from ..random_stream import RandomStream
+from .averaging import BestCheckpoint, ExponentialMovingAverage, better
 from .batch import batch_gradients
-from .control import Control, until_written
-from .events import Kind, Tell, TrainingEvent, tell_nobody
+from .control import Control, retry_until_written
+from .events import Kind, Tell, TrainingEvent, ignore_events
 from .step import StepResult, run_step
 from .validation import Validation, validate
 
@@ -38,15 +38,18 @@ FIRST_LOOK = 0.1
 
 
 @dataclass
-class Plan:
+class TrainingSchedule:
     """How long and how a stage is trained.
 
     Attributes:
         steps: length; used for the schedule unless ``minutes`` is given.
-        minutes: wall-clock length instead; the schedule follows the clock, so a curve is repeated only with ``steps``.
+        minutes: wall-clock length instead; the schedule follows the clock, so a curve is repeated
+            only with ``steps``.
         seed: of everything random.
-        save_every_s: seconds between checkpoints; with a step and a validation between, they are at most 60 apart.
-        report_every, validate_every: steps. sign_of_life_s: seconds between two events at most, slow steps aside.
+        save_every_s: seconds between checkpoints; with a step and a validation between, they are at
+            most 60 apart.
+        report_every, validate_every: steps. sign_of_life_s: seconds between two events at most,
+            slow steps aside.
         stop: asked before every step; True ends the training early, and keeps the best so far.
         control: pause and stop, instead of ``stop``.
         report: gets the progress lines. tell: gets the same as events.
@@ -64,12 +67,12 @@ class Plan:
     validate_every: int = 500
     stop: Callable[[], bool] = lambda: False
     report: Callable[[str], None] = print
-    across: Across | None = None
+    across: CrossPatientPairs | None = None
     control: Control | None = None
-    tell: Tell = tell_nobody
+    tell: Tell = ignore_events
     saved: Callable[[], None] = lambda: None
     batch: int = 1
-    team: Team = field(default_factory=Team)
+    team: ProcessGroup = field(default_factory=ProcessGroup)
 
 
 @dataclass(frozen=True)
@@ -94,17 +97,17 @@ class History:
 
 
 class Trainer:
-    """Trains one stage on volumes in memory; see ``Plan``.
+    """Trains one stage on volumes in memory; see ``TrainingSchedule``.
 
-    ``kept``: the network to export after ``run``: the averaged weights at the end of the plan, or the best validated
-    ones of a training that was stopped early. ``stage``: the settings; ``working``: the same, smaller where memory ran
-    out.
+    ``kept``: the network to export after ``run``: the averaged weights at the end of the plan, or
+    the best validated ones of a training that was stopped early. ``stage``: the settings;
+    ``working``: the same, smaller where memory ran out.
     """
 
     def __init__(
         self,
         stage: StageConfig,
-        plan: Plan,
+        plan: TrainingSchedule,
         training: list[TrainingVolume],
         held_out: list[TrainingVolume],
         device: torch.device,
@@ -119,24 +122,24 @@ class Trainer:
         self.net: nn.Module = Pnet(stage.net).to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.team = plan.team
         self.parallel = self.team.wrap(self.net)
-        self.average = AverageModel(self.net)
+        self.average = ExponentialMovingAverage(self.net)
         self.optimizer = torch.optim.AdamW(
             self.net.parameters(), lr=stage.learning_rate, weight_decay=1e-3
         )
         self.history = History()
         self.kept = self.average.net
-        self.best: Best | None = None
+        self.best: BestCheckpoint | None = None
         self._reported = 0.0
         self._told = 0.0
         self._saved = time.monotonic()
         self._validated: tuple[int, Validation] | None = None
         sizes = torch.tensor([float(v.hu.numel()) for v in training])
-        self.chances = torch.cumsum(sizes.sqrt() / sizes.sqrt().sum(), 0)
+        self.sampling_weights = torch.cumsum(sizes.sqrt() / sizes.sqrt().sum(), 0)
 
     def begin_with(self, prepare: Callable[[nn.Module], None]) -> None:
         """Begin with weights that ``prepare`` puts into the network."""
         prepare(self.net)
-        self.average = AverageModel(self.net)
+        self.average = ExponentialMovingAverage(self.net)
         self.kept = self.average.net
 
     def resume(self) -> None:
@@ -151,7 +154,7 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.history = History(**json.loads(state["history"]))
         self.working = StageConfig.from_json(json.loads(state.get("working", state["stage"])))
-        self.best = Best.from_state(state["best"]) if state.get("best") else None
+        self.best = BestCheckpoint.from_state(state["best"]) if state.get("best") else None
         self._reported = self.history.seconds
 
     def save(self) -> None:
@@ -175,7 +178,7 @@ class Trainer:
             save_checkpoint(self.path, state)
             self.plan.saved()
 
-        until_written(write, self.control, lambda reason: self._tell("paused", reason))
+        retry_until_written(write, self.control, lambda reason: self._tell("paused", reason))
         self._saved = time.monotonic()
         self._tell("saved")
 
@@ -225,14 +228,14 @@ class Trainer:
 
     def _go_on(self) -> bool:
         """Obey the user: False to stop; a pause is sat out here."""
-        wish = self.control.wish() if self.team.leads else "go"
-        if wish == "pause":
+        requested_action = self.control.requested_action() if self.team.leads else "go"
+        if requested_action == "pause":
             self.save()
             self._tell("paused")
-            wish = self.control.wait()
+            requested_action = self.control.wait()
             self._tell("continued")
             self._saved = time.monotonic()
-        return self.team.share(float(wish != "stop"), self.device) > 0
+        return self.team.share(float(requested_action != "stop"), self.device) > 0
 
     def _keep(self, last: Validation) -> Validation:
         self.kept = self.average.net
@@ -297,7 +300,9 @@ class Trainer:
 
     def _gradients(self, done: float) -> StepFigures | None:
         """Of one volume; None where its views hold too little."""
-        result = self._losses(done, Dice(self.plan.seed, self.stage.name, self.history.steps))
+        result = self._losses(
+            done, RandomStream(self.plan.seed, self.stage.name, self.history.steps)
+        )
         if result is None:
             return None
         self.optimizer.zero_grad()
@@ -311,16 +316,18 @@ class Trainer:
         self.optimizer.zero_grad()
 
         def losses(item: int, attempt: int) -> StepResult | None:
-            return self._losses(done, Dice(*key, item, attempt))
+            return self._losses(done, RandomStream(*key, item, attempt))
 
         loss, near, mean, cells = batch_gradients(
             self.net, self.parallel, self.plan.batch, self.team, losses
         )
         return StepFigures(loss, near, mean, round(cells))
 
-    def _losses(self, done: float, dice: Dice) -> StepResult | None:
+    def _losses(self, done: float, dice: RandomStream) -> StepResult | None:
         index = int(
-            torch.searchsorted(self.chances, dice.uniform()).clamp_max(len(self.training) - 1)
+            torch.searchsorted(self.sampling_weights, dice.uniform()).clamp_max(
+                len(self.training) - 1
+            )
         )
         partner = None
         if self.plan.across is not None and done >= self.plan.across.start:
@@ -329,7 +336,7 @@ class Trainer:
             )
         return run_step(self.parallel, self.training[index], self.working, dice, partner)
 
-    def _atlas(self, across: Across) -> Atlas:
+    def _atlas(self, across: CrossPatientPairs) -> Atlas:
         """The atlas; the leader of the team makes it, and nothing is lost if that is interrupted."""
         if not across.ready:
             if self.team.leads:

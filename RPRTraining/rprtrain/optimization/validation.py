@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from ..config import StageConfig
 from ..data.dataset import TrainingVolume
-from ..random_stream import Dice
-from ..views.view_pair import cross_offsets, draw_points, make_scene
+from ..random_stream import RandomStream
+from ..views.view_pair import cross_offsets, draw_points, make_view_pair
 from .losses import predicted_offsets
 from .step import embed
 
@@ -24,8 +24,8 @@ class Validation:
     Attributes:
         pair_mm, near_mm: error of Eq. 2 over all pairs, and over those nearer than 40 mm.
         mean_offset_mm: error of always predicting the mean offset, on the same pairs.
-        match_mm: distance from a point to where its descriptor fits best in the other view, among the sampled points
-            (0 for a perfect match); None without descriptors.
+        match_mm: distance from a point to where its descriptor fits best in the other view, among
+            the sampled points (0 for a perfect match); None without descriptors.
     """
 
     pair_mm: float
@@ -49,7 +49,7 @@ def validate(
     matches: list[float] = []
     for n in range(pairs):
         volume = volumes[n % len(volumes)]
-        row = _one_pair(net, volume, stage, Dice("validation", volume.name, n))
+        row = _one_pair(net, volume, stage, RandomStream("validation", volume.name, n))
         if row is not None:
             rows.append(row[0])
             if row[1] is not None:
@@ -61,9 +61,9 @@ def validate(
 
 
 def _one_pair(
-    net: nn.Module, volume: TrainingVolume, stage: StageConfig, dice: Dice
+    net: nn.Module, volume: TrainingVolume, stage: StageConfig, dice: RandomStream
 ) -> tuple[list[float], float | None] | None:
-    scene = make_scene(volume, None, stage, dice)
+    scene = make_view_pair(volume, None, stage, dice)
     first, second = scene.views
     points = draw_points(volume, 600, scene.focus, max(stage.crop) / 2.0, dice)
     places = first.from_source(points)

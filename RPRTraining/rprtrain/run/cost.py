@@ -15,7 +15,7 @@ from ..config import StageConfig
 from ..data.dataset import TrainingVolume
 from ..data.scan import ScanRow
 from ..optimization.step import run_step
-from ..random_stream import Dice
+from ..random_stream import RandomStream
 from ..views.view import BODY_HU
 
 WEIGHT_COPIES = 5  # weights, gradients, two moments of AdamW, and the average
@@ -51,7 +51,7 @@ def measure_stage(stage: StageConfig, device: torch.device, steps: int = 2) -> S
         _wait(device)
         started = time.perf_counter()
         with torch.autograd.graph.saved_tensors_hooks(note, _same):
-            result = run_step(net, volume, stage, Dice("cost", number))
+            result = run_step(net, volume, stage, RandomStream("cost", number))
         if result is not None:
             result.loss.backward()
         _wait(device)
@@ -74,7 +74,7 @@ def _body(stage: StageConfig) -> TrainingVolume:
     """An ellipsoid of noise that fills the largest view."""
     axes = [torch.linspace(-1.0, 1.0, n) for n in stage.crop]
     inside = sum(a**2 for a in torch.meshgrid(*axes, indexing="ij")) < 0.9
-    noise = Dice("body of noise").normal(*stage.crop) * 50.0
+    noise = RandomStream("body of noise").normal(*stage.crop) * 50.0
     hu = torch.where(torch.as_tensor(inside), noise, torch.tensor(-1000.0)).to(torch.int16)
     body = torch.nonzero(hu > BODY_HU).to(torch.int16)
     return TrainingVolume("made up", hu, body, torch.zeros(3), stage.spacing)

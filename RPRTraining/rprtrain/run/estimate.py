@@ -25,7 +25,7 @@ FEW_PATIENTS, LEAST_CTS = 8, 2
 _measured: dict[str, StageCost] = {}
 
 
-def make_plan(
+def estimate_run(
     preset: Preset,
     rows: Sequence[ScanRow],
     device: torch.device,
@@ -36,8 +36,9 @@ def make_plan(
 ) -> dict[str, Any]:
     """The plan as a JSON object (docs/worker-protocol.md, PLAN).
 
-    minutes (for both stages together) or steps (of each) set the length; else each stage's usual steps. ``measure``:
-    time a few steps on the device (once per device and network); without it the times are null.
+    minutes (for both stages together) or steps (of each) set the length; else each stage's usual
+    steps. ``measure``: time a few steps on the device (once per device and network); without it the
+    times are null.
     """
     used = [row for row in rows if row.used]
     costs = [_cost(stage, device, used, measure) for stage in preset.stages.values()]

@@ -2,12 +2,13 @@
 
 How the settings follow from the extents of the bodies (preset ``from-data``):
 
-* ``r`` of the coarse network: offsets are ``r * tanh``, which is steep and exact only well below ``r``. Measured:
-  r = 300 over offsets of 400 mm errs by 23 mm per axis, over 250 mm by 5.6 mm. So ``r`` is at least 1.25 times the
-  diagonal that 95 % of the bodies stay below, rounded up to 50 mm.
-* Its voxels: the bodies' cross-sections (95 %) fit into a view, because what is never seen together is not learnt.
-* The fine network looks at a neighbourhood of the estimate only: r = 150 mm, pairs up to 110 mm, and less in bodies
-  that are smaller than that.
+* ``r`` of the coarse network: offsets are ``r * tanh``, which is steep and exact only well below
+  ``r``. Measured: r = 300 over offsets of 400 mm errs by 23 mm per axis, over 250 mm by 5.6 mm. So
+  ``r`` is at least 1.25 times the diagonal that 95 % of the bodies stay below, rounded up to 50 mm.
+* Its voxels: the bodies' cross-sections (95 %) fit into a view, because what is never seen together
+    is not learnt.
+* The fine network looks at a neighbourhood of the estimate only: r = 150 mm, pairs up to 110 mm,
+  and less in bodies that are smaller than that.
 """
 
 from __future__ import annotations
@@ -146,7 +147,8 @@ def _step_up(least: float) -> float:
 def changed(preset: Preset, changes: Any) -> Preset:
     """The preset with numbers of the user's own: ``{"coarse": {"spacing": 3.0, "range_mm": 400.0}, ...}``.
 
-    ``reach_mm`` follows ``range_mm`` unless it is given too. Raises InputError for unknown or impossible numbers.
+    ``reach_mm`` follows ``range_mm`` unless it is given too. Raises InputError for unknown or
+    impossible numbers.
     """
     stages = dict(preset.stages)
     try:

@@ -25,13 +25,13 @@ State = Literal["running", "interrupted", "stopped", "done"]
 
 
 @dataclass
-class RunNotes:
+class RunRecord:
     """How far a training got.
 
     Attributes:
         folder: model folder. request: ``TrainingRequest.to_json``.
-        state: ``running``; ``interrupted`` (it ended without saying so: crash, closed application, or no disk space);
-            ``stopped`` (early, on request) and ``done`` have exported a model.
+        state: ``running``; ``interrupted`` (it ended without saying so: crash, closed application,
+            or no disk space); ``stopped`` (early, on request) and ``done`` have exported a model.
         stage, step, fraction: at the last checkpoint. finished: stages that are complete.
     """
 
@@ -67,7 +67,7 @@ class RunNotes:
         return TrainingRequest.from_json(self.request, self.folder, device)
 
 
-def read_run(folder: Path) -> RunNotes | None:
+def read_run(folder: Path) -> RunRecord | None:
     """The notes in a folder, None without any; raises InputError if they are damaged."""
     path = folder / RUN_NAME
     try:
@@ -79,7 +79,7 @@ def read_run(folder: Path) -> RunNotes | None:
     try:
         if data["schema"] != SCHEMA or data["schema_version"] != SCHEMA_VERSION:
             raise ValueError("schema")
-        notes = RunNotes(
+        notes = RunRecord(
             folder, dict(data["request"]), data["state"], str(data["stage"]), int(data["step"])
         )
         notes.fraction, notes.updated = float(data["fraction"]), str(data["updated"])
@@ -93,7 +93,7 @@ def read_run(folder: Path) -> RunNotes | None:
     return notes
 
 
-def find_runs(folder: Path) -> list[RunNotes]:
+def find_runs(folder: Path) -> list[RunRecord]:
     """Trainings in a folder and in its subfolders, the latest first; damaged notes are passed over."""
     if not folder.is_dir():
         return []

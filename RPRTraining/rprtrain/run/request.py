@@ -24,11 +24,14 @@ class TrainingRequest:
     Attributes:
         images: folder of unannotated CTs. out: model folder to write.
         stage: which network; ``both`` trains the coarse one first.
-        minutes, steps: length per stage (for ``both``, the minutes are shared); the stage's default steps if None.
+        minutes, steps: length per stage (for ``both``, the minutes are shared); the stage's default
+            steps if None.
         resume: go on from the checkpoints in ``out``.
-        name, version, body_region, data: go into the card; ``data`` names the source and licence of the CTs.
+        name, version, body_region, data: go into the card; ``data`` names the source and licence of
+            the CTs.
         command: the command line, for the card.
-        across: pairs across patients in the second half of each stage (``rprtrain.atlas.atlas``); takes longer.
+        across: pairs across patients in the second half of each stage (``rprtrain.atlas.atlas``);
+            takes longer.
         stages: settings by name.
         sources: the volumes to use; None for all of ``images``.
         batch: volumes per step.

@@ -15,16 +15,16 @@ from rprloc.errors import InputError, ModelError, OutputError
 from rprloc.model.card import CARD_NAME, ModelCard, StageCard, read_card
 from rprloc.model.loading import find_model, verify_files
 
-from ..atlas.cross_patient import Across
+from ..atlas.cross_patient import CrossPatientPairs
 from ..config import StageConfig
 from ..data.dataset import TrainingVolume, load_volumes, split_held_out
 from ..data.sources import ImageSource, images_in
-from ..distributed import Team
-from ..optimization.control import Control, until_written
-from ..optimization.events import Tell, TrainingEvent, tell_nobody
-from ..optimization.trainer import Plan, Trainer
+from ..distributed import ProcessGroup
+from ..optimization.control import Control, retry_until_written
+from ..optimization.events import Tell, TrainingEvent, ignore_events
+from ..optimization.trainer import Trainer, TrainingSchedule
 from .export import describe_machine, export_stage, write_json
-from .record import RunNotes, locked, read_run
+from .record import RunRecord, locked, read_run
 from .request import TrainingRequest
 from .warm_start import calibrate, load_folded, start_weights
 
@@ -42,8 +42,8 @@ class Run:
     control: Control
     report: Callable[[str], None]
     tell: Tell
-    notes: RunNotes
-    team: Team = field(default_factory=Team)
+    notes: RunRecord
+    team: ProcessGroup = field(default_factory=ProcessGroup)
 
     def all_agree(self, value: bool) -> bool:
         """What the leader of the team found, in every process."""
@@ -65,18 +65,19 @@ def train_model(
     request: TrainingRequest,
     stop: Callable[[], bool] = lambda: False,
     report: Callable[[str], None] = print,
-    tell: Tell = tell_nobody,
+    tell: Tell = ignore_events,
     control: Control | None = None,
 ) -> Path:
     """Train and export; returns the path of ``model.json``, or of the checkpoint if there is no coarse network yet.
 
-    ``stop`` is asked before every step; True ends the stage early and still exports. ``control`` instead of it can
-    pause too. ``report`` gets lines for people, ``tell`` events for programs. Raises InputError for a folder without
-    usable CTs or a checkpoint of other settings, OutputError if the model cannot be written.
+    ``stop`` is asked before every step; True ends the stage early and still exports. ``control``
+    instead of it can pause too. ``report`` gets lines for people, ``tell`` events for programs.
+    Raises InputError for a folder without usable CTs or a checkpoint of other settings, OutputError
+    if the model cannot be written.
     """
-    if not Team().leads:
+    if not ProcessGroup().leads:
         silent = Run(
-            request, Control(stop), lambda line: None, tell_nobody, RunNotes(request.out, {})
+            request, Control(stop), lambda line: None, ignore_events, RunRecord(request.out, {})
         )
         return _train_stages(silent)
     _prepare(request)
@@ -110,9 +111,9 @@ def _train_stages(run: Run) -> Path:
     return result
 
 
-def _notes(request: TrainingRequest) -> RunNotes:
+def _notes(request: TrainingRequest) -> RunRecord:
     """New notes; on resuming the same request, with the stages that are complete already."""
-    notes = RunNotes(request.out, json.loads(json.dumps(request.to_json())))
+    notes = RunRecord(request.out, json.loads(json.dumps(request.to_json())))
     before = read_run(request.out) if request.resume else None
     if before is not None and before.state != "done":
         same = {**before.request, "device": "", "command": ""} == {
@@ -159,7 +160,7 @@ def _read(run: Run, stage: StageConfig) -> tuple[list[TrainingVolume], list[Trai
                 "reading", stage.name, fraction=round(done / max(1, total), 4), message=text
             )
         )
-        run.control.wish()
+        run.control.requested_action()
 
     def left_out(text: str) -> None:
         run.report(text)
@@ -206,7 +207,7 @@ def _train_stage(run: Run, stage: StageConfig) -> Path | None:
         run.tell(TrainingEvent("exported", stage.name, trainer.history.steps, 1.0, text))
         return path
 
-    return until_written(write, run.control, lambda reason: run.pause(stage.name, reason))
+    return retry_until_written(write, run.control, lambda reason: run.pause(stage.name, reason))
 
 
 def _start_from(run: Run, stage: StageConfig, trainer: Trainer) -> None:
@@ -224,8 +225,12 @@ def _trainer(
     run: Run, stage: StageConfig, training: list[TrainingVolume], held_out: list[TrainingVolume]
 ) -> Trainer:
     request = run.request
-    across = Across(request.out / ATLAS_NAME, stage, report=run.report) if request.across else None
-    plan = Plan(
+    across = (
+        CrossPatientPairs(request.out / ATLAS_NAME, stage, report=run.report)
+        if request.across
+        else None
+    )
+    plan = TrainingSchedule(
         steps=request.steps or stage.steps,
         minutes=request.stage_minutes,
         seed=request.seed,
@@ -242,7 +247,7 @@ def _trainer(
     return trainer
 
 
-def _batch(request: TrainingRequest, team: Team) -> int:
+def _batch(request: TrainingRequest, team: ProcessGroup) -> int:
     """Volumes per step: one per process unless the request asks for more."""
     batch = max(request.batch, team.size)
     if batch % team.size:

@@ -1,10 +1,12 @@
 """Start a training from the weights of a finished model.
 
-The files of a model hold convolutions into which the BatchNorms were folded. They are put into a Pnet whose BatchNorms
-change nothing: scale 1, mean 0, variance 1, and the folded bias as their shift, so that the network computes the same
-field. A BatchNorm that trains normalises by what it sees, though, so the mean and the variance of what it sees on a few
-views of the new CTs are measured then, and taken out and put back: ``(u - mean) / std * std + (shift + mean)`` is the
-same field again, and remains nearly the same when the training begins.
+The files of a model hold convolutions into which the BatchNorms were folded. They are put into a
+Pnet whose BatchNorms
+change nothing: scale 1, mean 0, variance 1, and the folded bias as their shift, so that the network
+computes the same field. A BatchNorm that trains normalises by what it sees, though, so the mean and
+the variance of what it sees on a few
+views of the new CTs are measured then, and taken out and put back: ``(u - mean) / std * std +
+(shift + mean)`` is the same field again, and remains nearly the same when the training begins.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from rprloc.model.pnet import AirConv
 
 from ..config import StageConfig
 from ..data.dataset import TrainingVolume
-from ..random_stream import Dice
+from ..random_stream import RandomStream
 from ..views.view import make_view
 
 VIEWS = 8
@@ -111,7 +113,7 @@ def calibrate(
     try:
         for number in range(views):
             volume = volumes[number % len(volumes)]
-            dice = Dice("calibrate", volume.name, number)
+            dice = RandomStream("calibrate", volume.name, number)
             focus = volume.body[dice.integer(len(volume.body))].float().cpu()
             net(make_view(volume.hu, focus, stage, dice).hu)
     finally:

@@ -1,7 +1,8 @@
 """Random views of a CT: what another scan of the same anatomy could look like, with exact point correspondences.
 
-Coordinates here are voxels (z, y, x) of the view or of the source grid. A view maps ``u`` to the source by
-``M (u - middle) + centre + displacement(u)``; its borders are virtual field-of-view planes, beyond which is air.
+Coordinates here are voxels (z, y, x) of the view or of the source grid. A view maps ``u`` to the
+source by ``M (u - middle) + centre + displacement(u)``; its borders are virtual field-of-view
+planes, beyond which is air.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from torch.nn import functional as F
 from rprloc.image.resampling import AIR_HU
 
 from ..config import StageConfig
-from ..random_stream import Dice
+from ..random_stream import RandomStream
 
 BODY_HU = -400.0
 
@@ -39,7 +40,8 @@ class View:
         hu: (1, 1, D, H, W) HU, edges multiples of the network's alignment.
         matrix: (3, 3) linear part of the map from view to source voxels.
         centre: (3,) source voxel under the middle of the view.
-        bend: (1, 3, g, g, g) control values of the smooth displacement, in source voxels, over the whole view.
+        bend: (1, 3, g, g, g) control values of the smooth displacement, in source voxels, over the
+            whole view.
         edges: voxels (z, y, x) of the field of view; the rest, up to the aligned size, is air.
         cut: whether the view's borders cut through the body where the source's do not.
     """
@@ -81,7 +83,7 @@ class View:
         return ((u >= 0.0) & (u <= last)).all(-1)
 
 
-def _random_matrix(dice: Dice, stage: StageConfig) -> Tensor:
+def _random_matrix(dice: RandomStream, stage: StageConfig) -> Tensor:
     angles = dice.normal(3) * stage.rotation
     skew = torch.zeros(3, 3)
     skew[0, 1], skew[0, 2], skew[1, 2] = angles[0], angles[1], angles[2]
@@ -94,7 +96,7 @@ def _random_matrix(dice: Dice, stage: StageConfig) -> Tensor:
 
 
 def _random_extent(
-    dice: Dice, full: float, limit: int, smallest: float, probability: float
+    dice: RandomStream, full: float, limit: int, smallest: float, probability: float
 ) -> tuple[int, bool]:
     """Edge of the view along one axis in voxels, and whether it is a virtual cut."""
     edge = min(full, float(limit))
@@ -103,7 +105,7 @@ def _random_extent(
     return max(8, round(edge)), edge < full - 2
 
 
-def _random_bend(dice: Dice, stage: StageConfig) -> Tensor:
+def _random_bend(dice: RandomStream, stage: StageConfig) -> Tensor:
     knots = 4 + dice.integer(4)
     strength = dice.uniform(0.0, stage.elastic_mm) / stage.spacing if dice.chance(0.85) else 0.0
     return dice.normal(1, 3, knots, knots, knots) * strength
@@ -113,7 +115,7 @@ def _shift_range(extent: float, edge: int) -> float:
     return max(0.0, (extent - edge) / 2.0)
 
 
-def make_view(source: Tensor, focus: Tensor, stage: StageConfig, dice: Dice) -> View:
+def make_view(source: Tensor, focus: Tensor, stage: StageConfig, dice: RandomStream) -> View:
     """A random view of ``source`` (D, H, W) HU around ``focus`` (3,) source voxels."""
     extent = torch.tensor(source.shape, dtype=torch.float32)
     matrix = _random_matrix(dice, stage)
@@ -164,7 +166,7 @@ def _resample(source: Tensor, view: View) -> Tensor:
     )
 
 
-def _erase(hu: Tensor, dice: Dice) -> None:
+def _erase(hu: Tensor, dice: RandomStream) -> None:
     """Fill a small random block with one value (metal, tumour, a missing piece)."""
     corner, edge = [], []
     for n in hu.shape[2:]:
@@ -180,7 +182,7 @@ def _erase(hu: Tensor, dice: Dice) -> None:
     block.fill_(dice.uniform(-1000.0, 1500.0))
 
 
-def augment_intensity(hu: Tensor, dice: Dice) -> Tensor:
+def augment_intensity(hu: Tensor, dice: RandomStream) -> Tensor:
     """Random gamma, gain, offset, blur, noise and erased blocks on HU (1, 1, D, H, W); air stays air."""
     tissue = hu > -900.0
     x = ((hu + 1000.0) / 1000.0).clamp_min(0.0)

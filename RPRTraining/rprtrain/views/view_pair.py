@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..config import StageConfig
 from ..data.dataset import TrainingVolume
-from ..random_stream import Dice
+from ..random_stream import RandomStream
 from .view import View, make_view
 
 
@@ -23,7 +23,7 @@ class Partner:
 
 
 @dataclass(frozen=True)
-class Scene:
+class ViewPair:
     """Two views (one per CT, or both of one) and the map from source voxels of the first to those of the second."""
 
     views: tuple[View, View]
@@ -36,7 +36,7 @@ class Scene:
 
 
 def draw_points(
-    volume: TrainingVolume, count: int, focus: Tensor, reach: float, dice: Dice
+    volume: TrainingVolume, count: int, focus: Tensor, reach: float, dice: RandomStream
 ) -> Tensor:
     """(count, 3) source voxels in the body: half spread over everything near ``focus``, half in tight clusters."""
     body = volume.body.float()
@@ -50,9 +50,9 @@ def draw_points(
     return torch.cat([spread, seeds[owner] + jitter])
 
 
-def make_scene(
-    volume: TrainingVolume, partner: Partner | None, stage: StageConfig, dice: Dice
-) -> Scene:
+def make_view_pair(
+    volume: TrainingVolume, partner: Partner | None, stage: StageConfig, dice: RandomStream
+) -> ViewPair:
     """Two views around one random body point: both of ``volume``, or the second of the partner's CT."""
     if partner is not None:
         candidates = volume.body[dice.choose(len(volume.body), 64).to(volume.body.device)].float()
@@ -62,12 +62,12 @@ def make_scene(
         if len(shown):
             focus, goal = candidates[shown[0]], there[shown[0]]
             first = make_view(volume.hu, focus.cpu(), stage, dice)
-            return Scene(
+            return ViewPair(
                 (first, make_view(partner.volume.hu, goal.cpu(), stage, dice)), partner.carry, focus
             )
     focus = volume.body[dice.integer(len(volume.body))].float().cpu()
     views = (make_view(volume.hu, focus, stage, dice), make_view(volume.hu, focus, stage, dice))
-    return Scene(views, _same, focus.to(volume.hu.device))
+    return ViewPair(views, _same, focus.to(volume.hu.device))
 
 
 def cross_offsets(points: Tensor, query: View, cells: Tensor, spacing: float) -> Tensor:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from rprloc.worker.job import Job
 
-from ..optimization.control import Control, Wish
+from ..optimization.control import Control, RequestedAction
 
 POLL_S = 0.5
-ACTIONS: dict[str, Wish] = {"pause": "pause", "continue": "go", "resume": "go", "stop": "stop"}
+ACTIONS: dict[str, RequestedAction] = {
+    "pause": "pause",
+    "continue": "go",
+    "resume": "go",
+    "stop": "stop",
+}
 
 
 class JobControl(Control):
@@ -18,16 +23,16 @@ class JobControl(Control):
     def __init__(self, job: Job) -> None:
         super().__init__()
         self._job = job
-        self._state: Wish = "go"
+        self._state: RequestedAction = "go"
 
-    def wish(self) -> Wish:
+    def requested_action(self) -> RequestedAction:
         """The latest action that has arrived."""
         self._job.check()
         while (action := self._job.take_action()) is not None:
             self._obey(action)
         return self._state
 
-    def wait(self) -> Wish:
+    def wait(self) -> RequestedAction:
         """Wait for ``continue`` or ``stop``; both can end a pause, also one that the training itself asked for."""
         while True:
             self._job.check()
@@ -49,4 +54,4 @@ class JobControl(Control):
     @property
     def stopped(self) -> bool:
         """True once the client has asked to stop."""
-        return self.wish() == "stop"
+        return self.requested_action() == "stop"

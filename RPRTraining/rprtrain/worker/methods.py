@@ -17,7 +17,7 @@ from rprloc.model.loading import load_model
 from rprloc.worker.errors import BadRequestError, WorkerError
 from rprloc.worker.job import Job, Level
 from rprloc.worker.localization import card_json
-from rprloc.worker.parameters import need
+from rprloc.worker.parameters import require
 
 from ..check.annotated import check_targets, unseen_sources
 from ..check.picture import write_check_picture
@@ -25,7 +25,7 @@ from ..check.self_check import check_model
 from ..config import StageConfig
 from ..data.scan import ScanRow
 from ..optimization.events import TrainingEvent
-from ..run.estimate import make_plan
+from ..run.estimate import estimate_run
 from ..run.presets import Preset, changed, find_preset
 from ..run.record import read_run
 from ..run.request import UNKNOWN_SOURCE, TrainingRequest
@@ -50,7 +50,7 @@ def train_plan(job: Job) -> dict[str, Any]:
     minutes, steps = _length(job)
     preset = _preset(job, used) if used else find_preset("head-and-neck")
     measure = job.params.get("measure", True) is not False
-    plan = make_plan(preset, rows, device, minutes=minutes, steps=steps, measure=measure)
+    plan = estimate_run(preset, rows, device, minutes=minutes, steps=steps, measure=measure)
     start = job.params.get("start_from")
     if isinstance(start, str) and start:
         _judge_start(plan, preset, start)
@@ -191,7 +191,7 @@ def rows_of(job: Job) -> list[ScanRow]:
     """The parameter ``rows``; raises BadRequestError or InputError."""
     return [
         ScanRow.from_json(row)
-        for row in need(job.params, "rows", list, "a list of rows of train.scan")
+        for row in require(job.params, "rows", list, "a list of rows of train.scan")
     ]
 
 

@@ -2,7 +2,8 @@
 
     python -m rprloc.worker --plugin rprtrain.worker.plugin
 
-What is slow to import waits until a method is called, so that the worker starts quickly, and also without PyTorch.
+What is slow to import waits until a method is called, so that the worker starts quickly, and also
+without PyTorch.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from rprloc.worker.errors import BadRequestError
 from rprloc.worker.job import Job
 
 from ..data.scan import ScanRow, scan_folder
-from ..run.record import RunNotes, find_runs
+from ..run.record import RunRecord, find_runs
 
 CARD_NAME = "model.json"  # as rprloc.model.card has it, which needs torch
 
@@ -48,7 +48,7 @@ def train_find(job: Job) -> dict[str, Any]:
     }
 
 
-def run_json(notes: RunNotes) -> dict[str, Any]:
+def run_json(notes: RunRecord) -> dict[str, Any]:
     """What a client is told of a training on disk."""
     request, sources = notes.request, notes.request.get("sources")
     return {

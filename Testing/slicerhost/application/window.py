@@ -11,7 +11,8 @@ from PySide6 import QtWidgets
 from ..views.viewwidget import SlicePanel, ViewWidget
 
 SIZE = (1400, 900)
-# Transparent air and soft tissue, reddish muscle, white bone: (HU, opacity) and (HU, red, green, blue).
+# Transparent air and soft tissue, reddish muscle, white bone: (HU, opacity) and (HU, red, green,
+# blue).
 OPACITY = ((-1000, 0.0), (0, 0.0), (80, 0.02), (180, 0.15), (500, 0.7))
 COLORS = ((-1000, 0.0, 0.0, 0.0), (40, 0.8, 0.5, 0.4), (180, 0.9, 0.6, 0.4), (500, 1.0, 1.0, 0.9))
 CT_WINDOW, CT_LEVEL = 400, 40

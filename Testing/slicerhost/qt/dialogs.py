@@ -1,7 +1,8 @@
 """Answers for modal dialogs, given by the test beforehand.
 
-No dialog may block a test: a message box, file dialog, input dialog or other modal dialog that opens takes the next
-answer. A dialog that nobody expected is refused (Cancel, No, "") and recorded as a failure.
+No dialog may block a test: a message box, file dialog, input dialog or other modal dialog that
+opens takes the next answer. A dialog that nobody expected is refused (Cancel, No, "") and recorded
+as a failure.
 """
 
 from __future__ import annotations

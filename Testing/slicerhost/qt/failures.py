@@ -1,7 +1,7 @@
 """What went wrong where nobody could catch it.
 
-Slicer prints an exception of a slot or an observer and goes on; a test must fail instead. Everything of that kind is
-recorded here, and the test fixture asks for it after every test.
+Slicer prints an exception of a slot or an observer and goes on; a test must fail instead.
+Everything of that kind is recorded here, and the test fixture asks for it after every test.
 """
 
 from __future__ import annotations

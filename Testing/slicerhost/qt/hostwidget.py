@@ -1,7 +1,7 @@
 """Helpers for the widgets that the host writes in the place of C++ ones (ctk, qMRML).
 
-These widgets connect lambdas, not their own methods: PySide6 makes a method of a QObject a slot of its class, and loses
-it again when the class has properties that were declared in Python.
+These widgets connect lambdas, not their own methods: PySide6 makes a method of a QObject a slot of
+its class, and loses it again when the class has properties that were declared in Python.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """PythonQt's semantics on PySide6's classes.
 
-Slicer's Python sees Qt through PythonQt, which differs from PySide6: properties are attributes (``w.text``, not
-``w.text()``), signals are connected by their C++ signature (``w.connect("clicked(bool)", f)``), arguments that ``f``
-does not take are cut off, and new attributes cannot be made on C++ objects. The classes of PySide6 themselves are
-changed (once per process), because module code and Slicer's own Python compare types (``type(w) == qt.QCheckBox``).
+Slicer's Python sees Qt through PythonQt, which differs from PySide6: properties are attributes
+(``w.text``, not ``w.text()``), signals are connected by their C++ signature
+(``w.connect("clicked(bool)", f)``), arguments that ``f`` does not take are cut off, and new
+attributes cannot be made on C++ objects. The classes of PySide6 themselves are changed (once per
+process), because module code and Slicer's own Python compare types (``type(w) == qt.QCheckBox``).
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ VIRTUAL = {"sizeHint", "minimumSizeHint"}
 # In PythonQt a function of the class and a property of its instances.
 STATIC = {"singleShot"}
 _changed: set[type] = set()
-# Own properties and all signals of Qt's classes; noted once, because PySide6 later takes some meta objects for deleted.
+# Own properties and all signals of Qt's classes; noted once, because PySide6 later takes some meta
+# objects for deleted.
 _properties: dict[type, set[str]] = {}
 _signals: dict[type, set[str]] = {}
 _missing = object()
@@ -235,7 +237,8 @@ def _isSettable(name: str, found: Any) -> bool:
         return False
     if isinstance(found, QtCore.Property):
         return found.fset is not None
-    # The host's own widgets declare their internal attributes in the class, with a leading underscore.
+    # The host's own widgets declare their internal attributes in the class, with a leading
+    # underscore.
     return name.startswith("_") or hasattr(type(found), "__set__")
 
 
@@ -248,7 +251,8 @@ def markAsCpp(cls: type) -> type:
 def signalOf(sender: QtCore.QObject, signature: str) -> QtCore.SignalInstance:
     """The signal with this C++ signature, such as ``clicked(bool)``.
 
-    Raises ValueError if there is none. PythonQt would print a warning and go on; a failure is recorded here.
+    Raises ValueError if there is none. PythonQt would print a warning and go on; a failure is
+    recorded here.
     """
     normalized = _text(QtCore.QMetaObject.normalizedSignature(signature))
     declared = getattr(type(sender), "cppSignals", {})
@@ -287,7 +291,8 @@ def _text(value: Any) -> str:
 def adapted(receiver: Slot, signature: str) -> Slot:
     """``receiver`` with surplus arguments cut off as PythonQt does, and with its exceptions recorded.
 
-    PythonQt looks at the code of plain functions and methods only; any other callable gets all arguments.
+    PythonQt looks at the code of plain functions and methods only; any other callable gets all
+    arguments.
     """
     inside = signature.partition("(")[2].rpartition(")")[0]
     count = len([part for part in inside.split(",") if part.strip()])

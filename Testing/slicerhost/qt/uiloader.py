@@ -12,7 +12,8 @@ from PySide6 import QtCore, QtUiTools, QtWidgets
 from . import failures, pythonqt
 from .hostwidget import CUSTOM_WIDGETS
 
-# Qt Designer keeps these in the file for layouts and item widgets; they are no properties of the class.
+# Qt Designer keeps these in the file for layouts and item widgets; they are no properties of the
+# class.
 DESIGNER_ONLY = {
     "spacing",
     "leftMargin",
@@ -117,5 +118,6 @@ def _connect(widget: Any, connection: ET.Element) -> None:
         message = f".ui file: {type(receiver).__name__} has no slot {slot}"
         failures.record(message)
         raise RuntimeError(message)
-    # PySide6 hides QWidget.setMRMLScene(vtkMRMLScene*) and the like behind Python objects, so the call is direct.
+    # PySide6 hides QWidget.setMRMLScene(vtkMRMLScene*) and the like behind Python objects, so the
+    # call is direct.
     pythonqt.connect(sender, signature, method)

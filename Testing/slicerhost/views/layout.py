@@ -1,8 +1,8 @@
 """``slicer.app.layoutManager()``: the three slice views and the 3D view of Slicer's conventional layout.
 
 Other layouts can be chosen, but show the same views; one with a plot view has that as well.
-Slice and composite nodes and their logics exist from the start, as in Slicer. What renders (``views``) is made when it
-is first asked for, because most tests need no pictures.
+Slice and composite nodes and their logics exist from the start, as in Slicer. What renders
+(``views``) is made when it is first asked for, because most tests need no pictures.
 """
 
 from __future__ import annotations

@@ -23,7 +23,8 @@ SIZE = (600, 400)
 class PlotView(View):
     """Line plots of the series of a chart node, with its titles and a legend; read anew at every rendering.
 
-    ``group`` reports changes of the chart (which follows its tables), as the displayable managers of other views do.
+    ``group`` reports changes of the chart (which follows its tables), as the displayable managers
+    of other views do.
     """
 
     def __init__(self, node: Any, scene: Any, size: tuple[int, int] = SIZE) -> None:

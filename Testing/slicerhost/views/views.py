@@ -1,7 +1,8 @@
 """Slice and 3D views: Slicer's displayable managers and interactor styles, rendered offscreen.
 
-A view renders into memory (EGL on Linux); ``picture()`` gives what a screen would show, and ``viewwidget`` puts it
-into a Qt widget. Mouse events go to the real interactor, so markups are placed and dragged by Slicer's own code.
+A view renders into memory (EGL on Linux); ``picture()`` gives what a screen would show, and
+``viewwidget`` puts it into a Qt widget. Mouse events go to the real interactor, so markups are
+placed and dragged by Slicer's own code.
 """
 
 from __future__ import annotations

@@ -285,7 +285,7 @@ def endless(path: str) -> None:
 def test_a_kill_leaves_a_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "killed.ckpt"
     order = f"import test_bench_detector as t; t.endless({str(path)!r})"
-    places = os.pathsep.join([str(TESTING), *filter(None, sys.path)])
+    places = os.pathsep.join([str(Path(__file__).parent), str(TESTING), *filter(None, sys.path)])
     with subprocess.Popen(
         [sys.executable, "-c", order],
         stdout=subprocess.PIPE,

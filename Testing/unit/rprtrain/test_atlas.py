@@ -11,24 +11,24 @@ import torch
 from support.phantoms import body_hu
 
 from rprloc.errors import InputError
-from rprloc.image.resampling import Grid
+from rprloc.image.resampling import IsotropicVolume
 from rprloc.model.network_config import PnetConfig
 from rprtrain.atlas.atlas import Atlas, mean_image
-from rprtrain.atlas.cross_patient import Across
+from rprtrain.atlas.cross_patient import CrossPatientPairs
 from rprtrain.atlas.placement import Lattice, Placement
 from rprtrain.atlas.registration import (
     Level,
     agreement,
     bending,
-    deform,
     local_correlation,
     placed,
+    register,
     windowed,
 )
 from rprtrain.config import COARSE
 from rprtrain.data.dataset import TrainingVolume
-from rprtrain.random_stream import Dice
-from rprtrain.views.view_pair import make_scene
+from rprtrain.random_stream import RandomStream
+from rprtrain.views.view_pair import make_view_pair
 
 ORIGIN = np.array([-170.0, -110.0, -20.0])
 SHAPE = (31, 23, 34)
@@ -47,7 +47,7 @@ def patient(
     zyx = np.stack(np.meshgrid(*(np.arange(n) for n in SHAPE), indexing="ij"), -1)
     lps = zyx[..., ::-1] * 10.0 + ORIGIN - np.array(shift_mm)
     return TrainingVolume.from_grid(
-        name, Grid(body_hu(lps, scale=scale).astype(np.float32), ORIGIN, 10.0)
+        name, IsotropicVolume(body_hu(lps, scale=scale).astype(np.float32), ORIGIN, 10.0)
     )
 
 
@@ -121,7 +121,7 @@ def test_deform_brings_a_moved_phantom_back() -> None:
     here, moved = patient("here"), patient("moved", (12.0, -8.0, 10.0))
     frame = mean_image([here], {"here": still()}, lattice(8.0))
     before = agreement(frame, lattice(8.0), moved, still())
-    placement = deform(frame, lattice(8.0), moved, still(), Level(8.0, 40, 2.0, 0.3))
+    placement = register(frame, lattice(8.0), moved, still(), Level(8.0, 40, 2.0, 0.3))
     assert agreement(frame, lattice(8.0), moved, placement) > max(0.9, before)
     middle = here.to_mm(here.body.float().mean(0, keepdim=True))
     found = placement.to_patient(middle) - middle
@@ -163,9 +163,9 @@ def test_a_damaged_atlas_is_refused(tmp_path: Path) -> None:
 
 def test_two_views_of_two_patients_show_the_same_anatomy(tmp_path: Path) -> None:
     made, volumes = atlas()
-    across = Across(tmp_path / "atlas.ckpt", COARSE, share=1.0)
+    across = CrossPatientPairs(tmp_path / "atlas.ckpt", COARSE, share=1.0)
     for n in range(5):
-        partner = across.partner(made, volumes, 0, Dice("partner", n))
+        partner = across.partner(made, volumes, 0, RandomStream("partner", n))
         assert partner is not None
         assert partner.volume.name != "a"
         source = volumes[0].body[:100].float()
@@ -173,7 +173,7 @@ def test_two_views_of_two_patients_show_the_same_anatomy(tmp_path: Path) -> None
         shift = made.placements[partner.volume.name].shift
         expected = partner.volume.to_voxels(volumes[0].to_mm(source) + shift)
         assert torch.allclose(there, expected, atol=1e-3)
-        scene = make_scene(volumes[0], partner, TINY, Dice("scene", n))
+        scene = make_view_pair(volumes[0], partner, TINY, RandomStream("scene", n))
         first, second = (
             view.from_source(p)
             for view, p in zip(scene.views, scene.points(scene.focus[None]), strict=True)
@@ -184,12 +184,12 @@ def test_two_views_of_two_patients_show_the_same_anatomy(tmp_path: Path) -> None
 def test_a_ct_that_is_not_in_the_atlas_has_no_partner(tmp_path: Path) -> None:
     made, volumes = atlas()
     stranger = replace(volumes[0], name="stranger")
-    across = Across(tmp_path / "atlas.ckpt", COARSE, share=1.0)
-    assert across.partner(made, [stranger, *volumes], 0, Dice("x")) is None
+    across = CrossPatientPairs(tmp_path / "atlas.ckpt", COARSE, share=1.0)
+    assert across.partner(made, [stranger, *volumes], 0, RandomStream("x")) is None
 
 
 def test_the_fine_stage_says_that_it_needs_the_atlas_of_the_coarse_one(tmp_path: Path) -> None:
     _, volumes = atlas()
-    across = Across(tmp_path / "atlas.ckpt", COARSE.with_changes(name="fine"))
+    across = CrossPatientPairs(tmp_path / "atlas.ckpt", COARSE.with_changes(name="fine"))
     with pytest.raises(InputError, match="train the coarse stage first"):
         across.atlas(torch.nn.Identity(), volumes, torch.device("cpu"))

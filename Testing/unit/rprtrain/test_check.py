@@ -20,7 +20,7 @@ from rprtrain.check.annotated import annotated, check_sources, check_targets, un
 from rprtrain.check.picture import write_check_picture
 from rprtrain.check.self_check import CYCLE, REPEATABILITY, Measure, Report, check_model, thinned
 from rprtrain.data.sources import ImageSource, images_in
-from rprtrain.run.record import RunNotes
+from rprtrain.run.record import RunRecord
 from rprtrain.run.request import TrainingRequest
 
 CPU = torch.device("cpu")
@@ -106,12 +106,12 @@ def test_held_out_cts_judge(sources: list[ImageSource], tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"run\.json"):
         check_sources(tmp_path)
     request = TrainingRequest(tmp_path, tmp_path, sources=tuple(sources))
-    RunNotes(tmp_path, request.to_json()).write()
+    RunRecord(tmp_path, request.to_json()).write()
     assert check_sources(tmp_path) == sources and not unseen_sources(tmp_path)[1]
     many = tuple(ImageSource(tmp_path / f"{n}.nrrd", name=f"{n}", group=f"{n}") for n in range(60))
-    RunNotes(tmp_path, replace(request, sources=many).to_json()).write()
+    RunRecord(tmp_path, replace(request, sources=many).to_json()).write()
     assert len(check_sources(tmp_path)) == 3 and unseen_sources(tmp_path)[1]
-    RunNotes(
+    RunRecord(
         tmp_path, replace(request, sources=None, images=sources[0].path.parent).to_json()
     ).write()
     assert check_sources(tmp_path) == images_in(sources[0].path.parent)

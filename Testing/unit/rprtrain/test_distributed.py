@@ -17,7 +17,7 @@ from support.tiny_training import make_trainer, phantom_volume
 from rprloc.cli.main import main
 from rprloc.errors import InputError
 from rprtrain import __main__ as entry
-from rprtrain.distributed import Team
+from rprtrain.distributed import ProcessGroup
 from rprtrain.optimization.batch import batch_gradients
 
 PROGRAM = SUPPORT / "distributed_training.py"
@@ -69,7 +69,7 @@ def trained_start() -> dict[str, torch.Tensor]:
 
 
 def test_alone_a_team_costs_nothing() -> None:
-    team, net = Team(), torch.nn.Linear(2, 2)
+    team, net = ProcessGroup(), torch.nn.Linear(2, 2)
     assert (team.rank, team.size, team.leads) == (0, 1, True)
     assert team.wrap(net) is net and team.share(2.5, torch.device("cpu")) == 2.5
     team.average_([torch.ones(2)])
@@ -88,7 +88,7 @@ def test_a_batch_averages_statistics_and_retries(tmp_path: Path) -> None:
         asked.append((item, attempt))
 
     with pytest.raises(InputError, match="too little"):
-        batch_gradients(made.net, made.net, 2, Team(), nothing)
+        batch_gradients(made.net, made.net, 2, ProcessGroup(), nothing)
     assert asked == [(0, n) for n in range(8)]
 
 

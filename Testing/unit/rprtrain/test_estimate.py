@@ -11,7 +11,7 @@ from rprloc.errors import InputError
 from rprtrain.config import COARSE, StageConfig
 from rprtrain.data.scan import ScanRow
 from rprtrain.run.cost import data_bytes, measure_stage
-from rprtrain.run.estimate import make_plan
+from rprtrain.run.estimate import estimate_run
 from rprtrain.run.presets import FROM_MY_DATA, PRESETS, ROOM, Preset, changed, find_preset
 
 
@@ -90,15 +90,15 @@ def test_a_step_is_measured() -> None:
 def test_a_plan_tells_time_and_memory() -> None:
     preset = Preset("tiny", "Tiny", "", "phantom", {"coarse": TINY, "fine": TINY_FINE})
     found = [*rows(*[(300.0, 200.0, 100.0)] * 4), ScanRow("x", "", "x", "x")]
-    unknown = make_plan(preset, found, CPU, minutes=2.0, measure=False)
+    unknown = estimate_run(preset, found, CPU, minutes=2.0, measure=False)
     assert [s["seconds"] for s in unknown["stages"]] == [60.0, 60.0]
-    assert make_plan(preset, found, CPU, measure=False)["seconds"] is None
-    plan = make_plan(preset, found, CPU, steps=10)
+    assert estimate_run(preset, found, CPU, measure=False)["seconds"] is None
+    plan = estimate_run(preset, found, CPU, steps=10)
     json.dumps([plan, unknown], allow_nan=False)
     assert (plan["training"], plan["held_out"], plan["patients"]) == (2, 2, 2)
     assert plan["seconds"] > sum(10 * s["seconds_per_step"] for s in plan["stages"]) > 0
     assert plan["memory_gb"] >= 0.6 and plan["disk_gb"] >= 0 and plan["problem"] == ""
-    again = make_plan(preset, found, CPU, steps=20, measure=False)
+    again = estimate_run(preset, found, CPU, steps=20, measure=False)
     assert [s["seconds_per_step"] for s in again["stages"]] == [
         s["seconds_per_step"] for s in plan["stages"]
     ]
@@ -106,11 +106,11 @@ def test_a_plan_tells_time_and_memory() -> None:
 
 def test_a_plan_warns() -> None:
     wide = rows(*[(700.0, 300.0, 400.0)] * 20)
-    notes = make_plan(find_preset("head-and-neck"), wide, CPU, measure=False)["notes"]
+    notes = estimate_run(find_preset("head-and-neck"), wide, CPU, measure=False)["notes"]
     assert len(notes) == 1 and "larger r" in notes[0]
     assert (
         "at least 2"
-        in make_plan(find_preset("head-and-neck"), wide[:1], CPU, measure=False)["problem"]
+        in estimate_run(find_preset("head-and-neck"), wide[:1], CPU, measure=False)["problem"]
     )
 
 

@@ -15,7 +15,7 @@ from rprtrain.checkpoint import load_checkpoint, save_checkpoint
 from rprtrain.config import StageConfig
 from rprtrain.data.dataset import TrainingVolume, split_held_out
 from rprtrain.data.sources import find_images
-from rprtrain.optimization.trainer import Plan, Trainer
+from rprtrain.optimization.trainer import Trainer, TrainingSchedule
 from rprtrain.run.request import TrainingRequest
 from rprtrain.run.train import train_model
 
@@ -40,7 +40,9 @@ def train(
     def stop() -> bool:
         return trainer.history.steps == stop_at
 
-    plan = Plan(steps, seed=3, report_every=2, validate_every=1000, stop=stop, report=lines.append)
+    plan = TrainingSchedule(
+        steps, seed=3, report_every=2, validate_every=1000, stop=stop, report=lines.append
+    )
     trainer = Trainer(stage, plan, volumes[:3], volumes[3:], CPU, folder / f"{stage.name}.ckpt")
     if resume:
         trainer.resume()
@@ -82,7 +84,7 @@ def test_a_checkpoint_of_other_settings_is_refused(
     train(volumes, tmp_path, 2)
     other = Trainer(
         TINY.with_changes(range_mm=77.0),
-        Plan(4, seed=3),
+        TrainingSchedule(4, seed=3),
         volumes[:3],
         volumes[3:],
         CPU,

@@ -21,7 +21,7 @@ from rprtrain.data.dataset import TrainingVolume
 from rprtrain.data.sources import ImageSource
 from rprtrain.optimization import trainer
 from rprtrain.optimization.averaging import better
-from rprtrain.optimization.control import Control, Wish, until_written
+from rprtrain.optimization.control import Control, RequestedAction, retry_until_written
 from rprtrain.optimization.events import TrainingEvent
 from rprtrain.optimization.validation import Validation
 from rprtrain.run import train
@@ -35,15 +35,15 @@ class Script(Control):
 
     can_wait = True
 
-    def __init__(self, wishes: list[Wish], answers: list[Wish]) -> None:
+    def __init__(self, wishes: list[RequestedAction], answers: list[RequestedAction]) -> None:
         super().__init__()
         self.wishes, self.answers, self.last = wishes, answers, "go"
 
-    def wish(self) -> Wish:
+    def requested_action(self) -> RequestedAction:
         self.last = self.wishes.pop(0) if self.wishes else "go"
         return self.last
 
-    def wait(self) -> Wish:
+    def wait(self) -> RequestedAction:
         self.last = self.answers.pop(0) if self.answers else "stop"
         return self.last
 
@@ -235,7 +235,7 @@ def test_a_full_disk_ends_what_nobody_watches(
     assert list(tmp_path.iterdir()) == []
     told: list[str] = []
     with pytest.raises(OutputError):
-        until_written(
+        retry_until_written(
             lambda: checkpoint.save_checkpoint(tmp_path / "x", {}),
             Script([], ["stop"]),
             told.append,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rprloc.image.resampling import AIR_HU
 from rprloc.model.network_config import PnetConfig
 from rprtrain.config import COARSE, FINE
-from rprtrain.random_stream import Dice
+from rprtrain.random_stream import RandomStream
 from rprtrain.views.view import make_view, sample_field
 
 STAGE = COARSE.with_changes(
@@ -29,7 +29,7 @@ def smooth_source() -> torch.Tensor:
 @settings(deadline=None, max_examples=40)
 @given(seed=st.integers(0, 10_000))
 def test_points_go_to_the_source_and_back(seed: int) -> None:
-    view = make_view(smooth_source(), torch.tensor([16.0, 18.0, 20.0]), STAGE, Dice(seed))
+    view = make_view(smooth_source(), torch.tensor([16.0, 18.0, 20.0]), STAGE, RandomStream(seed))
     points = torch.rand(50, 3, generator=torch.Generator().manual_seed(seed)) * torch.tensor(
         [31.0, 35.0, 39.0]
     )
@@ -44,7 +44,7 @@ def test_a_view_shows_the_source_where_it_says(seed: int) -> None:
     """Up to gain and offset (intensity is augmented), a view's values follow the source's at corresponding points."""
     stage = STAGE.with_changes(elastic_mm=2.0)
     source = smooth_source()
-    view = make_view(source, torch.tensor([16.0, 18.0, 20.0]), stage, Dice("show", seed))
+    view = make_view(source, torch.tensor([16.0, 18.0, 20.0]), stage, RandomStream("show", seed))
     points = 6 + torch.rand(400, 3, generator=torch.Generator().manual_seed(seed)) * torch.tensor(
         [19.0, 23.0, 27.0]
     )
@@ -61,7 +61,7 @@ def test_a_view_shows_the_source_where_it_says(seed: int) -> None:
 def test_the_same_key_gives_the_same_view_and_another_does_not() -> None:
     focus = torch.tensor([16.0, 18.0, 20.0])
     a, b, c = (
-        make_view(smooth_source(), focus, STAGE, Dice(*key))
+        make_view(smooth_source(), focus, STAGE, RandomStream(*key))
         for key in ((1, "x"), (1, "x"), (2, "x"))
     )
     assert torch.equal(a.hu, b.hu)
@@ -69,7 +69,7 @@ def test_the_same_key_gives_the_same_view_and_another_does_not() -> None:
 
 
 def test_the_aligned_rest_of_a_view_is_air() -> None:
-    view = make_view(smooth_source(), torch.tensor([16.0, 18.0, 20.0]), STAGE, Dice(5))
+    view = make_view(smooth_source(), torch.tensor([16.0, 18.0, 20.0]), STAGE, RandomStream(5))
     assert all(n % STAGE.net.alignment == 0 for n in view.hu.shape[2:])
     for axis, edge in enumerate(view.edges):
         assert (view.hu.narrow(2 + axis, edge, view.hu.shape[2 + axis] - edge) == AIR_HU).all()

@@ -18,7 +18,7 @@ from rprloc.model.pnet import Pnet, fold_batch_norm
 from rprtrain.config import COARSE, FINE, StageConfig
 from rprtrain.data.sources import ImageSource
 from rprtrain.optimization.step import run_step
-from rprtrain.random_stream import Dice
+from rprtrain.random_stream import RandomStream
 from rprtrain.run.request import TrainingRequest
 from rprtrain.run.train import train_model
 from rprtrain.run.warm_start import calibrate, load_folded, start_weights
@@ -109,6 +109,6 @@ def test_the_first_steps_still_know_what_was_learnt() -> None:
     ):
         network.train(training)
         with torch.no_grad():
-            results = [run_step(network, volumes[0], TINY, Dice("x", n)) for n in range(4)]
+            results = [run_step(network, volumes[0], TINY, RandomStream("x", n)) for n in range(4)]
         errors[name] = sum(r.mean_mm for r in results if r is not None)
     assert abs(errors["calibrated"] - errors["known"]) < abs(errors["plain"] - errors["known"])

@@ -128,14 +128,14 @@ def test_wrong_requests_are_refused(tmp_path: Path, wrong: dict[str, Any]) -> No
 def test_a_control_obeys_actions() -> None:
     job = RecordedJob()
     control = JobControl(job)
-    assert control.wish() == "go" and not control.stopped
+    assert control.requested_action() == "go" and not control.stopped
     job.act("dance")
     job.act("pause")
-    assert control.wish() == "pause" and "dance" in job.of_kind("log")[0]["message"]
+    assert control.requested_action() == "pause" and "dance" in job.of_kind("log")[0]["message"]
     threading.Timer(0.05, lambda: job.act("continue")).start()
-    assert control.wait() == "go" and control.wish() == "go"
+    assert control.wait() == "go" and control.requested_action() == "go"
     job.act("stop")
-    assert control.stopped and control.wish() == "stop"
+    assert control.stopped and control.requested_action() == "stop"
     job.act("continue")
     assert control.wait() == "go" and control.stopped
     job.cancel()

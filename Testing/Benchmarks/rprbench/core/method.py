@@ -47,8 +47,8 @@ Answers = dict[str, dict[str, Found]]
 class Method(ABC):
     """One row of a table, or a few that share most of their work (``variants``: id -> title in the tables).
 
-    The work is cut in three, so that each part is done once: ``prepare`` per reference, ``examine`` per query,
-    ``find`` per pair. ``find`` must be a function of what the first two returned.
+    The work is cut in three, so that each part is done once: ``prepare`` per reference, ``examine``
+    per query, ``find`` per pair. ``find`` must be a function of what the first two returned.
     """
 
     name: ClassVar[str]

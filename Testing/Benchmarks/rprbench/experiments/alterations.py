@@ -37,8 +37,8 @@ def reordered(volume: Volume, axes: tuple[int, int, int], flips: tuple[bool, boo
 def respaced(volume: Volume, spacing: Sequence[float | None]) -> Volume:
     """Resampled along the stored axes i, j, k to these spacings in mm (None: as it is); begins at the same outer edge.
 
-    A coarser voxel is the mean over its width, as a scanner's is; finer voxels are interpolated linearly. The end of an
-    axis moves by at most half a new voxel, so that their number is whole.
+    A coarser voxel is the mean over its width, as a scanner's is; finer voxels are interpolated
+    linearly. The end of an axis moves by at most half a new voxel, so that their number is whole.
     """
     geometry = volume.geometry
     wanted = np.array(

@@ -28,8 +28,8 @@ QUICK_POOLS = {1: 1, 2: 1}
 class FewShot(Experiment):
     """Units are queries; a row is one organ, located with the pooled template of some references.
 
-    The references are all of ``val`` with complete organs unless others are given. Pools that hold the query itself
-    are left out, so that no patient is sought with its own marks.
+    The references are all of ``val`` with complete organs unless others are given. Pools that hold
+    the query itself are left out, so that no patient is sought with its own marks.
     """
 
     name = "fewshot"
@@ -87,7 +87,8 @@ def pools(
 ) -> dict[int, list[Pool]]:
     """Size -> that many different pools, fewer if there are not as many; sizes beyond the references are left out.
 
-    The references are shuffled once per size and dealt out in turn, so that each is in about as many pools as any
+    The references are shuffled once per size and dealt out in turn, so that each is in about as
+    many pools as any
     other: the sizes then differ in the number of references and not in which references were drawn.
     """
     found: dict[int, list[Pool]] = {}

@@ -23,11 +23,13 @@ TISSUE_HU = -350.0
 def with_metal(volume: Volume, z: float, rng: np.random.Generator) -> Volume:
     """The volume with two fillings in the axial slices within 6 mm of the height ``z`` (LPS mm).
 
-    They sit where the slice at ``z`` is densest in front of the body's middle, one left and one right: teeth or the
-    jaw's bone, found without any label. Each is 10 mm wide, has 3000 HU, and sends out a fan of alternately bright and
-    dark rays of random strength, the same on both sides of it (a ray is a line of projection), that fall off with the
-    distance: 500 HU up to 10 mm, 50 HU at 100 mm. Between the two lies a dark band (photon starvation), 500 HU deep.
-    Nothing is changed where the slice at ``z`` shows no body on one of the sides.
+    They sit where the slice at ``z`` is densest in front of the body's middle, one left and one
+    right: teeth or the jaw's bone, found without any label. Each is 10 mm wide, has 3000 HU, and
+    sends out a fan of alternately bright and dark rays of random strength, the same on both sides
+    of it (a ray is a line of projection), that fall off with the
+    distance: 500 HU up to 10 mm, 50 HU at 100 mm. Between the two lies a dark band (photon
+    starvation), 500 HU deep. Nothing is changed where the slice at ``z`` shows no body on one of
+    the sides.
     """
     axis = 2 - slice_axis(volume.geometry)
     # the axial slices come first, whatever the stored order

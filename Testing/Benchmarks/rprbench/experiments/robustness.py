@@ -173,8 +173,9 @@ def _rng(patient: Patient, change: str) -> np.random.Generator:
 class Robustness(Experiment):
     """Units are queries; a row is one organ located with one reference in one changed CT.
 
-    Where dropped slices have moved the anatomy, the truth has moved with it, and so has the answer on the unchanged CT
-    that ``shift_mm`` is measured from. The organs' boxes choose where the gap and the metal go, and nothing else.
+    Where dropped slices have moved the anatomy, the truth has moved with it, and so has the answer
+    on the unchanged CT that ``shift_mm`` is measured from. The organs' boxes choose where the gap
+    and the metal go, and nothing else.
     """
 
     name = "robustness"

@@ -35,9 +35,10 @@ REPEATS = 3
 class Cost(Measurement):
     """Units are points of the curves, each measured in a process of its own (quick: in this one, all is loaded here).
 
-    targets: n landmarks in one CT. spacing: the same patient in n x n x n voxels, so finer and finer. extent: n x n x
-    n voxels of 2 mm, all of it tissue (the patient mirrored again and again): up to a metre wide, more than a scanner
-    shows. queries: n CTs one after the other, read from disk.
+    targets: n landmarks in one CT. spacing: the same patient in n x n x n voxels, so finer and
+    finer. extent: n x n x n voxels of 2 mm, all of it tissue (the patient mirrored again and
+    again): up to a metre wide, more than a scanner shows. queries: n CTs one after the other, read
+    from disk.
     """
 
     name = "cost"

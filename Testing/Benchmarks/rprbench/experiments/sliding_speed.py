@@ -30,10 +30,12 @@ _SEED = 0
 class SlidingTime(Measurement):
     """Units are the variants of GrayScale and FeatureMap; one row each, for the mean of the first three queries.
 
-    A random sample of windows is scored one by one, as the paper does it, and the time taken for all windows.
-    seconds_organ: the six points of an organ. Gray values: every window is scored six times. Features: the latent of
-    every window is computed once for the organ, and compared six times. seconds_patient: four organs, one after the
-    other. windows: of one query, which are the same for every point.
+    A random sample of windows is scored one by one, as the paper does it, and the time taken for
+    all windows.
+    seconds_organ: the six points of an organ. Gray values: every window is scored six times.
+    Features: the latent of every window is computed once for the organ, and compared six times.
+    seconds_patient: four organs, one after the other. windows: of one query, which are the same for
+    every point.
     """
 
     name = "sliding"

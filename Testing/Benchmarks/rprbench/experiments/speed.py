@@ -22,7 +22,8 @@ MEGABYTE = 2**20
 class Speed(Measurement):
     """Units are variants. After one query that does not count, the median over the queries, reading not included.
 
-    seconds_patient: all four organs of a query the method has not seen; seconds_organ: one organ of such a query;
+    seconds_patient: all four organs of a query the method has not seen; seconds_organ: one organ of
+        such a query;
     seconds_reference: once per reference. peak_mb: of the whole process, with its libraries.
     """
 
@@ -77,7 +78,8 @@ def _timed(method: Method, volume: Any, prepared: Any, organs: Sequence[str]) ->
 def peak_mb() -> float:
     """Largest resident memory of this process so far, MB.
 
-    Linux counts what the parent held at the fork in ``ru_maxrss``; VmHWM begins anew with the program.
+    Linux counts what the parent held at the fork in ``ru_maxrss``; VmHWM begins anew with the
+    program.
     """
     status = Path("/proc/self/status")
     lines = status.read_text(encoding="utf-8").splitlines() if status.exists() else []

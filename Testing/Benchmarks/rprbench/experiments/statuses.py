@@ -10,7 +10,7 @@ import numpy as np
 
 from rprloc.evaluation.metrics import box_iou, wall_distance
 from rprloc.geometry import Box
-from rprloc.localization.embedding import Embedding
+from rprloc.localization.embedding import EmbeddedVolume
 from rprloc.localization.result import Result
 
 from ..core.cohort import ORGANS, Patient
@@ -31,9 +31,10 @@ NOT_MADE = "not made"
 class Statuses(Experiment):
     """Units are queries; a row is one organ located with one reference in the CT as it is or in one cut of it.
 
-    ``side`` of a row is the one that is cut away: "top" leaves neck and thorax, "bottom" the upper head. A cut that
-    would leave less than 90 mm of the patient is not made; its rows have the status "not made", so that they can be
-    counted. In a cut CT only the organ that the cut was made for is sought.
+    ``side`` of a row is the one that is cut away: "top" leaves neck and thorax, "bottom" the upper
+    head. A cut that would leave less than 90 mm of the patient is not made; its rows have the
+    status "not made", so that they can be counted. In a cut CT only the organ that the cut was made
+    for is sought.
     """
 
     name = "statuses"
@@ -102,7 +103,7 @@ class Statuses(Experiment):
         return [reference for reference in self.references if reference != query.name]
 
     def _located(
-        self, query: Patient, seen: Embedding, organs: Sequence[str], case: str, side: str
+        self, query: Patient, seen: EmbeddedVolume, organs: Sequence[str], case: str, side: str
     ) -> list[Row]:
         found = self.method.locate(seen, self._others(query), organs)
         return [judged(case, side, reference, query, result) for reference, result in found]
@@ -117,7 +118,8 @@ def _box(query: Patient, organ: str) -> Box:
 def judged(case: str, side: str, reference: str, query: Patient, result: Result) -> Row:
     """A row: what was said, and how far from the whole organ's box (nothing of that where the organ is gone).
 
-    ``error_mm`` is None where no position is shown to the user (outside); IoU and wall distance count the box even so.
+    ``error_mm`` is None where no position is shown to the user (outside); IoU and wall distance
+    count the box even so.
     """
     row = _row(case, side, reference, query.name, result.target)
     row |= {"status": result.status, "reason": result.reason}

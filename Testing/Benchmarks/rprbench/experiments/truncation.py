@@ -17,7 +17,8 @@ Side = Literal["top", "bottom"]
 def cut_plane(organ: Box, share: float, side: Side, margin_mm: float = 0.0) -> float:
     """Height z (LPS mm) at which to cut away the top or bottom so that ``share`` (0..1) of the organ stays in view.
 
-    margin_mm: the plane lies this much farther into what stays; with share 0 the organ's surroundings go too.
+    margin_mm: the plane lies this much farther into what stays; with share 0 the organ's
+        surroundings go too.
     """
     lower, upper = float(organ.lower[2]), float(organ.upper[2])
     seen = share * (upper - lower) - margin_mm
@@ -33,8 +34,9 @@ def what_remains(span: tuple[float, float], z: float, side: Side) -> float:
 def cut(volume: Volume, z: float, side: Side) -> Volume:
     """The volume without the voxels whose centres lie above (top) or below (bottom) the plane ``z`` (LPS mm).
 
-    Whole slices are cropped and the lattice's origin moves with them: what stays lies where it was. In a tilted volume
-    the slices that the plane crosses stay, with air (-1024) beyond it. Raises InputError if nothing is left.
+    Whole slices are cropped and the lattice's origin moves with them: what stays lies where it was.
+    In a tilted volume the slices that the plane crosses stay, with air (-1024) beyond it. Raises
+    InputError if nothing is left.
     """
     height = coordinate(volume.geometry, 2)
     kept = height <= z if side == "top" else height >= z

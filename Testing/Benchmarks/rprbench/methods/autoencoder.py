@@ -55,7 +55,8 @@ class FeatureWindows:
     def alike(self, wanted: Tensor, measure: FeatureMeasure) -> Tensor:
         """How alike latents (m, LATENT) and those of the windows are, (m, windows), more is better.
 
-        mse: minus the mean square error; from the distances to the mean, since little of the latents differs.
+        mse: minus the mean square error; from the distances to the mean, since little of the
+            latents differs.
         """
         if measure == "cosine":
             return (

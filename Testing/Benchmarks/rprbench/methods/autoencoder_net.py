@@ -60,7 +60,8 @@ class AutoEncoder(nn.Module):
     def encode_all(self, volume: Tensor) -> Tensor:
         """Latents (LATENT, z, y, x) of all windows of stride 2 of a volume (z, y, x), as ``encode`` gives them.
 
-        Only the first layer keeps its stride; the later ones step over the voxels that their strides would skip.
+        Only the first layer keeps its stride; the later ones step over the voxels that their
+        strides would skip.
         """
         strides = [stride for _, _, stride in _LAYERS[1:]]
         steps = accumulate(

@@ -31,8 +31,8 @@ _REPORTS = 20
 class TrainingPlan:
     """How long and on what to train.
 
-    scans: CTs of ``train`` to use, spread over its list; None for all. learning_rate: at the first step; falls to 0 by
-    a cosine.
+    scans: CTs of ``train`` to use, spread over its list; None for all. learning_rate: at the first
+    step; falls to 0 by a cosine.
     """
 
     steps: int = 3000
@@ -78,8 +78,9 @@ def train_encoder(
 ) -> None:
     """Train until ``file`` holds the model of the plan's last step; returns at once if it does.
 
-    Step n draws the same patches whether or not the training was interrupted. Steps are computed in bfloat16; the
-    weights, and their use, are float32. ``source`` is only called if there is something to do.
+    Step n draws the same patches whether or not the training was interrupted. Steps are computed in
+    bfloat16; the weights, and their use, are float32. ``source`` is only called if there is
+    something to do.
     """
     saved = read_checkpoint(file, plan)
     if saved is not None and saved["step"] == plan.steps:

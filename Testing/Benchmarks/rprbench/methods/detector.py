@@ -14,7 +14,7 @@ from monai.data.box_utils import box_iou
 from torch import Tensor
 
 from rprloc.geometry import Box, FloatArray
-from rprloc.image.resampling import Grid, to_grid
+from rprloc.image.resampling import IsotropicVolume, to_grid
 from rprloc.image.volume import Volume
 
 from ..core.cohort import ORGANS, Patient
@@ -29,10 +29,11 @@ QUICK_STEPS = 4
 class Detector(Method):
     """MONAI's RetinaNet, SUPERVISED: trained with the boxes of the 21 patients of ``val``, unlike all other methods.
 
-    Hold-out while it was set up: after 900 steps on the first 15 patients of ``val`` the mean IoU over organs on the
-    other 6 was 52 % (wall distance 6.2 mm); the mean of overlapping boxes was chosen there (best box alone: 48 %), and
-    so was the loss of the boxes (GIoU: 46 %; smooth L1 on codes four times as large: 49 %). Six patients decide little.
-    Queries from ``val`` are patients it was trained with, unless ``patients`` leaves them out.
+    Hold-out while it was set up: after 900 steps on the first 15 patients of ``val`` the mean IoU
+    over organs on the other 6 was 52 % (wall distance 6.2 mm); the mean of overlapping boxes was
+    chosen there (best box alone: 48 %), and so was the loss of the boxes (GIoU: 46 %; smooth L1 on
+    codes four times as large: 49 %). Six patients decide little. Queries from ``val`` are patients
+    it was trained with, unless ``patients`` leaves them out.
     """
 
     name: ClassVar[str] = "detector"
@@ -117,7 +118,8 @@ def detect(detector: PartlyLabelledDetector, net: NetSettings, query: Volume) ->
 def mean_box(boxes: Tensor, scores: Tensor, overlap: float) -> FloatArray:
     """Mean of the best of ``boxes`` (n, 6) and those whose IoU with it is above ``overlap``, by squared score; (6,).
 
-    Medical detectors combine overlapping boxes so (Retina U-Net does); the best box alone was 4 points of IoU worse.
+    Medical detectors combine overlapping boxes so (Retina U-Net does); the best box alone was 4
+    points of IoU worse.
     """
     best = int(scores.argmax())
     near = box_iou(boxes[best : best + 1], boxes)[0] > overlap
@@ -128,7 +130,7 @@ def mean_box(boxes: Tensor, scores: Tensor, overlap: float) -> FloatArray:
     return mean
 
 
-def lps_box(box: FloatArray, grid: Grid) -> Box:
+def lps_box(box: FloatArray, grid: IsotropicVolume) -> Box:
     """A box of the network (see ``detectornet``; the image begins where ``grid`` does) in LPS mm."""
     lower, upper = grid.zyx_to_lps(box.reshape(2, 3) - 0.5)
     return Box(lower, upper)

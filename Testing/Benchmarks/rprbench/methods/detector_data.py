@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rprloc.geometry import FloatArray
-from rprloc.image.resampling import AIR_HU, Grid, to_grid
+from rprloc.image.resampling import AIR_HU, IsotropicVolume, to_grid
 
 from ..core.cohort import ORGANS, Patient
 from .detector_net import NetSettings, as_input
@@ -24,8 +24,9 @@ _MIRRORED = {"LeftParotid": "RightParotid", "RightParotid": "LeftParotid"}
 class Sample:
     """A patient on the lattice.
 
-    hu: float32 (z, y, x). middle: x, y, z LPS mm of the lattice's centre. organs: name -> voxel centres of the
-    organ's mask, (n, 3) LPS mm, complete organs only. voxel: x, y, z mm of the mask's voxels.
+    hu: float32 (z, y, x). middle: x, y, z LPS mm of the lattice's centre. organs: name -> voxel
+    centres of the organ's mask, (n, 3) LPS mm, complete organs only. voxel: x, y, z mm of the
+    mask's voxels.
     """
 
     hu: Tensor
@@ -38,8 +39,10 @@ class Sample:
 class Augmentation:
     """Ranges, each drawn evenly from -value to +value.
 
-    shift: mm per axis. scale: fraction of the whole and stretch: of each axis. turn: degrees about each axis.
-    offset: HU. noise: largest standard deviation, HU. mirror: whether left and right change places half the time.
+    shift: mm per axis. scale: fraction of the whole and stretch: of each axis. turn: degrees about
+        each axis.
+    offset: HU. noise: largest standard deviation, HU. mirror: whether left and right change places
+        half the time.
     """
 
     shift: float = 24.0
@@ -78,7 +81,7 @@ def _sample(patient: Patient, settings: NetSettings) -> Sample:
     return Sample(torch.from_numpy(grid.hu), middle_of(grid), organs, voxel)
 
 
-def middle_of(grid: Grid) -> FloatArray:
+def middle_of(grid: IsotropicVolume) -> FloatArray:
     """Centre of a lattice, x, y, z LPS mm."""
     middle: FloatArray = grid.zyx_to_lps([(np.array(grid.hu.shape) - 1) / 2])[0]
     return middle
@@ -165,7 +168,8 @@ def training_image(
     """One augmented image (channels, z, y, x) of ``shape`` and its target."""
     place = drawn(sample, ranges, random)
     if not target_at(sample, place, shape, settings.spacing)["known"].any():
-        # Nothing could be learnt from an image that cuts every organ, and a mean over nothing is no number
+        # Nothing could be learnt from an image that cuts every organ, and a mean over nothing is no
+        # number
         place = Placement(np.eye(3), next(iter(sample.organs.values())).mean(axis=0), False)
     hu = image_at(sample, place, shape, settings.spacing)
     hu += random.uniform(-ranges.offset, ranges.offset)

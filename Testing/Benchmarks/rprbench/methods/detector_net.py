@@ -1,7 +1,7 @@
 """MONAI's RetinaNet for four organs on a coarse lattice, trainable where some organs of a CT are not labelled.
 
-Boxes are (n, 6): lower z, y, x, then upper z, y, x, in voxels of the image, counted from its outer lower corner (the
-centre of voxel 0 lies at 0.5), which is where MONAI's anchors have their origin.
+Boxes are (n, 6): lower z, y, x, then upper z, y, x, in voxels of the image, counted from its outer
+lower corner (the centre of voxel 0 lies at 0.5), which is where MONAI's anchors have their origin.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from ..core.cohort import ORGANS
 
 STRIDE = 8
 LEVELS = 2
-# The mean over the boxes of an organ needs them all, so none is suppressed for its overlap with a better one
+# The mean over the boxes of an organ needs them all, so none is suppressed for its overlap with a
+# better one
 EVERY_BOX, MOST_BOXES = 1.1, 1000
 
 
@@ -30,11 +31,13 @@ EVERY_BOX, MOST_BOXES = 1.1, 1000
 class NetSettings:
     """Of the network.
 
-    spacing: mm of its lattice. windows: HU that become 0 and 1 of each input channel. channels: of the encoder at
-    strides 2, 4 and 8. pyramid: channels at strides 4 and 8. anchors: z, y, x in mm at stride 4, twice that at
-    stride 8: parotids and brain stem are about as large as the first, the mandible as twice the second.
-    threshold: of the score, below which a box does not count. overlap: IoU with the best box of its organ above which
-    a box counts into the mean.
+    spacing: mm of its lattice. windows: HU that become 0 and 1 of each input channel. channels: of
+    the encoder at strides 2, 4 and 8. pyramid: channels at strides 4 and 8. anchors: z, y, x in mm
+    at stride 4, twice that at
+    stride 8: parotids and brain stem are about as large as the first, the mandible as twice the
+        second.
+    threshold: of the score, below which a box does not count. overlap: IoU with the best box of its
+    organ above which a box counts into the mean.
     """
 
     spacing: float = 4.0
@@ -49,7 +52,8 @@ class NetSettings:
 class Encoder(nn.Module):
     """Residual units at strides 2, 4 and 8, and a feature pyramid on the last two.
 
-    MONAI's own way to a pyramid (resnet_fpn_feature_extractor) needs torchvision; its blocks do not.
+    MONAI's own way to a pyramid (resnet_fpn_feature_extractor) needs torchvision; its blocks do
+    not.
     """
 
     def __init__(self, inputs: int, channels: Sequence[int], pyramid: int) -> None:
@@ -77,8 +81,8 @@ def _unit(inputs: int, outputs: int, subunits: int, stride: int = 2) -> nn.Modul
 
 class MixedRetinaNet(RetinaNet):
     """RetinaNet that trains in bfloat16 but whose outputs are float32: MONAI gives the anchors the type of the outputs,
-    and bfloat16 holds positions beyond 128 voxels to a whole voxel only. It answers in float32, because scores of
-    8 bits tie.
+    and bfloat16 holds positions beyond 128 voxels to a whole voxel only. It answers in float32,
+    because scores of 8 bits tie.
     """
 
     def forward(self, images: Tensor) -> dict[str, list[Tensor]]:

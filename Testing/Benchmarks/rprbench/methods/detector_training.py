@@ -25,7 +25,8 @@ REPORTS = 40
 class TrainSettings:
     """Of the training. shape: z, y, x of a training image on the network's lattice. warmup: steps.
 
-    A step took 0.5 s on one CPU thread with AVX-512 BF16, so that ``steps`` fit into half an hour of two.
+    A step took 0.5 s on one CPU thread with AVX-512 BF16, so that ``steps`` fit into half an hour
+    of two.
     """
 
     steps: int = 4000

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from rprloc.image.volume import Volume
-from rprloc.localization.embedding import Embedding
+from rprloc.localization.embedding import EmbeddedVolume
 from rprloc.localization.locator import Locator, Options
 from rprloc.localization.result import Result
 from rprloc.localization.template import Template
@@ -43,18 +43,19 @@ class OneShot:
             )
         return self._templates[reference]
 
-    def embed(self, volume: Volume) -> Embedding:
+    def embed(self, volume: Volume) -> EmbeddedVolume:
         """What a query's volume looks like to the networks."""
         return self.locator.embed(volume)
 
     def locate(
-        self, embedding: Embedding, references: Sequence[str], organs: Sequence[str]
+        self, embedding: EmbeddedVolume, references: Sequence[str], organs: Sequence[str]
     ) -> list[tuple[str, Result]]:
         """(reference, answer) for each of the organs with each reference's template.
 
-        The templates' targets go into one call, side by side and not pooled, so that the fine field is computed once:
-        half the time of one call per reference. The field then reaches a little farther around each target, which moves
-        the answers by hundredths of a millimetre (at most 1 mm on ``val``) and changes no status there.
+        The templates' targets go into one call, side by side and not pooled, so that the fine field
+        is computed once: half the time of one call per reference. The field then reaches a little
+        farther around each target, which moves the answers by hundredths of a millimetre (at most 1
+        mm on ``val``) and changes no status there.
         """
         sought = [(r, t) for r in references for t in self.template(r).targets if t.name in organs]
         if not sought:

@@ -11,7 +11,7 @@ import torch
 
 from rprloc.geometry import Box, Points
 from rprloc.image.volume import Volume
-from rprloc.localization.embedding import Embedding
+from rprloc.localization.embedding import EmbeddedVolume
 from rprloc.localization.locator import Locator, Options, Steps, box_walls
 from rprloc.localization.result import Result
 from rprloc.localization.template import Template
@@ -99,10 +99,10 @@ class Ours(Method):
             self.locator.embed(reference.volume), list(reference.organs.values())
         )
 
-    def examine(self, query: Volume) -> Embedding:
+    def examine(self, query: Volume) -> EmbeddedVolume:
         return self.locator.embed(query)
 
-    def find(self, seen: Embedding, prepared: Template, organs: Sequence[str]) -> Answers:
+    def find(self, seen: EmbeddedVolume, prepared: Template, organs: Sequence[str]) -> Answers:
         template = asked_for(prepared, organs)
         return {
             variant: {r.target: found_of(r) for r in locator.locate(seen, template)}
@@ -135,11 +135,11 @@ class Runs(Method):
             embedding, corners
         )
 
-    def examine(self, query: Volume) -> Embedding:
+    def examine(self, query: Volume) -> EmbeddedVolume:
         return self.locator.embed(query)
 
     def find(
-        self, seen: Embedding, prepared: tuple[Template, Template], organs: Sequence[str]
+        self, seen: EmbeddedVolume, prepared: tuple[Template, Template], organs: Sequence[str]
     ) -> Answers:
         extreme = asked_for(prepared[0], organs)
         diagonal = asked_for(prepared[1], corner_names(organs))

@@ -1,8 +1,9 @@
 """The method as in the paper: patches cut and projected one by one, K starts, one coarse and one fine move (Sec. 2).
 
-The weights are those of the dense method. A patch is as large as the network's receptive field, so its latent is that
-of the dense cell (the networks pad exactly), and the field may stand in for the patches where only accuracy is asked
-for; ``FieldReader`` and ``PatchReader`` differ in time alone, which the tests check.
+The weights are those of the dense method. A patch is as large as the network's receptive field, so
+its latent is that of the dense cell (the networks pad exactly), and the field may stand in for the
+patches where only accuracy is asked for; ``FieldReader`` and ``PatchReader`` differ in time alone,
+which the tests check.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rprloc.image.resampling import AIR_HU, Grid, to_grids
+from rprloc.image.resampling import AIR_HU, IsotropicVolume, to_grids
 from rprloc.image.volume import Volume
 from rprloc.model.devices import fast_dtype
 from rprloc.model.field import LatentField, field_of_tensor
@@ -36,7 +37,7 @@ TITLES = {
 class Reader(ABC):
     """Latents of one volume at cells of the lattice on which the dense network answers."""
 
-    def __init__(self, stage: StageModel, grid: Grid) -> None:
+    def __init__(self, stage: StageModel, grid: IsotropicVolume) -> None:
         self.stage = stage
         self.grid = grid
         self.cell_mm = grid.spacing * stage.card.net.stride
@@ -62,7 +63,7 @@ class Reader(ABC):
 class FieldReader(Reader):
     """Looks the latents up in the dense field."""
 
-    def __init__(self, stage: StageModel, grid: Grid) -> None:
+    def __init__(self, stage: StageModel, grid: IsotropicVolume) -> None:
         super().__init__(stage, grid)
         self.field: LatentField = stage.field(grid)
 
@@ -79,7 +80,8 @@ class PatchReader(Reader):
     def _latent(self, cell: np.ndarray) -> Tensor:
         net = self.stage.card.net
         centre = cell * net.stride + net.first_cell
-        # whole steps of the alignment, so that pooling meets the voxels in the phase of the dense pass
+        # whole steps of the alignment, so that pooling meets the voxels in the phase of the dense
+        # pass
         start = (
             np.floor((centre - net.receptive_field / 2) / net.alignment).astype(int) * net.alignment
         )
@@ -116,7 +118,7 @@ def patch_latent(stage: StageModel, patch: np.ndarray, cell: Iterable[int]) -> T
     return field.values[:, :3, z, y, x].float().cpu()
 
 
-def support_latents(stage: StageModel, grid: Grid, points: np.ndarray) -> Tensor:
+def support_latents(stage: StageModel, grid: IsotropicVolume, points: np.ndarray) -> Tensor:
     """Latents (n, 3) of patches centred on the voxels nearest to LPS points (n, 3): the marked reference."""
     net = stage.card.net
     reach = -(-(net.receptive_field // 2 + 1) // net.alignment) * net.alignment
@@ -150,7 +152,8 @@ class Seen:
 class Patchwise(Method):
     """The paper's inference with our weights: per organ 15 coarse patches and six fine ones.
 
-    one_by_one: really cut and run every patch (for times); otherwise the values are looked up in the field.
+    one_by_one: really cut and run every patch (for times); otherwise the values are looked up in
+        the field.
     """
 
     name = "paper"
@@ -221,7 +224,8 @@ def coarse_move(
 ) -> Tensor:
     """Coarse positions (n, 3) LPS mm from support latents (n, 3) and K starts: latents (K, 3) at (K, 3) LPS mm (Eq. 2).
 
-    The K answers are averaged (multi-run ensemble); in_latent_space: the K starts are, before one move is made.
+    The K answers are averaged (multi-run ensemble); in_latent_space: the K starts are, before one
+    move is made.
     """
     if in_latent_space:
         return centres.mean(0) + range_mm * torch.tanh(support - latents.mean(0))

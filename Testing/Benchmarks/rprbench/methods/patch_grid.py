@@ -24,7 +24,8 @@ FloatVolume = npt.NDArray[np.float32]
 class PatchGrid:
     """A CT on a lattice of SPACING (z, y, x mm) along the patient axes, with air for half a patch around the body.
 
-    values: float32 (z, y, x) along +S, +P, +L; 0 is air (-1000 HU), 1 water, 2 the densest (1000 HU).
+    values: float32 (z, y, x) along +S, +P, +L; 0 is air (-1000 HU), 1 water, 2 the densest (1000
+        HU).
     origin: (3,) x, y, z LPS mm of the centre of voxel 0, 0, 0.
     """
 
@@ -34,7 +35,8 @@ class PatchGrid:
     def cut(self, points: FloatArray) -> tuple[FloatVolume, FloatArray]:
         """Patches (n, *PATCH) around points (n, 3; LPS mm), and how far the points are from the patches' centres (mm).
 
-        A patch lies on the voxels, so that its centre is up to half a voxel off; more for points far outside the body.
+        A patch lies on the voxels, so that its centre is up to half a voxel off; more for points
+        far outside the body.
         """
         centre = (points - self.origin)[:, ::-1] / SPACING
         last = np.array(self.values.shape) - PATCH
@@ -57,12 +59,14 @@ def _half() -> FloatArray:
 def patch_grid(volume: Volume) -> PatchGrid:
     """The lattice of a CT: all outside the body is air, cropped to the body, half a patch of air on every side.
 
-    The paper's grid has 1 mm in plane and patches of 64 x 64; the patches here have the same size in mm.
+    The paper's grid has 1 mm in plane and patches of 64 x 64; the patches here have the same size
+    in mm.
     """
     grid = to_grid(volume, SPACING[1])
     low, high = WINDOW_HU
     values = (np.clip(_two_of_three(grid.hu), low, high) - low) / np.float32(_SCALE_HU)
-    # one voxel more at the end: the window of stride 2 that ends there is within reach for odd lengths too
+    # one voxel more at the end: the window of stride 2 that ends there is within reach for odd
+    # lengths too
     air = [(n // 2, n // 2 + STRIDE - 1) for n in PATCH]
     first = np.array([SPACING[2] / 2, SPACING[1] / 2, SPACING[0] / 2]) - grid.spacing / 2
     corner = np.array([-before * mm for (before, _), mm in zip(air, SPACING, strict=True)])[::-1]
@@ -72,7 +76,8 @@ def patch_grid(volume: Volume) -> PatchGrid:
 def _two_of_three(hu: FloatVolume) -> FloatVolume:
     """Planes 3 mm apart from planes 2 mm apart, linear; the first a quarter of a plane above the first.
 
-    At these places all planes are smoothed alike (weights 3:1), so that patch and window match at even and odd ones.
+    At these places all planes are smoothed alike (weights 3:1), so that patch and window match at
+    even and odd ones.
     """
     planes, rows, columns = hu.shape
     missing = np.full((-planes % 3, rows, columns), AIR_HU, dtype=np.float32)

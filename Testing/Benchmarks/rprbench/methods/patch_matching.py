@@ -23,8 +23,8 @@ Start = tuple[int, int, int]
 class Example:
     """An organ of a reference.
 
-    patches: (6, *PATCH) around its extreme points, in the order of Target.points. rest: (6, 3) mm, x, y, z, from the
-    centre of each patch to its point.
+    patches: (6, *PATCH) around its extreme points, in the order of Target.points. rest: (6, 3) mm,
+    x, y, z, from the centre of each patch to its point.
     """
 
     patches: FloatVolume
@@ -72,8 +72,8 @@ class PatchMatching(Method):
     def starts(self, seen: Any, organ: Any) -> dict[str, list[Start | None]]:
         """Variant -> first voxel of the best window for each of the six points, None where nothing is alike.
 
-        ``seen`` is what ``examine`` gave (``seen.grid``: the query's PatchGrid), ``organ`` what ``prepare`` gave for
-        an organ (``organ.rest``: as in Example).
+        ``seen`` is what ``examine`` gave (``seen.grid``: the query's PatchGrid), ``organ`` what
+        ``prepare`` gave for an organ (``organ.rest``: as in Example).
         """
 
     def find(self, seen: Any, prepared: Any, organs: Sequence[str]) -> Answers:

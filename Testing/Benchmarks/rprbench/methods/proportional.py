@@ -1,7 +1,7 @@
 """Proportional mapping: every wall keeps its place relative to the bounding box of the body. No image is looked at.
 
-Who does not beat this has learned nothing of the anatomy. The body's box ends where the scan ends, so the mapping is
-off along z as far as the fields of view of two patients differ.
+Who does not beat this has learned nothing of the anatomy. The body's box ends where the scan ends,
+so the mapping is off along z as far as the fields of view of two patients differ.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """What a Slicer user would do without this extension: register the reference to the query, carry the mask over.
 
-SimpleITK at 4 mm, body only: a search along the patient axis, an affine transform, then cubic B-splines with control
-points 70 mm apart, both by Mattes mutual information (Testing/registration.py; chosen on pairs of ``val``). The
-organ's mask goes through the transform to the voxels of the query (linear, cut at 0.5); its box is the answer.
+SimpleITK at 4 mm, body only: a search along the patient axis, an affine transform, then cubic
+B-splines with control points 70 mm apart, both by Mattes mutual information
+(Testing/registration.py; chosen on pairs of ``val``). The organ's mask goes through the transform
+to the voxels of the query (linear, cut at 0.5); its box is the answer.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """How alike a patch and every window of a volume are (stride 2): the exact sliding window, but by FFT.
 
-The samples of a correlation at every second voxel are a sum over the eight polyphase components of volume and patch,
-c[w] = sum_a sum_v V_a[w + v] P_a[v] with V_a[v] = V[2v + a], so that the transforms have an eighth of the size.
-MSE, cosine and normalized cross correlation follow from it and from the local sums of V and V^2.
+The samples of a correlation at every second voxel are a sum over the eight polyphase components of
+volume and patch, c[w] = sum_a sum_v V_a[w + v] P_a[v] with V_a[v] = V[2v + a], so that the
+transforms have an eighth of the size. MSE, cosine and normalized cross correlation follow from it
+and from the local sums of V and V^2.
 """
 
 from __future__ import annotations

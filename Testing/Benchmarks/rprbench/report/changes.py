@@ -17,7 +17,8 @@ UNCHANGED = ("none", "unchanged")
 class Change:
     """Answers on changed CTs. iou, awd: differences to the unchanged CTs, on the same references, patients, organs.
 
-    shift_mm: (mean, median) distance of the centre from that on the unchanged CT, None where none was found.
+    shift_mm: (mean, median) distance of the centre from that on the unchanged CT, None where none
+        was found.
     ok: share reported ``ok``.
     """
 

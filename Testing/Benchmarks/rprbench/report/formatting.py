@@ -9,7 +9,8 @@ from typing import Any
 from .statistics import Paired, Score
 
 NONE = "-"
-# An absolute path of at least two parts, also with a drive; not a fraction, a unit or an address of the web.
+# An absolute path of at least two parts, also with a drive; not a fraction, a unit or an address of
+# the web.
 _PATH = re.compile(
     r"(?<![\w./:\\-])(?:file://)?(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\'\"]+[/\\])+([^\s/\\'\"]*)"
 )

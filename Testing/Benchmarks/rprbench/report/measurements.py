@@ -56,9 +56,10 @@ EXPERIMENTS = (
 class Measured:
     """The rows of all experiments, with titles and means looked up by variant.
 
-    not_made: case -> rows of cuts that would have left too little of a patient; ``rows`` leaves them out.
-    methods: variant -> its rows. experiments: experiment of the comparison -> its variants. facts: see
-    ``report.write_report``, without paths of the machine.
+    not_made: case -> rows of cuts that would have left too little of a patient; ``rows`` leaves
+        them out.
+    methods: variant -> its rows. experiments: experiment of the comparison -> its variants. facts:
+    see ``report.write_report``, without paths of the machine.
     """
 
     def __init__(self, results: Mapping[str, Sequence[Row]], facts: Mapping[str, Any]) -> None:

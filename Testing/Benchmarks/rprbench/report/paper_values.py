@@ -23,7 +23,8 @@ Pair = tuple[float, float]
 class Quoted:
     """A row of the paper: (IoU in percent, wall distance in mm) per organ in the order of ``cases.ORGANS``, and mean.
 
-    ours: id of the variant measured here under the same setting. seconds: per organ, None where not given.
+    ours: id of the variant measured here under the same setting. seconds: per organ, None where not
+        given.
     """
 
     table: str

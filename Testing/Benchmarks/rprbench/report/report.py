@@ -43,11 +43,13 @@ def write_report(folder: Path, results: dict[str, list[Row]], facts: dict[str, A
     """Write report.md, report.html, tables.csv, results.json and figures/*.png into ``folder`` (made if need be).
 
     Args:
-        results: experiment -> rows; "accuracy-..." (comparison.score), "speed", "sliding", "statuses", "robustness",
-            "fewshot", "cost". Any may be missing or empty: the report says so.
-        facts: command, date, machine, commit (text); references, queries (names); total_seconds; quick; titles
-            (variant -> title); provenance (experiment -> list of commit, date, machine); notes (list of text); and
-            if known seconds (experiment -> seconds). Absolute paths in them are cut to their last part.
+        results: experiment -> rows; "accuracy-..." (comparison.score), "speed", "sliding",
+            "statuses", "robustness", "fewshot", "cost". Any may be missing or empty: the report
+            says so.
+        facts: command, date, machine, commit (text); references, queries (names); total_seconds;
+            quick; titles (variant -> title); provenance (experiment -> list of commit, date,
+            machine); notes (list of text); and if known seconds (experiment -> seconds). Absolute
+            paths in them are cut to their last part.
     """
     measured = Measured(results, facts)
     (folder / FIGURES).mkdir(parents=True, exist_ok=True)

@@ -38,9 +38,10 @@ class Score:
 class Summary:
     """A method over references, queries and organs.
 
-    organs: organ -> its score over all references and queries. mean: iou and awd_mm are the mean of the organs'
-    means (as in the paper); success, found and asked count all rows. references: name -> the same for that reference
-    alone; one entry, "", where a method needs none. queries: number of patients.
+    organs: organ -> its score over all references and queries. mean: iou and awd_mm are the mean of
+    the organs' means (as in the paper); success, found and asked count all rows. references: name
+    -> the same for that reference alone; one entry, "", where a method needs none. queries: number
+    of patients.
     """
 
     method: str
@@ -65,8 +66,9 @@ class Summary:
 class Paired:
     """Difference ``first - second`` over what both were asked, by resampling the patients.
 
-    first, second: means over the patients of each patient's mean. lower, upper: 95 % interval; p: two-sided. Both are
-    None for fewer than two patients. keys: number of answers compared per method.
+    first, second: means over the patients of each patient's mean. lower, upper: 95 % interval; p:
+    two-sided. Both are None for fewer than two patients. keys: number of answers compared per
+    method.
     """
 
     metric: str
@@ -138,8 +140,8 @@ def paired(
 ) -> Paired | None:
     """Paired bootstrap of ``metric`` ("iou" or "awd_mm") over the patients; None where nothing can be compared.
 
-    Compared are the (reference, query, organ) that both have with a value; (query, organ), each the mean over its
-    references, if ``over_references`` or if one of the two needs no reference.
+    Compared are the (reference, query, organ) that both have with a value; (query, organ), each the
+    mean over its references, if ``over_references`` or if one of the two needs no reference.
     """
     alone = over_references or not (_has_references(first) and _has_references(second))
     a, b = _values(first, metric, alone), _values(second, metric, alone)

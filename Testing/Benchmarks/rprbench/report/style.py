@@ -71,7 +71,8 @@ def spaced(positions: Sequence[float], gap: float, lowest: float, highest: float
     order = np.argsort(positions, kind="stable")
     gap = min(gap, (highest - lowest) / max(1, len(positions) - 1))
     steps = gap * np.arange(len(positions))
-    # Without the steps, "apart by a gap" is "not falling": least squares of that is pooling what falls.
+    # Without the steps, "apart by a gap" is "not falling": least squares of that is pooling what
+    # falls.
     wanted = np.array(positions, dtype=np.float64)[order] - steps
     blocks: list[tuple[float, int]] = []
     for value in wanted:

@@ -31,8 +31,9 @@ COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.5)
 class Auroc:
     """How well a score tells wrong answers from right ones: 0.5 by chance, 1 always.
 
-    value is None where all answers, or none, are wrong; the interval (95 %, over the queries) also for fewer than two
-    queries. n: answers; wrong: of these; unscored: answers left out, as they have no score or no known error.
+    value is None where all answers, or none, are wrong; the interval (95 %, over the queries) also
+    for fewer than two queries. n: answers; wrong: of these; unscored: answers left out, as they
+    have no score or no known error.
     """
 
     value: float | None
@@ -73,9 +74,9 @@ class Point:
 class Shares:
     """What was reported for organs of one kind (case, and side of the cut if one is given; "" for both).
 
-    statuses: status -> share. ok_lower, ok_upper: 95 % interval of the share of ``ok`` over the queries. error_mm:
-    mean of those known; wrong: share of these beyond 20 mm; ok_wrong: share of the ``ok`` with known error that is
-    beyond 20 mm.
+    statuses: status -> share. ok_lower, ok_upper: 95 % interval of the share of ``ok`` over the
+    queries. error_mm: mean of those known; wrong: share of these beyond 20 mm; ok_wrong: share of
+    the ``ok`` with known error that is beyond 20 mm.
     """
 
     case: str
@@ -92,7 +93,8 @@ class Shares:
 def is_wrong(row: Row) -> bool | None:
     """Whether a located centre is more than 20 mm off; a place given for a gone organ always is.
 
-    None where no place is given (``outside``, which is right for a gone organ), or its error is not known.
+    None where no place is given (``outside``, which is right for a gone organ), or its error is not
+    known.
     """
     if row["status"] == "outside":
         return None

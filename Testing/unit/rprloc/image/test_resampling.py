@@ -10,7 +10,7 @@ from support.phantoms import ORDERS, body_hu, body_volume, centres, rotation, st
 
 from rprloc.errors import InputError
 from rprloc.geometry import Geometry, Points
-from rprloc.image.resampling import AIR_HU, Grid, to_grid, to_grids
+from rprloc.image.resampling import AIR_HU, IsotropicVolume, to_grid, to_grids
 from rprloc.image.volume import Volume
 
 SPACINGS = st.tuples(*[st.floats(1.2, 5.0)] * 3)
@@ -135,7 +135,7 @@ def test_averaging_keeps_fine_noise_down() -> None:
 @settings(deadline=None)
 @given(st.lists(st.tuples(*[st.floats(-50, 50)] * 3), min_size=1, max_size=4), st.floats(0.5, 8))
 def test_indices_and_positions_are_inverse(zyx: list[tuple[float, ...]], spacing: float) -> None:
-    grid = Grid(np.zeros((2, 3, 4), np.float32), np.array([5.0, -7.0, 11.0]), spacing)
+    grid = IsotropicVolume(np.zeros((2, 3, 4), np.float32), np.array([5.0, -7.0, 11.0]), spacing)
     xyz = grid.zyx_to_lps(zyx)
     assert np.allclose(xyz[:, 0], 5 + spacing * np.array(zyx)[:, 2])
     assert np.allclose(grid.lps_to_zyx(xyz), zyx)

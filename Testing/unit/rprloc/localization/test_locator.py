@@ -15,11 +15,16 @@ from torch import Tensor
 
 from rprloc.errors import InputError, TemplateError
 from rprloc.geometry import Points
-from rprloc.image.resampling import Grid
+from rprloc.image.resampling import IsotropicVolume
 from rprloc.image.volume import read_volume
-from rprloc.localization.confidence import Limits, cycle_error, judge, missing_surroundings
+from rprloc.localization.confidence import (
+    ConfidenceThresholds,
+    cycle_consistency_error,
+    judge,
+    missing_surroundings,
+)
 from rprloc.localization.embedding import cropped
-from rprloc.localization.estimate import Rows, stack_rows
+from rprloc.localization.estimate import StackedExamples, stack_examples
 from rprloc.localization.example import AROUND_MM, tissue_points
 from rprloc.localization.locator import Locator, Options, box_centre, box_walls
 from rprloc.localization.robust_affine import carry
@@ -137,7 +142,7 @@ def test_statuses(
     missing: float,
     status: str,
 ) -> None:
-    verdict = judge(points, BOUNDS, cycle, spread, similarity, missing, Limits())
+    verdict = judge(points, BOUNDS, cycle, spread, similarity, missing, ConfidenceThresholds())
     assert verdict.status == status
     assert (verdict.reason == "") == (status == "ok")
 
@@ -187,10 +192,12 @@ def linear_field(
 
 def test_the_cycle_error_is_what_the_point_is_off() -> None:
     offsets = torch.tensor([[0.0, 0, 0], [10, 0, 0], [0, 12, 0], [0, 0, -9], [-8, 3, 4]])
-    rows = Rows(1, [slice(0, 5)], offsets, offsets / 500.0, None)
+    rows = StackedExamples(1, [slice(0, 5)], offsets, offsets / 500.0, None)
     located = torch.zeros(1, 1, 3)
-    assert cycle_error(linear_field(500.0), located, rows, 500.0) == pytest.approx(0.0, abs=0.1)
-    assert cycle_error(
+    assert cycle_consistency_error(linear_field(500.0), located, rows, 500.0) == pytest.approx(
+        0.0, abs=0.1
+    )
+    assert cycle_consistency_error(
         linear_field(500.0, (0.0, 12.0, 5.0)), located, rows, 500.0
     ) == pytest.approx(13.0, abs=0.3)
 
@@ -218,7 +225,7 @@ def test_a_strong_ridge_leaves_a_displacement() -> None:
 def test_surroundings_are_tissue_near_the_target_and_repeatable() -> None:
     hu = np.full((40, 40, 40), -1000.0, dtype=np.float32)
     hu[5:35, 5:35, 5:35] = 40.0
-    grid = Grid(hu, np.zeros(3), 3.0)
+    grid = IsotropicVolume(hu, np.zeros(3), 3.0)
     keys = np.array([[60.0, 60.0, 60.0]])
     points = tissue_points(grid, keys, AROUND_MM, 30)
     assert points.shape == (30, 3)
@@ -226,7 +233,10 @@ def test_surroundings_are_tissue_near_the_target_and_repeatable() -> None:
     zyx = np.round(grid.lps_to_zyx(points)).astype(int)
     assert (hu[tuple(zyx.T)] == 40.0).all()
     assert (np.abs(points - keys).max(axis=1) <= 40.0 + 3.0).all()
-    assert len(tissue_points(Grid(hu * 0 - 1000, np.zeros(3), 3.0), keys, AROUND_MM, 30)) == 0
+    assert (
+        len(tissue_points(IsotropicVolume(hu * 0 - 1000, np.zeros(3), 3.0), keys, AROUND_MM, 30))
+        == 0
+    )
 
 
 def test_box_walls_go_through_the_extreme_points() -> None:
@@ -245,7 +255,7 @@ def test_a_crop_stays_on_the_lattice_and_in_step(
     size: tuple[int, int, int], point: tuple[float, float, float], margin: float
 ) -> None:
     hu = np.arange(np.prod(size), dtype=np.float32).reshape(size)
-    grid = Grid(hu, np.array([-10.0, 5.0, 20.0]), 3.0)
+    grid = IsotropicVolume(hu, np.array([-10.0, 5.0, 20.0]), 3.0)
     part = cropped(grid, np.array([point]), margin, 8)
     start = grid.lps_to_zyx(part.origin[None])[0]
     assert np.allclose(start, np.round(start))
@@ -262,7 +272,7 @@ def test_many_examples_bring_fewer_context_points_each(model: ModelPair, sample:
         embedding, load_targets(sample.reference_labels, sample.label_ids)
     ).targets[0]
     many = replace(target, examples=target.examples * 12)
-    one, twelve = stack_rows(target, CPU), stack_rows(many, CPU)
+    one, twelve = stack_examples(target, CPU), stack_examples(many, CPU)
     assert len(one.offsets) == 6 + 24 + 48
     assert len(twelve.offsets) == 12 * (6 + 20)
     assert one.key_rows(one.offsets).shape == (1, 6, 3)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rprloc.localization.voting import dense_consensus, votes, walk_consensus
+from rprloc.localization.voting import dense_consensus, multi_run_ensemble, vote
 from rprloc.model.field import LatentField
 
 RANGE_MM = 400.0
@@ -33,7 +33,7 @@ def test_votes_point_from_the_cell_to_the_support() -> None:
         torch.zeros(2, 3),
         torch.tensor([[1.0, 2, 3], [4, 5, 6]]),
     )
-    found = votes(support, query, cells, 100.0)
+    found = vote(support, query, cells, 100.0)
     assert found.shape == (1, 2, 3)
     expected = cells + torch.tensor([100.0 * torch.tanh(torch.tensor(0.2)), 0.0, 0.0])
     assert torch.allclose(found[0], expected)
@@ -70,7 +70,7 @@ def test_random_starts_depend_on_the_seed_only() -> None:
 
     def run(seed: int, starts: int = 5) -> Tensor:
         generator = torch.Generator().manual_seed(seed)
-        return walk_consensus([(field, support, RANGE_MM)], starts, generator).position
+        return multi_run_ensemble([(field, support, RANGE_MM)], starts, generator).position
 
     assert torch.equal(run(1), run(1))
     assert not torch.equal(run(1), run(2))
@@ -80,14 +80,14 @@ def test_a_second_step_moves_an_agent_closer() -> None:
     field, target = exact_field(), torch.tensor([[60.0, 40.0, 40.0]])
     support = latents_of(target)
     steps = [(field, support, RANGE_MM)]
-    one = walk_consensus(steps, 3, torch.Generator().manual_seed(0)).position
-    two = walk_consensus(steps * 2, 3, torch.Generator().manual_seed(0)).position
+    one = multi_run_ensemble(steps, 3, torch.Generator().manual_seed(0)).position
+    two = multi_run_ensemble(steps * 2, 3, torch.Generator().manual_seed(0)).position
     assert (two - target).norm() < (one - target).norm()
 
 
 @pytest.mark.parametrize("starts", [1, 1000])
 def test_any_number_of_starts_works(starts: int) -> None:
-    found = walk_consensus(
+    found = multi_run_ensemble(
         [(exact_field(), torch.zeros(2, 3), RANGE_MM)], starts, torch.Generator().manual_seed(0)
     )
     assert found.position.shape == (2, 3)

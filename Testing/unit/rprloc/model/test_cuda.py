@@ -17,7 +17,7 @@ from rprloc.model.pnet import Pnet
 from rprtrain.config import FINE
 from rprtrain.data.dataset import TrainingVolume
 from rprtrain.optimization.step import run_step
-from rprtrain.random_stream import Dice
+from rprtrain.random_stream import RandomStream
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU on this machine")
 
@@ -42,7 +42,7 @@ def test_a_training_step_on_the_gpu_gives_gradients() -> None:
     grid = to_grid(read_volume(RESOURCES / "SampleData" / "reference.nii.gz"), FINE.spacing)
     volume = TrainingVolume.from_grid("sample", grid).to(CUDA)
     net = Pnet(FINE.net).to(CUDA)
-    result = run_step(net, volume, FINE, Dice(0))
+    result = run_step(net, volume, FINE, RandomStream(0))
     assert result is not None
     result.loss.backward()
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in net.parameters())

@@ -17,7 +17,7 @@ from support.workers import RecordedJob
 
 from rprloc.errors import DeviceError, InputError, ModelError, TemplateError
 from rprloc.image.volume import Volume, read_volume
-from rprloc.localization.embedding import Embedding
+from rprloc.localization.embedding import EmbeddedVolume
 from rprloc.localization.locator import Locator
 from rprloc.model.loading import ModelPair, load_model
 from rprloc.targets.target import load_targets
@@ -43,7 +43,7 @@ class Gpu:
         self.loads: list[str] = []
         embed = Locator.embed
 
-        def failing(locator: Locator, volume: Volume) -> Embedding:
+        def failing(locator: Locator, volume: Volume) -> EmbeddedVolume:
             if locator.model.device == CUDA and self.problem is not None:
                 raise self.problem
             return embed(locator, volume)
@@ -287,7 +287,7 @@ def test_the_model_and_the_reference_are_kept(
 
     class Counted(fields):  # type: ignore[misc, valid-type]
         @classmethod
-        def of(cls, embedding: Embedding) -> Any:
+        def of(cls, embedding: EmbeddedVolume) -> Any:
             calls.append(embedding.name)
             return fields.of(embedding)
 

@@ -1,7 +1,8 @@
 """Stand-in for slicer.parameterNodeWrapper: typed access to a parameter node, and its connection to widgets.
 
-The part that scripted modules use most: int, float, str, bool, pathlib.Path, Enum, MRML nodes and lists of these, with
-defaults and validators. Values are stored in the node as Slicer stores them, so a scene can be read by either.
+The part that scripted modules use most: int, float, str, bool, pathlib.Path, Enum, MRML nodes and
+lists of these, with defaults and validators. Values are stored in the node as Slicer stores them,
+so a scene can be read by either.
 """
 
 from .connectors import Decimals, SingleStep
