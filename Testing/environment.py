@@ -142,7 +142,7 @@ def _logged(
 
 
 def cpu_index() -> list[str]:
-    """pip options for CPU builds of PyTorch, on Linux without an NVIDIA GPU: 0.2 GB instead of 3 GB."""
+    """Pip options for CPU builds of PyTorch, on Linux without an NVIDIA GPU: 0.2 GB instead of 3 GB."""
     nvidia = Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None
     if not sys.platform.startswith("linux") or nvidia or not _reachable(f"{CPU_INDEX}/torch/"):
         return []

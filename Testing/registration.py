@@ -26,7 +26,8 @@ _SEARCH_MM = 12.0
 @dataclass(frozen=True, eq=False)
 class Subject:
     """A CT made ready: ``image`` float32, isotropic, cropped to the body, clipped to WINDOW_HU; ``mask`` uint8, the
-    body and a rim of 8 mm of air (same lattice). The first and last slice lie inside the scan."""
+    body and a rim of 8 mm of air (same lattice). The first and last slice lie inside the scan.
+    """
 
     image: sitk.Image
     mask: sitk.Image

@@ -179,7 +179,7 @@ def _finer(lattice: sitk.Image) -> sitk.Image:
 
 
 def covered_slab(count: npt.NDArray[np.intp], image: sitk.Image, least: int) -> tuple[float, float]:
-    """z (mm) of the first and last slice of the longest run of slices with ``count`` >= ``least`` in every voxel.
+    """Z (mm) of the first and last slice of the longest run of slices with ``count`` >= ``least`` in every voxel.
 
     Only the columns (x, y) that hold tissue somewhere count: beside the patient there is nothing to
     average.

@@ -15,7 +15,8 @@ _LATTICE_MM = 8.0
 @dataclass(frozen=True)
 class Spread:
     """Amplitudes: scale (fraction, per axis), rotation (degrees, per axis), bending (mm, RMS length of the random
-    field) and how far it stays similar (mm)."""
+    field) and how far it stays similar (mm).
+    """
 
     scale: float = 0.06
     rotation_deg: float = 3.0

@@ -81,7 +81,8 @@ repository.
 @dataclass(frozen=True)
 class Storage:
     """How a sample is stored: mm along i, j, k; the LPS unit vectors of i, j, k; the LPS position (mm) of voxel
-    (0, 0, 0); mm cut off at the lower and at the upper end of x, y, z."""
+    (0, 0, 0); mm cut off at the lower and at the upper end of x, y, z.
+    """
 
     spacing: tuple[float, float, float]
     axes: tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, int, int]]

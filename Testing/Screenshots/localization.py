@@ -1,6 +1,6 @@
 """The README's picture of the panel: the tutorial's steps on the synthetic sample; real panel, real results.
 
-    python -m slicerhost RPRLocalization --render --size 1500x1000 --screenshot out.png \\
+python -m slicerhost RPRLocalization --render --size 1500x1000 --screenshot out.png \\
         --script Testing/Screenshots/localization.py
 """
 

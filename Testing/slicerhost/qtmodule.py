@@ -31,7 +31,7 @@ def installWidgets(slicerModule: Any) -> None:
         paths,  # noqa: F401
     )
     from .qmrml import base  # noqa: F401
-    from .qt import uiloader  # noqa: F401
+    from .qt import uiloader
 
     ctk = types.ModuleType("ctk", "The ctk widgets of the test host")
     for name, cls in CUSTOM_WIDGETS.items():

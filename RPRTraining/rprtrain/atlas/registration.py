@@ -53,7 +53,6 @@ def field_of_view_mask(volume: TrainingVolume, patient_mm: Tensor) -> Tensor:
 
 def local_correlation(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
     """Squared correlation of two images in a moving window, 0 where both are flat: (1, 1, d, h, w)."""
-
     a, b = a * mask, b * mask
     sums = _box_sum(torch.cat([mask, a, b, a * a, b * b, a * b], 1))
     ma, mb, aa, bb, ab = (sums[:, 1:] / sums[:, :1].clamp_min(1.0)).split(1, dim=1)

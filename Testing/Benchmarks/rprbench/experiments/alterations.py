@@ -20,7 +20,8 @@ FloatImage = npt.NDArray[np.float32]
 
 def reordered(volume: Volume, axes: tuple[int, int, int], flips: tuple[bool, bool, bool]) -> Volume:
     """The same patient at the same place, stored with other axes: new axis n is old axis ``axes[n]`` (i, j, k as 0, 1,
-    2), run backwards if ``flips[n]``. All 48 orders of an upright scan can be had."""
+    2), run backwards if ``flips[n]``. All 48 orders of an upright scan can be had.
+    """
     geometry, order = volume.geometry, list(axes)
     array = np.transpose(volume.array, [2 - axes[2 - n] for n in range(3)])
     array = np.flip(array, tuple(2 - n for n in range(3) if flips[n]))
@@ -121,7 +122,8 @@ def repeated(volume: Volume, missing: Sequence[int]) -> Volume:
 
 def dropped(volume: Volume, missing: Sequence[int]) -> Volume:
     """Missing slices not noticed: the rest is stacked without gaps, so that the stack is too short and all beyond a
-    missing slice lies too near to the first slice (see ``moved``)."""
+    missing slice lies too near to the first slice (see ``moved``).
+    """
     array = np.take(
         volume.array, _present(volume.geometry, missing), axis=2 - slice_axis(volume.geometry)
     )
@@ -130,7 +132,8 @@ def dropped(volume: Volume, missing: Sequence[int]) -> Volume:
 
 def moved(geometry: Geometry, missing: Sequence[int], lps: FloatArray) -> FloatArray:
     """Where a patient's points (n, 3), LPS mm, lie once the slices of ``geometry`` are dropped; those in a missing
-    slice come to lie where its neighbours touch."""
+    slice come to lie where its neighbours touch.
+    """
     axis = slice_axis(geometry)
     index = geometry.lps_to_index(Points(lps))
     # a slice reaches from half a step before its centre to half a step behind it

@@ -116,7 +116,7 @@ def repeated(locator: Locator, template: Template, volume: Volume) -> Row:
 def many_queries(
     locator: Locator, template: Template, context: Context, queries: Sequence[str], n: int
 ) -> Row:
-    """n queries in a row (the cases again and again), reading included."""
+    """N queries in a row (the cases again and again), reading included."""
     cohort = context.cohort
     started = time.perf_counter()
     for number in range(n):
