@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from rprloc.errors import InputError
-from rprloc.localization.robust_affine import carry
+from rprloc.localization.robust_affine import transform_points
 from rprloc.localization.voting import dense_consensus
 from rprloc.model.field import LatentField, aligned, field_of_tensor
 
@@ -192,7 +192,7 @@ def _fit(
     corners = torch.cat([torch.zeros(1, 3), torch.eye(3)]).to(points) * 100.0
     extent = torch.full((3,), EXTENT_MM, device=points.device)
     weight = torch.ones(int(seen.sum()), device=points.device)
-    moved = carry(corners, points[seen], voted[seen], weight, extent, RIDGE)
+    moved = transform_points(corners, points[seen], voted[seen], weight, extent, RIDGE)
     return ((moved[1:] - moved[0]) / 100.0).T.contiguous(), moved[0]
 
 

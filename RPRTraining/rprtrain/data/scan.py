@@ -13,10 +13,11 @@ import numpy as np
 
 from rprloc.errors import InputError
 from rprloc.image.body import body_mask
+from rprloc.image.discovery import is_label_map
 from rprloc.image.reading import read_header
 from rprloc.image.volume import Volume
 
-from .sources import ImageSource, find_sources, is_label_map
+from .sources import ImageSource, find_sources
 
 LEAST_SLICES = 8
 LEAST_MM = 40.0

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rprloc.image.resampling import AIR_HU
+from rprloc.image.hounsfield import AIR_HU
 from rprloc.model.network_config import PnetConfig
 from rprtrain.config import COARSE, FINE
 from rprtrain.random_stream import RandomStream
