@@ -14,6 +14,8 @@ from support.paths import ROOT
 from rprloc.cli.main import main
 from rprloc.errors import InputError
 
+PACKAGES = ["RPRLocalization", "RPRTraining"]
+
 
 def replace_training(
     monkeypatch: pytest.MonkeyPatch, act: Callable[[Any, Callable[[], bool]], None]
@@ -138,10 +140,21 @@ def test_a_missing_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_without_the_training_package_it_says_so() -> None:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "RPRLocalization")}
-    code = "import sys; sys.modules['rprtrain'] = None; from rprloc.cli.main import main; sys.exit(main())"
+    code = """
+import sys
+
+sys.modules["rprtrain"] = None
+from rprloc.cli.main import main
+
+sys.exit(main())
+"""
     command = [sys.executable, "-c", code, "train", "--images", "a", "--out", "b"]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == 2
-    assert "rprtrain" in done.stderr
-    assert done.stderr.count("\n") == 1
+    # Missing altogether, and there but impossible to import.
+    for packages, named in ((["RPRLocalization"], "RPRTraining"), (PACKAGES, "rprtrain")):
+        path = os.pathsep.join(str(ROOT / package) for package in packages)
+        environment = {**os.environ, "PYTHONPATH": path}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        assert done.returncode == 2
+        assert named in done.stderr
+        assert "no command 'train'" in done.stderr
+        assert done.stderr.count("\n") == 1
