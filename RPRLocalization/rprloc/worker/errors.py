@@ -56,7 +56,7 @@ def require_torch() -> None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether memory ran out, of the machine or of a GPU (torch reports both as RuntimeError)."""
+    """Tell whether the memory of the machine or of a GPU ran out (torch: RuntimeError for both)."""
     if isinstance(error, MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(
