@@ -1,4 +1,4 @@
-"""The extension's packaging: every file listed, placeholders in known places, icons of the right size."""
+"""The extension's packaging: every file is listed, placeholders are in known places, icons fit."""
 
 from __future__ import annotations
 
