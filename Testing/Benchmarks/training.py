@@ -77,7 +77,7 @@ def data_path(stage: StageConfig, volumes: list[TrainingVolume]) -> dict[str, fl
         trainer.net.train()
         trainer._step()
         spent = [0.0]
-        usual = step.make_scene
+        usual = step.make_view_pair
 
         def timed(*args: Any) -> step.ViewPair:
             started = time.perf_counter()
@@ -85,7 +85,7 @@ def data_path(stage: StageConfig, volumes: list[TrainingVolume]) -> dict[str, fl
             spent[0] += time.perf_counter() - started
             return made
 
-        with mock.patch.object(step, "make_scene", timed):
+        with mock.patch.object(step, "make_view_pair", timed):
             cells, seconds = timed_steps(trainer)
     return {
         "cells_per_second": round(cells / seconds, 1),

@@ -8,10 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rprloc.model.field import TISSUE_HU
+
 from ..config import StageConfig
 from ..data.dataset import TrainingVolume
 from ..random_stream import RandomStream
-from ..views.view import BODY_HU, View, sample_field
+from ..views.view import View, sample_field
 from ..views.view_pair import Partner, cross_offsets, draw_points, make_view_pair
 from .losses import PairErrors, contrast_loss, pair_loss
 
@@ -45,7 +47,7 @@ class ViewField:
     def body_cells(self) -> Tensor:
         """(n, 3) view voxels of the centres of the cells that hold tissue."""
         net = self.stage.net
-        full = F.avg_pool3d((self.view.hu > BODY_HU).float(), net.stride)[0, 0] > 0.2
+        full = F.avg_pool3d((self.view.hu > TISSUE_HU).float(), net.stride)[0, 0] > 0.2
         return torch.nonzero(full).float() * net.stride + net.first_cell
 
 

@@ -18,9 +18,6 @@ from rprloc.image.resampling import AIR_HU
 from ..config import StageConfig
 from ..random_stream import RandomStream
 
-BODY_HU = -400.0
-
-
 def sample_field(field: Tensor, coordinates: Tensor, padding: str = "border") -> Tensor:
     """Trilinear values of ``field`` (1, C, D, H, W) at index coordinates (n, 3) in z, y, x order -> (n, C)."""
     size = torch.tensor(field.shape[2:], dtype=coordinates.dtype, device=coordinates.device)
