@@ -84,7 +84,7 @@ def train_start(job: Job) -> dict[str, Any]:
         job.partial(progress={**event.to_json(), **overall(event, names)})
 
     try:
-        train_model(request, report=lines.report, tell=tell, control=JobControl(job))
+        train_model(request, report=lines.report, on_event=tell, control=JobControl(job))
     finally:
         lines.flush()
     notes = read_run(request.out)
