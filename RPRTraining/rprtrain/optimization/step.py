@@ -198,5 +198,9 @@ def _contrast(first: _Sample, second: _Sample) -> Tensor:
     if int(both.sum()) < LEAST_POINTS:
         return torch.zeros((), device=both.device)
     stage = first.field.stage
-    descriptors = [sample.field.descriptors(sample.places[both]) for sample in (first, second)]
-    return contrast_loss(*descriptors, first.source[both] * stage.spacing, stage.temperature)
+    return contrast_loss(
+        first.field.descriptors(first.places[both]),
+        second.field.descriptors(second.places[both]),
+        first.source[both] * stage.spacing,
+        stage.temperature,
+    )
