@@ -13,9 +13,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from rprloc.errors import InputError
+from rprloc.errors import InputError, is_out_of_memory
 from rprloc.model.pnet import Pnet
-from rprloc.worker.errors import is_out_of_memory
 
 from ..atlas.atlas import Atlas
 from ..atlas.cross_patient import CrossPatientPairs
