@@ -16,8 +16,9 @@ from ..image.volume import Volume, read_volume
 from ..localization.batch import LocalizationTask
 from ..localization.locator import Locator, Options
 from ..localization.template import Template
+from ..model.card import DEFAULT_MODEL
 from ..model.devices import resolve_device
-from ..model.loading import DEFAULT_MODEL, find_model, load_model
+from ..model.loading import find_model, load_model
 from ..targets.target import Target, check_inside, load_targets
 
 

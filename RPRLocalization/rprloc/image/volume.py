@@ -12,16 +12,13 @@ import SimpleITK as sitk
 
 from ..errors import InputError
 from ..geometry import Geometry
-from ..targets.labelmap import LabelMap, read_label_map
 from .reading import geometry_of, read_raw, stem_of
 
 __all__ = [
     "HU_MAX",
     "HU_MIN",
-    "LabelMap",
     "Volume",
     "check_ct",
-    "read_label_map",
     "read_volume",
     "stem_of",
 ]

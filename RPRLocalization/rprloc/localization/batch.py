@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import RprLocError
+from ..errors import RprLocError, explain_unexpected, one_line
 from ..files import safe_names
 from ..image.reading import stem_of
 from ..image.volume import Volume, read_volume
@@ -89,15 +89,8 @@ def failed_results(template: Template, query: str, reason: str) -> list[Result]:
 
 
 def describe(error: BaseException) -> str:
-    """One line for the user about any exception."""
-    if isinstance(error, RprLocError):
-        return " ".join(str(error).split())
-    text = (str(error).splitlines() or [""])[0].strip()
-    if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
-        return (
-            "not enough memory for this CT: close other programs, crop the CT, or try --device cpu"
-        )
-    return f"internal error ({type(error).__name__}{': ' if text else ''}{text}): please report it"
+    """Return one line for the user about any exception."""
+    return one_line(error) if isinstance(error, RprLocError) else explain_unexpected(error)
 
 
 def _parent(path: Path) -> str:

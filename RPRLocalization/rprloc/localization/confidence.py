@@ -8,27 +8,10 @@ import torch
 from torch import Tensor
 
 from ..model.field import LatentField
+from ..model.relative_offset import relative_offset
+from ..model.settings import ConfidenceThresholds
 from .estimate import StackedExamples
 from .result import Status
-
-CYCLE_NEARNESS_MM = 40.0
-OUTSIDE_MM = 5.0
-
-
-@dataclass(frozen=True)
-class ConfidenceThresholds:
-    """Beyond which an answer is of low confidence.
-
-    Calibrated on the validation patients of han-ct: 99 % of the cycle errors of their complete
-    organs are below 17 mm, all spreads below 14 mm, and 92 % of them miss less than a tenth of
-    their surroundings. Where these scans were cut through an organ, 189 of 500 answers were ``ok``
-    and more than 20 mm off by the other measures, 10 with this one.
-    """
-
-    cycle_mm: float = 20.0
-    spread_mm: float = 20.0
-    similarity: float = 0.3
-    missing: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -40,7 +23,11 @@ class Verdict:
 
 
 def cycle_consistency_error(
-    query: LatentField, each: Tensor, rows: StackedExamples, range_mm: float
+    query: LatentField,
+    each: Tensor,
+    rows: StackedExamples,
+    range_mm: float,
+    bandwidth_mm: float,
 ) -> float:
     """Distance in mm from where a point located with an example maps back to on its reference, to where it was marked.
 
@@ -56,11 +43,11 @@ def cycle_consistency_error(
     for part, located in zip(rows.slices, each, strict=True):
         latents = query.at(located)[:, :3]
         offsets, support = rows.offsets[part], rows.coarse[part]
-        vote = offsets[None] + range_mm * torch.tanh(latents[:, None] - support[None])
+        voted = offsets[None] + relative_offset(latents[:, None], support[None], range_mm)
         marked = offsets[: rows.keys]
         distance = (offsets[None] - marked[:, None]).square().sum(-1)
-        weight = torch.softmax(-0.5 * distance / CYCLE_NEARNESS_MM**2, dim=1)
-        back = (weight[..., None] * vote).sum(1)
+        weight = torch.softmax(-0.5 * distance / bandwidth_mm**2, dim=1)
+        back = (weight[..., None] * voted).sum(1)
         errors.append((back - marked).norm(dim=1).mean())
     return float(torch.stack(errors).median())
 
@@ -100,9 +87,9 @@ def judge(
         bounds[0].to(coarse_points),
         bounds[1].to(coarse_points),
     )
-    if float(centre.max()) > 0.0 or float((beyond > OUTSIDE_MM).float().mean()) >= 0.5:
+    if float(centre.max()) > 0.0 or float((beyond > limits.outside_mm).float().mean()) >= 0.5:
         return Verdict("outside", "the target lies outside the field of view of this volume")
-    if float(beyond.max()) > OUTSIDE_MM:
+    if float(beyond.max()) > limits.outside_mm:
         return Verdict("low-confidence", "the target is cut by the border of this volume")
     if missing > limits.missing:
         return Verdict(

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ..errors import InputError
 from ..geometry import Geometry
@@ -16,6 +15,7 @@ from ..image.resampling import AIR_HU, IsotropicVolume, to_grids
 from ..image.volume import Volume
 from ..model.field import LatentField
 from ..model.loading import ModelPair
+from ..model.relative_offset import sample_trilinear
 
 LEAST_BODY_CELLS = 20
 
@@ -109,15 +109,8 @@ def rescaled(grid: IsotropicVolume, factor: float) -> IsotropicVolume:
     size = [max(1, round(n * factor)) for n in grid.hu.shape]
     axes = [torch.arange(n, dtype=torch.float32) / factor for n in size]
     index = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
-    last = torch.tensor(grid.hu.shape, dtype=torch.float32) - 1.0
-    place = (2.0 * index / last.clamp_min(1.0) - 1.0).flip(-1)[None]
     lifted = torch.from_numpy(np.ascontiguousarray(grid.hu))[None, None] - AIR_HU
-    hu = (
-        F.grid_sample(lifted, place, mode="bilinear", padding_mode="zeros", align_corners=True)[
-            0, 0
-        ]
-        + AIR_HU
-    )
+    hu = sample_trilinear(lifted, index, "zeros")[0, 0] + AIR_HU
     return IsotropicVolume(hu.numpy(), grid.origin, spacing)
 
 

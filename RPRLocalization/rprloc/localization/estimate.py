@@ -8,24 +8,14 @@ import torch
 from torch import Tensor
 
 from ..model.field import LatentField
-from .matching import MatchSettings, match_descriptors
+from ..model.settings import SearchSettings
+from .matching import match_descriptors
 from .robust_affine import carry
 from .template import TemplateTarget, key_points
 from .voting import Consensus, dense_consensus
 
-# Chosen on the validation patients (han-ct); accuracy changes by less than 0.5 IoU points when
-# halved or doubled.
-CONTEXT_BUDGET = 240
-MATCH_WEIGHT = 0.1
-LANDMARK_MATCH_WEIGHT = 0.3
-RIDGE = 0.1
-NEIGHBOURHOOD_MM = 30.0
-MATCH_NOISE_MM = 4.0
+# An organ thinner than this is held to the identity as if it were this thick (robust_affine).
 LEAST_EXTENT_MM = 5.0
-REFINEMENTS = (
-    MatchSettings(radius_mm=20.0, prior_mm=8.0),
-    MatchSettings(radius_mm=15.0, prior_mm=6.0),
-)
 
 
 @dataclass(frozen=True)
@@ -64,10 +54,12 @@ class Estimate:
     similarity: float | None
 
 
-def stack_examples(target: TemplateTarget, device: torch.device) -> StackedExamples:
+def stack_examples(
+    target: TemplateTarget, device: torch.device, context_points: int
+) -> StackedExamples:
     """Put a target's examples on the device; many examples bring fewer context points each."""
     keys = key_points(target.kind)
-    context = max(3, CONTEXT_BUDGET // len(target.examples))
+    context = max(3, context_points // len(target.examples))
     parts, slices, start = [], [], 0
     for example in target.examples:
         stop = min(len(example.offsets), keys + context)
@@ -87,10 +79,13 @@ def stack_examples(target: TemplateTarget, device: torch.device) -> StackedExamp
 
 
 def coarse_estimates(
-    field: LatentField, rows: list[StackedExamples], range_mm: float, nearness: tuple[float, ...]
+    field: LatentField,
+    rows: list[StackedExamples],
+    range_mm: float,
+    bandwidths_mm: tuple[float, ...],
 ) -> list[Consensus]:
     """One consensus per target, of all its rows, from one batch of votes."""
-    found = dense_consensus(field, torch.cat([r.coarse for r in rows]), range_mm, nearness)
+    found = dense_consensus(field, torch.cat([r.coarse for r in rows]), range_mm, bandwidths_mm)
     counts = [len(r.coarse) for r in rows]
     return [
         Consensus(p, s)
@@ -109,7 +104,7 @@ def fine_estimate(
     field: LatentField,
     rows: StackedExamples,
     coarse: Consensus,
-    settings: MatchSettings,
+    search: SearchSettings,
     match_weight: float,
 ) -> Estimate:
     """Match the descriptors around the coarse positions, then let all points of the target agree on its place.
@@ -124,26 +119,28 @@ def fine_estimate(
     if rows.fine is None:
         return plain
     support, position = rows.fine[:, 3:], coarse.position
-    for search in (settings, *REFINEMENTS):
-        found = match_descriptors(field, support[:, None], position, search)
+    for settings in search.matches:
+        found = match_descriptors(field, support[:, None], position, settings)
         parts = [
-            _carried(rows.offsets[s], found.position[s], found.spread[s], rows.keys)
+            _carried(rows.offsets[s], found.position[s], found.spread[s], rows.keys, search)
             for s in rows.slices
         ]
         position = torch.cat(parts)
     each = rows.key_rows(position)
     keys = match_descriptors(
-        field, rows.key_rows(support).transpose(0, 1), each.mean(0), REFINEMENTS[-1]
+        field, rows.key_rows(support).transpose(0, 1), each.mean(0), search.matches[-1]
     )
     points = match_weight * keys.position + (1.0 - match_weight) * each.mean(0)
     return Estimate(points, plain.points, each, plain.spread_mm, float(keys.similarity.mean()))
 
 
-def _carried(offsets: Tensor, located: Tensor, spread: Tensor, keys: int) -> Tensor:
+def _carried(
+    offsets: Tensor, located: Tensor, spread: Tensor, keys: int, search: SearchSettings
+) -> Tensor:
     """All points (n, 3) of one example moved by their agreed map; sharp matches and near points count more."""
     extent = offsets[:keys].abs().amax(0).clamp_min(LEAST_EXTENT_MM)
     beyond = (offsets.abs() - extent).clamp_min(0.0).norm(dim=1)
-    weight = torch.exp(-0.5 * (beyond / NEIGHBOURHOOD_MM) ** 2) / (
-        spread.square() + MATCH_NOISE_MM**2
+    weight = torch.exp(-0.5 * (beyond / search.neighbourhood_mm) ** 2) / (
+        spread.square() + search.match_noise_mm**2
     )
-    return carry(offsets, offsets, located, weight, extent, RIDGE)
+    return carry(offsets, offsets, located, weight, extent, search.ridge)

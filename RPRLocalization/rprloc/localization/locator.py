@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -16,12 +16,11 @@ from ..geometry import Frame, Points
 from ..image.volume import Volume
 from ..model.field import LatentField
 from ..model.loading import ModelPair
+from ..model.settings import ConfidenceThresholds, SearchSettings
 from ..targets.target import Target, check_inside
-from .confidence import ConfidenceThresholds, cycle_consistency_error, judge, missing_surroundings
+from .confidence import cycle_consistency_error, judge, missing_surroundings
 from .embedding import EmbeddedVolume, embed_volume, synchronize
 from .estimate import (
-    LANDMARK_MATCH_WEIGHT,
-    MATCH_WEIGHT,
     Estimate,
     StackedExamples,
     coarse_estimates,
@@ -30,14 +29,12 @@ from .estimate import (
     stack_examples,
 )
 from .example import ReferenceFields, make_example
-from .matching import MatchSettings
 from .result import Result
 from .template import Template, TemplateTarget
-from .voting import VOTE_BANDWIDTHS_MM, Consensus, multi_run_ensemble
+from .voting import Consensus, multi_run_ensemble
 
 Steps = Literal["coarse", "coarse2", "coarse3", "fine"]
 COARSE_ROUNDS: dict[str, int] = {"coarse": 1, "coarse2": 2, "coarse3": 3}
-FINE_MARGIN_MM = 75.0
 
 
 @dataclass(frozen=True)
@@ -48,15 +45,14 @@ class Options:
         runs: None: every body cell votes; K: the paper's K random starts in the body.
         steps: coarse once, twice, three times (Table 2 of the paper), or coarse and fine.
         seed: of the random starts.
+        search, confidence: instead of those of the model's card.
     """
 
     runs: int | None = None
     steps: Steps = "fine"
     seed: int = 0
-    match: MatchSettings = field(default_factory=MatchSettings)
-    limits: ConfidenceThresholds = field(default_factory=ConfidenceThresholds)
-    match_weight: float = MATCH_WEIGHT
-    fine_margin_mm: float = FINE_MARGIN_MM
+    search: SearchSettings | None = None
+    confidence: ConfidenceThresholds | None = None
 
     def __post_init__(self) -> None:
         if self.runs is not None and self.runs < 1:
@@ -76,6 +72,8 @@ class Locator:
     def __init__(self, model: ModelPair, options: Options | None = None) -> None:
         self.model = model
         self.options = Options() if options is None else options
+        self.search = self.options.search or model.card.search
+        self.confidence = self.options.confidence or model.card.confidence
         if self.options.steps == "fine" and model.fine is None:
             raise InputError(f"model {model.card.name} has no fine network: use --steps coarse")
 
@@ -125,24 +123,29 @@ class Locator:
     def _estimates(
         self, embedding: EmbeddedVolume, template: Template
     ) -> list[tuple[StackedExamples, Estimate]]:
-        rows = [stack_examples(t, self.model.device) for t in template.targets]
+        rows = [
+            stack_examples(t, self.model.device, self.search.context_points)
+            for t in template.targets
+        ]
         if self.options.runs is not None:
             return [
                 (r, plain_estimate(r, c))
                 for r, c in zip(rows, self._walk(embedding, rows), strict=True)
             ]
-        rounds = COARSE_ROUNDS.get(self.options.steps, len(VOTE_BANDWIDTHS_MM))
+        rounds = COARSE_ROUNDS.get(self.options.steps, len(self.search.vote_bandwidths_mm))
         range_mm = self.model.coarse.card.range_mm
-        coarse = coarse_estimates(embedding.coarse, rows, range_mm, VOTE_BANDWIDTHS_MM[:rounds])
+        coarse = coarse_estimates(
+            embedding.coarse, rows, range_mm, self.search.vote_bandwidths_mm[:rounds]
+        )
         if self.options.steps != "fine":
             return [(r, plain_estimate(r, c)) for r, c in zip(rows, coarse, strict=True)]
         fine = self._fine_field(embedding, coarse)
         own = [
-            LANDMARK_MATCH_WEIGHT if t.kind == "landmark" else self.options.match_weight
+            self.search.landmark_match_weight if t.kind == "landmark" else self.search.match_weight
             for t in template.targets
         ]
         return [
-            (r, fine_estimate(fine, r, c, self.options.match, w))
+            (r, fine_estimate(fine, r, c, self.search, w))
             for r, c, w in zip(rows, coarse, own, strict=True)
         ]
 
@@ -150,7 +153,7 @@ class Locator:
         """The fine field around the coarse estimates only; estimates beyond the body do not widen it."""
         around = torch.cat([c.position for c in coarse])
         lower, upper = (b.to(around) for b in embedding.body_bounds())
-        return embedding.fine(around.maximum(lower).minimum(upper), self.options.fine_margin_mm)
+        return embedding.fine(around.maximum(lower).minimum(upper), self.search.fine_margin_mm)
 
     def _walk(self, embedding: EmbeddedVolume, rows: list[StackedExamples]) -> list[Consensus]:
         """The paper's way: K random starts, moved step by step, for every row."""
@@ -186,7 +189,11 @@ class Locator:
         estimate: Estimate,
     ) -> Result:
         cycle = cycle_consistency_error(
-            embedding.coarse, estimate.each, rows, self.model.coarse.card.range_mm
+            embedding.coarse,
+            estimate.each,
+            rows,
+            self.model.coarse.card.range_mm,
+            self.confidence.cycle_bandwidth_mm,
         )
         points = _numpy(estimate.points)
         center, (lower, upper) = box_centre(points), box_walls(points)
@@ -197,7 +204,7 @@ class Locator:
             estimate.spread_mm,
             estimate.similarity,
             missing_surroundings(rows.offsets, torch.from_numpy(center), embedding.scan_bounds()),
-            self.options.limits,
+            self.confidence,
         )
         return Result(
             query=embedding.name,

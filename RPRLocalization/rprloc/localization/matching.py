@@ -9,21 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..model.field import LatentField
-
-
-@dataclass(frozen=True)
-class MatchSettings:
-    """Of the search around the coarse estimate.
-
-    Attributes:
-        radius_mm: how far from the estimate is searched.
-        temperature: of the softmax over cosine similarities.
-        prior_mm: standard deviation of the prior around the coarse estimate.
-    """
-
-    radius_mm: float = 30.0
-    temperature: float = 0.02
-    prior_mm: float = 15.0
+from ..model.settings import MatchSettings
 
 
 @dataclass(frozen=True)

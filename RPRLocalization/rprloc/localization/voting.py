@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ..model.field import LatentField
-
-VOTE_BANDWIDTHS_MM = (1e6, 90.0, 60.0, 45.0)
+from ..model.relative_offset import relative_offset
+from ..model.settings import SearchSettings
 
 
 @dataclass(frozen=True)
@@ -27,20 +27,20 @@ class Consensus:
 
 def vote(support: Tensor, query: Tensor, cells: Tensor, range_mm: float) -> Tensor:
     """Eq. 2 for all pairs: support (L, 3), query (N, 3), cells (N, 3) LPS mm -> voted positions (L, N, 3) LPS mm."""
-    return cells[None] + range_mm * torch.tanh(support[:, None] - query[None])
+    return cells[None] + relative_offset(support[:, None], query[None], range_mm)
 
 
 def dense_consensus(
     field: LatentField,
     support: Tensor,
     range_mm: float,
-    nearness_mm: tuple[float, ...] = VOTE_BANDWIDTHS_MM,
+    bandwidths_mm: tuple[float, ...] = SearchSettings().vote_bandwidths_mm,
     chunk: int = 256,
 ) -> Consensus:
     """Every body cell votes; cells near the last estimate count more in each round.
 
     The error of a vote grows with its distance, so a round weighs cell ``c`` by ``exp(-|c -
-    estimate|^2 / 2 n^2)`` with the round's nearness ``n``. The start is the componentwise median of
+    estimate|^2 / 2 n^2)`` with the round's bandwidth ``n``. The start is the componentwise median of
     all votes, which stray cells cannot move.
 
     Args:
@@ -49,19 +49,23 @@ def dense_consensus(
     """
     cells, values = field.body_cells()
     latents = values[:, :3].contiguous()
-    parts = [_consensus(s, latents, cells, range_mm, nearness_mm) for s in support.split(chunk)]
+    parts = [_consensus(s, latents, cells, range_mm, bandwidths_mm) for s in support.split(chunk)]
     return Consensus(torch.cat([p.position for p in parts]), torch.cat([p.spread for p in parts]))
 
 
 def _consensus(
-    support: Tensor, latents: Tensor, cells: Tensor, range_mm: float, nearness_mm: tuple[float, ...]
+    support: Tensor,
+    latents: Tensor,
+    cells: Tensor,
+    range_mm: float,
+    bandwidths_mm: tuple[float, ...],
 ) -> Consensus:
     voted = vote(support, latents, cells, range_mm)
     position = voted.median(dim=1).values
     weight = torch.full(voted.shape[:2], 1.0 / voted.shape[1], device=voted.device)
-    for nearness in nearness_mm:
+    for bandwidth in bandwidths_mm:
         distance = (cells[None] - position[:, None]).square().sum(-1)
-        weight = torch.softmax(-0.5 * distance / nearness**2, dim=1)
+        weight = torch.softmax(-0.5 * distance / bandwidth**2, dim=1)
         position = (weight[..., None] * voted).sum(1)
     spread = ((voted - position[:, None]).square().sum(-1) * weight).sum(1).sqrt()
     return Consensus(position, spread)
@@ -83,7 +87,7 @@ def multi_run_ensemble(
     position = cells[chosen][None].expand(targets, -1, -1)
     for field, support, range_mm in steps:
         here = field.at(position.reshape(-1, 3))[:, :3].reshape(position.shape)
-        position = position + range_mm * torch.tanh(support[:, None] - here)
+        position = position + relative_offset(support[:, None], here, range_mm)
     mean = position.mean(1)
     spread = (position - mean[:, None]).square().sum(-1).mean(1).sqrt()
     return Consensus(mean, spread)

@@ -5,18 +5,37 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
 from .network_config import PnetConfig
+from .settings import ConfidenceThresholds, SearchSettings
 
 CARD_NAME = "model.json"
 SCHEMA = "rprloc-model"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+#: Version 1 had no ``search`` and no ``confidence``.
+READABLE_VERSIONS = (1, SCHEMA_VERSION)
+DEFAULT_MODEL = "han-ct"
 _FILE = re.compile(r"^[A-Za-z0-9_-]+\.pt$")
 _SHA256 = re.compile(r"^[0-9a-f]{64}$")
+
+
+_STAGE_KEYS = frozenset(
+    {
+        "file",
+        "sha256",
+        "spacing_mm",
+        "r_mm",
+        "stride_voxels",
+        "window_voxels",
+        "receptive_field_voxels",
+        "receptive_field_mm",
+        "network",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -71,11 +90,6 @@ class StageCard:
         return card
 
 
-_STAGE_KEYS = frozenset(
-    StageCard("a.pt", "0" * 64, 1.0, 1.0, PnetConfig(1, ((1, 1),)), {}).to_json()
-)
-
-
 @dataclass(frozen=True)
 class ModelCard:
     """A model's card; ``identity`` is what a template records of the model it belongs to."""
@@ -86,6 +100,8 @@ class ModelCard:
     coarse: StageCard
     fine: StageCard | None
     training: dict[str, Any]
+    search: SearchSettings = field(default_factory=SearchSettings)
+    confidence: ConfidenceThresholds = field(default_factory=ConfidenceThresholds)
 
     @property
     def identity(self) -> dict[str, str]:
@@ -107,6 +123,8 @@ class ModelCard:
             "version": self.version,
             "body_region": self.body_region,
             "stages": stages,
+            "search": self.search.to_json(),
+            "confidence": self.confidence.to_json(),
             "training": self.training,
         }
 
@@ -131,9 +149,10 @@ def parse_card(text: str, path: str) -> ModelCard:
         raise ModelError(f"{path}: the model card cannot be read ({error})") from error
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         raise ModelError(f"{path}: this is not the card of an RPRLoc model")
-    if data.get("schema_version") != SCHEMA_VERSION:
+    if data.get("schema_version") not in READABLE_VERSIONS:
         raise ModelError(
-            f"{path}: card version {data.get('schema_version')} is not supported (needs {SCHEMA_VERSION})"
+            f"{path}: card version {data.get('schema_version')} is not supported "
+            f"(at most {SCHEMA_VERSION})"
         )
     try:
         fine = data["stages"].get("fine")
@@ -144,6 +163,8 @@ def parse_card(text: str, path: str) -> ModelCard:
             coarse=StageCard.from_json(data["stages"]["coarse"], path),
             fine=None if fine is None else StageCard.from_json(fine, path),
             training=dict(data["training"]),
+            search=SearchSettings.from_json(data.get("search", {})),
+            confidence=ConfidenceThresholds.from_json(data.get("confidence", {})),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(f"{path}: the model card lacks or misstates {error}") from error

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from ..image.resampling import AIR_HU, IsotropicVolume
 from .devices import fast_dtype
 from .network_config import PnetConfig
+from .relative_offset import sample_points
 
 TISSUE_HU = -400.0
 TISSUE_FRACTION = 0.2
@@ -43,13 +44,7 @@ class LatentField:
 
     def at(self, lps: Tensor) -> Tensor:
         """Values (n, 3 + descriptor) at LPS positions (n, 3), trilinear; the border's value outside."""
-        size = torch.tensor(self.values.shape[2:], dtype=torch.float32, device=self.values.device)
-        normal = 2.0 * self.to_index(lps) / (size - 1.0).clamp_min(1.0) - 1.0
-        grid = normal.flip(-1).view(1, 1, 1, -1, 3)
-        found = F.grid_sample(
-            self.values, grid, mode="bilinear", padding_mode="border", align_corners=True
-        )
-        return found[0, :, 0, 0].T
+        return sample_points(self.values, self.to_index(lps))
 
     def body_cells(self) -> tuple[Tensor, Tensor]:
         """LPS positions (n, 3) and values (n, 3 + descriptor) of the cells that hold tissue."""

@@ -12,11 +12,10 @@ import torch
 
 from ..errors import ModelError, RprLocError
 from ..image.resampling import IsotropicVolume
-from .card import CARD_NAME, ModelCard, StageCard, read_card
+from .card import CARD_NAME, DEFAULT_MODEL, ModelCard, StageCard, read_card
 from .field import LatentField, compute_field
 
 BUNDLED = Path(__file__).resolve().parents[2] / "Resources" / "Models"
-DEFAULT_MODEL = "han-ct"
 PATH_VARIABLE = "RPRLOC_MODELS"
 
 

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 
-from ..errors import DeviceError, InputError, ModelError, OutputError, RprLocError, TemplateError
-
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+from ..errors import (
+    DeviceError,
+    InputError,
+    ModelError,
+    OutputError,
+    RprLocError,
+    TemplateError,
+    explain_unexpected,
+    is_out_of_memory,
+    one_line,
+)
 
 _CODES: dict[type[RprLocError], str] = {
     InputError: "input",
@@ -55,15 +63,6 @@ def require_torch() -> None:
         ) from error
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether the memory of the machine or of a GPU ran out (torch: RuntimeError for both)."""
-    if isinstance(error, MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(
-        part in str(error).lower() for part in OUT_OF_MEMORY
-    )
-
-
 def explain(error: BaseException) -> tuple[str, str]:
     """Code and one line for the user about any exception."""
     if isinstance(error, WorkerError):
@@ -71,17 +70,5 @@ def explain(error: BaseException) -> tuple[str, str]:
     if isinstance(error, RprLocError):
         code = next((code for kind, code in _CODES.items() if isinstance(error, kind)), "internal")
         return code, one_line(error)
-    if is_out_of_memory(error):
-        return "memory", "not enough memory for this CT: close other programs, or crop the CT"
-    return (
-        "internal",
-        f"internal error ({type(error).__name__}: {one_line(error)}): please report it",
-    )
-
-
-def one_line(error: BaseException) -> str:
-    """The first line of the error's text that says something, without surplus blanks."""
-    if isinstance(error, RprLocError):
-        return " ".join(str(error).split())
-    lines = [" ".join(line.split()) for line in str(error).splitlines()]
-    return next(filter(None, lines), type(error).__name__)
+    code = "memory" if is_out_of_memory(error) else "internal"
+    return code, explain_unexpected(error)

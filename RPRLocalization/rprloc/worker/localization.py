@@ -13,8 +13,8 @@ from ..localization.batch import failed_results
 from ..localization.locator import Locator, Options
 from ..localization.result import Result
 from ..localization.template import Template
-from ..model.card import ModelCard
-from ..model.loading import DEFAULT_MODEL, ModelEntry, ModelPair, list_models
+from ..model.card import DEFAULT_MODEL, ModelCard
+from ..model.loading import ModelEntry, ModelPair, list_models
 from ..targets.markups import clean_name
 from .errors import BadRequestError, CancelledError, explain
 from .job import Job, Method

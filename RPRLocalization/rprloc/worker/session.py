@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from ..errors import ModelError
+from ..errors import ModelError, is_out_of_memory, one_line
 from ..image.volume import Volume
 from ..localization.embedding import EmbeddedVolume
 from ..localization.example import ReferenceFields
@@ -22,7 +22,6 @@ from ..model.card import read_card
 from ..model.devices import resolve_device
 from ..model.loading import ModelPair, find_model, load_model
 from ..targets.target import Target, check_inside
-from .errors import is_out_of_memory, one_line
 from .job import Job
 
 # Going back and forth between a few references costs nothing; a template is small.

@@ -70,7 +70,7 @@ def train_start(job: Job) -> dict[str, Any]:
         job.partial(progress={**event.to_json(), **overall(event, names)})
 
     try:
-        train_model(request, report=log.report, tell=on_event, control=JobControl(job))
+        train_model(request, report=log.report, on_event=on_event, control=JobControl(job))
     finally:
         log.flush()
 

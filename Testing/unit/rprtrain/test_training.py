@@ -15,7 +15,8 @@ from rprtrain.checkpoint import load_checkpoint, save_checkpoint
 from rprtrain.config import StageConfig
 from rprtrain.data.dataset import TrainingVolume, split_held_out
 from rprtrain.data.sources import find_images
-from rprtrain.optimization.trainer import Trainer, TrainingSchedule
+from rprtrain.optimization.schedule import TrainingSchedule
+from rprtrain.optimization.trainer import Trainer
 from rprtrain.run.request import TrainingRequest
 from rprtrain.run.train import train_model
 
@@ -40,10 +41,10 @@ def train(
     def stop() -> bool:
         return trainer.history.steps == stop_at
 
-    plan = TrainingSchedule(
+    schedule = TrainingSchedule(
         steps, seed=3, report_every=2, validate_every=1000, stop=stop, report=lines.append
     )
-    trainer = Trainer(stage, plan, volumes[:3], volumes[3:], CPU, folder / f"{stage.name}.ckpt")
+    trainer = Trainer(stage, schedule, volumes[:3], volumes[3:], CPU, folder / f"{stage.name}.ckpt")
     if resume:
         trainer.resume()
     trainer.run()

@@ -18,7 +18,6 @@ from rprloc.geometry import Points
 from rprloc.image.resampling import IsotropicVolume
 from rprloc.image.volume import read_volume
 from rprloc.localization.confidence import (
-    ConfidenceThresholds,
     cycle_consistency_error,
     judge,
     missing_surroundings,
@@ -30,6 +29,7 @@ from rprloc.localization.locator import Locator, Options, box_centre, box_walls
 from rprloc.localization.robust_affine import carry
 from rprloc.model.field import LatentField
 from rprloc.model.loading import ModelPair, load_model
+from rprloc.model.settings import ConfidenceThresholds
 from rprloc.targets.target import load_targets, target_from_point
 
 CPU = torch.device("cpu")
@@ -194,11 +194,11 @@ def test_the_cycle_error_is_what_the_point_is_off() -> None:
     offsets = torch.tensor([[0.0, 0, 0], [10, 0, 0], [0, 12, 0], [0, 0, -9], [-8, 3, 4]])
     rows = StackedExamples(1, [slice(0, 5)], offsets, offsets / 500.0, None)
     located = torch.zeros(1, 1, 3)
-    assert cycle_consistency_error(linear_field(500.0), located, rows, 500.0) == pytest.approx(
-        0.0, abs=0.1
-    )
     assert cycle_consistency_error(
-        linear_field(500.0, (0.0, 12.0, 5.0)), located, rows, 500.0
+        linear_field(500.0), located, rows, 500.0, 40.0
+    ) == pytest.approx(0.0, abs=0.1)
+    assert cycle_consistency_error(
+        linear_field(500.0, (0.0, 12.0, 5.0)), located, rows, 500.0, 40.0
     ) == pytest.approx(13.0, abs=0.3)
 
 
@@ -272,7 +272,7 @@ def test_many_examples_bring_fewer_context_points_each(model: ModelPair, sample:
         embedding, load_targets(sample.reference_labels, sample.label_ids)
     ).targets[0]
     many = replace(target, examples=target.examples * 12)
-    one, twelve = stack_examples(target, CPU), stack_examples(many, CPU)
+    one, twelve = stack_examples(target, CPU, 240), stack_examples(many, CPU, 240)
     assert len(one.offsets) == 6 + 24 + 48
     assert len(twelve.offsets) == 12 * (6 + 20)
     assert one.key_rows(one.offsets).shape == (1, 6, 3)

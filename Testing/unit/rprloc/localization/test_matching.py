@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rprloc.localization.matching import MatchSettings, match_descriptors
+from rprloc.localization.matching import match_descriptors
 from rprloc.model.field import LatentField
+from rprloc.model.settings import MatchSettings
 
 CELL_MM = 6.0
 SETTINGS = MatchSettings(radius_mm=24.0, temperature=0.02, prior_mm=30.0)
