@@ -31,39 +31,17 @@ def replace_training(
 def test_options_reach_the_training(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    seen: list[Any] = []
-    replace_training(monkeypatch, lambda request, stop: seen.append(request))
-    command = [
-        "train",
-        "--images",
-        "cts",
-        "--out",
-        str(tmp_path / "mine"),
-        "--stage",
-        "fine",
-        "--steps",
-        "7",
-    ]
-    more = [
-        "--resume",
-        "--seed",
-        "3",
-        "--device",
-        "cpu",
-        "--body-region",
-        "chest",
-        "--data-licence",
-        "CC BY 4.0",
-    ]
-    assert main([*command, *more]) == 0
-    (request,) = seen
+    requests: list[Any] = []
+    replace_training(monkeypatch, lambda request, stop: requests.append(request))
+    training = ["train", "--images", "cts", "--out", str(tmp_path / "mine"), "--resume"]
+    length = ["--stage", "fine", "--steps", "7", "--seed", "3", "--device", "cpu"]
+    card = ["--body-region", "chest", "--data-licence", "CC BY 4.0"]
+    assert main([*training, *length, *card]) == 0
+
+    (request,) = requests
     assert (request.images, request.out) == (Path("cts"), tmp_path / "mine")
-    assert (request.stage, request.steps, request.minutes, request.resume) == (
-        "fine",
-        7,
-        None,
-        True,
-    )
+    assert (request.stage, request.steps, request.minutes) == ("fine", 7, None)
+    assert request.resume
     assert (request.seed, request.device.type, request.name) == (3, "cpu", "mine")
     assert request.body_region == "chest"
     assert request.data == {"source": "not stated", "licence": "CC BY 4.0"}
@@ -124,16 +102,8 @@ def test_bad_input_of_the_training_is_one_line(
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = [
-        "train",
-        "--images",
-        str(tmp_path / "none"),
-        "--out",
-        str(tmp_path / "out"),
-        "--device",
-        "cpu",
-    ]
-    assert main(command) == 2
+    folders = ["--images", str(tmp_path / "none"), "--out", str(tmp_path / "out")]
+    assert main(["train", *folders, "--device", "cpu"]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert "none" in err

@@ -65,16 +65,16 @@ def pip(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> FakePip:
 
 
 def test_first_call_installs_second_call_does_nothing(checkout: Path, pip: FakePip) -> None:
-    told: list[str] = []
-    python = ensure(["picture"], checkout, told.append)
+    lines: list[str] = []
+    python = ensure(["picture"], checkout, lines.append)
     assert python == python_of(checkout / ".rprloc-env")
     (install,) = [command for command in pip.commands if "install" in command]
     assert install[-2:] == ["--editable", f"{checkout}[picture]"]
     assert str(checkout / "constraints.txt") in install
-    assert any("200 MB" in line for line in told)
+    assert any("200 MB" in line for line in lines)
     assert "Collecting torch" in (checkout / environment.LOG_NAME).read_text(encoding="utf-8")
     pip.commands.clear()
-    assert ensure(["picture"], checkout, told.append) == python
+    assert ensure(["picture"], checkout, lines.append) == python
     assert pip.commands == []
 
 

@@ -23,18 +23,9 @@ def test_evaluate_writes_the_agreed_json(
         f"{sample.query}={sample.query_labels}",
         f"{sample.reference}={sample.reference_labels}",
     ]
-    code, text, err = run(
-        "evaluate",
-        *reference,
-        "--json",
-        out,
-        "--csv",
-        table,
-        "--query",
-        pairs[0],
-        "--query",
-        pairs[1],
-    )
+    files = ["--json", out, "--csv", table]
+    queries = ["--query", pairs[0], "--query", pairs[1]]
+    code, text, err = run("evaluate", *reference, *files, *queries)
     assert (code, err) == (0, "")
     data = json.loads(out.read_text(encoding="utf-8"))
     assert set(data["organs"]) == {"Head", "Spine"}
@@ -62,16 +53,8 @@ def test_evaluate_complete_organs_failures_and_overwrite(
         '{"cases": {"query": {"complete_organs": ["Spine"]}, "gone": {"complete_organs": []}}}'
     )
     pairs = [f"{sample.query}={sample.query_labels}", f"{tmp_path}/gone.mha={sample.query_labels}"]
-    command = [
-        "--template",
-        template,
-        "--label-ids",
-        sample.label_ids,
-        "--json",
-        out,
-        "--complete",
-        complete,
-    ]
+    source = ["--template", template, "--label-ids", sample.label_ids]
+    command = [*source, "--json", out, "--complete", complete]
     code, _, err = run("evaluate", *command, "--query", *pairs)
     assert code == 1
     assert err.count("\n") == 1
@@ -106,17 +89,8 @@ def test_ctrl_c_in_evaluate_keeps_the_finished_queries(
     interrupt_at(monkeypatch, "good", KeyboardInterrupt())
     out, good = tmp_path / "out.json", write_query(tmp_path)
     pairs = [f"{sample.query}={sample.query_labels}", f"{good}={sample.query_labels}"]
-    code, _, err = run(
-        "evaluate",
-        "--template",
-        template,
-        "--label-ids",
-        sample.label_ids,
-        "--json",
-        out,
-        "--query",
-        *pairs,
-    )
+    source = ["--template", template, "--label-ids", sample.label_ids]
+    code, _, err = run("evaluate", *source, "--json", out, "--query", *pairs)
     assert code == 130
     assert err.count("\n") == 1
     assert json.loads(out.read_text(encoding="utf-8"))["seconds"]["queries"] == 1

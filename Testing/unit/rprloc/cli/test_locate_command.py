@@ -28,9 +28,9 @@ def test_locate_writes_table_markups_and_seconds(
     assert [(row["query"], row["target"]) for row in rows] == expected
     for row in rows:
         file = out / row["query"] / f"{row['target']}.mrk.json"
-        found = row["status"] in ("ok", "low-confidence")
-        assert file.is_file() == found
-        if found:
+        has_position = row["status"] in ("ok", "low-confidence")
+        assert file.is_file() == has_position
+        if has_position:
             markup = json.loads(file.read_text(encoding="utf-8"))["markups"][0]
             assert markup["type"] == "ROI"
             assert markup["coordinateSystem"] == "LPS"
@@ -50,9 +50,8 @@ def test_landmarks_of_markups_become_fiducials(run: Run, sample: Sample, tmp_pat
     (row,) = rows_of(out)
     assert (row["target"], row["kind"], row["sx"]) == ("Vertex", "landmark", "")
     if row["status"] in ("ok", "low-confidence"):
-        markup = json.loads((out / "reference" / "Vertex.mrk.json").read_text(encoding="utf-8"))[
-            "markups"
-        ][0]
+        file = out / "reference" / "Vertex.mrk.json"
+        (markup,) = json.loads(file.read_text(encoding="utf-8"))["markups"]
         assert markup["type"] == "Fiducial"
 
 
@@ -65,12 +64,8 @@ def test_every_number_of_runs_and_steps(
     options = ["--runs", runs, "--steps", steps, "--seed", "3"]
     assert run("locate", "--template", template, "--out", out, *options, sample.query)[0] == 0
     first = (out / "results.csv").read_bytes()
-    assert (
-        run("locate", "--template", template, "--out", out, "--overwrite", *options, sample.query)[
-            0
-        ]
-        == 0
-    )
+    again = ["--template", template, "--out", out, "--overwrite", *options, sample.query]
+    assert run("locate", *again)[0] == 0
     assert (out / "results.csv").read_bytes() == first
 
 
@@ -87,14 +82,8 @@ def test_bad_queries_cost_their_own_rows_only(
     assert err.count("\n") == 1
     assert "2 of 3" in err
     rows = rows_of(out)
-    assert [row["query"] for row in rows] == [
-        "gone",
-        "gone",
-        "damaged",
-        "damaged",
-        "query",
-        "query",
-    ]
+    names = ["gone", "damaged", "query"]
+    assert [row["query"] for row in rows] == [name for name in names for _ in range(2)]
     assert [row["status"] for row in rows[:4]] == ["failed"] * 4
     assert all("gone.mha" in row["reason"] for row in rows[:2])
     assert all(row["reason"] for row in rows[:4])

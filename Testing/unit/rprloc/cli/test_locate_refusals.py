@@ -63,11 +63,8 @@ def test_bad_targets_are_refused_before_anything_is_written(
     run: Run, sample: Sample, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    ids, outside, broken = (
-        tmp_path / "ids.json",
-        tmp_path / "outside.mrk.json",
-        tmp_path / "broken.json",
-    )
+    ids, broken = tmp_path / "ids.json", tmp_path / "broken.json"
+    outside = tmp_path / "outside.mrk.json"
     ids.write_text('{"Head": 1, "Liver": 9}', encoding="utf-8")
     outside.write_text(
         sample.markups.read_text(encoding="utf-8").replace("250.0", "2500.0"), encoding="utf-8"

@@ -14,14 +14,8 @@ def test_template_make_add_show(
     before = template.read_bytes()
     assert_refused(run("template make", *reference, "--out", template), "--overwrite")
     assert template.read_bytes() == before
-    more = [
-        "--reference",
-        sample.query,
-        "--targets",
-        sample.query_labels,
-        "--label-ids",
-        sample.label_ids,
-    ]
+    images = ["--reference", sample.query, "--targets", sample.query_labels]
+    more = [*images, "--label-ids", sample.label_ids]
     code, text, _ = run("template add", *more, "--out", template)
     assert code == 0
     assert "2 (reference, query)" in text
