@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from rprloc.image.resampling import AIR_HU
 from rprloc.model.network_config import PnetConfig
+from rprloc.model.relative_offset import sample_points
 from rprtrain.config import COARSE, FINE
 from rprtrain.random_stream import RandomStream
-from rprtrain.views.view import make_view, sample_field
+from rprtrain.views.view import make_view
 
 STAGE = COARSE.with_changes(
     net=PnetConfig(stem=4, stages=((4, 1), (4, 1))),
@@ -52,8 +53,8 @@ def test_a_view_shows_the_source_where_it_says(seed: int) -> None:
     points, u = points[view.contains(u)], u[view.contains(u)]
     if len(u) < 30:
         return
-    shown = sample_field(view.hu, u)[:, 0]
-    true = sample_field(source.float()[None, None], points)[:, 0]
+    shown = sample_points(view.hu, u)[:, 0]
+    true = sample_points(source.float()[None, None], points)[:, 0]
     keep = (shown - shown.median()).abs() < 400
     assert torch.corrcoef(torch.stack([shown[keep], true[keep]]))[0, 1] > 0.8
 
