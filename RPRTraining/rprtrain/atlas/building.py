@@ -206,6 +206,6 @@ def _block(members: Sequence[TrainingVolume], affine: dict[str, Affine]) -> Latt
 
 
 def _recentred(placements: dict[str, Placement]) -> dict[str, Placement]:
-    """Take the mean displacement away, so that atlas space keeps the mean shape (to first order)."""
+    """Take the mean displacement away: atlas space keeps the mean shape (to first order)."""
     mean = torch.cat([p.displacement for p in placements.values()]).mean(0, keepdim=True)
     return {name: replace(p, displacement=p.displacement - mean) for name, p in placements.items()}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..views.view import sample_field
+from rprloc.model.relative_offset import sample_points
 
 # The displacement is smooth, so that each round of the inverse shrinks its error several times.
 INVERSE_ROUNDS = 12
@@ -40,7 +40,7 @@ class Lattice:
         return ((mm - self.origin) / self.cell_mm).flip(-1)
 
     def with_cells(self, cell_mm: float) -> Lattice:
-        """A lattice of other density over the same block, whose edges are multiples of ``cell_mm``."""
+        """The same block, whose edges must be multiples of ``cell_mm``, at another density."""
         shape = [round((n - 1) * self.cell_mm / cell_mm) + 1 for n in self.shape]
         return Lattice(self.origin, cell_mm, (shape[0], shape[1], shape[2]))
 
@@ -78,4 +78,4 @@ class Placement:
         return atlas_mm
 
     def _displacement_at(self, atlas_mm: Tensor) -> Tensor:
-        return sample_field(self.displacement, self.lattice.to_index(atlas_mm))
+        return sample_points(self.displacement, self.lattice.to_index(atlas_mm))

@@ -1,5 +1,6 @@
-"""Deformable registration of a CT to the mean of many CTs: local correlation, Adam, a bending penalty.
+"""Deformable registration of a CT to the mean of many CTs.
 
+Local correlation is maximized by Adam under a bending penalty.
 The displacement lives on a control lattice of atlas space (``Placement``); images are compared on a
 lattice of their own.
 """
@@ -11,6 +12,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from rprloc.model.relative_offset import sample_trilinear
 
 from ..data.dataset import TrainingVolume
 from .placement import Lattice, Placement
@@ -65,21 +68,17 @@ def placed(image: Tensor, volume: TrainingVolume, patient_mm: Tensor) -> Tensor:
     Returns:
         (1, 1, d, h, w); 0 beyond the CT.
     """
-    extent = torch.tensor(volume.hu.shape, dtype=torch.float32, device=patient_mm.device)
-    normal = 2.0 * volume.to_voxels(patient_mm) / (extent - 1.0).clamp_min(1.0) - 1.0
-    return F.grid_sample(
-        image, normal.flip(-1)[None], mode="bilinear", padding_mode="zeros", align_corners=True
-    )
+    return sample_trilinear(image, volume.to_voxels(patient_mm), "zeros")
 
 
 def field_of_view_mask(volume: TrainingVolume, patient_mm: Tensor) -> Tensor:
-    """(1, 1, d, h, w) 0 or 1: does the point (d, h, w, 3) mm lie between the CT's first and last slice."""
+    """1 where points (d, h, w, 3) mm lie between the CT's first and last slice: (1, 1, d, h, w)."""
     z = volume.to_voxels(patient_mm)[..., 0]
     return ((z >= 0) & (z <= volume.hu.shape[0] - 1)).float()[None, None]
 
 
 def local_correlation(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
-    """Squared correlation of two images (1, 1, d, h, w) in a moving window; 0 where both are flat."""
+    """Squared correlation in a moving window, 0 where both images are flat: (1, 1, d, h, w)."""
     a, b = a * mask, b * mask
     sums = _box_sum(torch.cat([mask, a, b, a * a, b * b, a * b], 1))
     ma, mb, aa, bb, ab = (sums[:, 1:] / sums[:, :1].clamp_min(1.0)).split(1, dim=1)
@@ -91,7 +90,7 @@ def local_correlation(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
 
 
 def _box_sum(values: Tensor) -> Tensor:
-    """Sums of (1, C, d, h, w) over a moving cubic window: differences of running sums, axis by axis."""
+    """Sums of (1, C, d, h, w) over a moving cube: differences of running sums, axis by axis."""
     half = CORRELATION_WINDOW // 2
     for axis in (2, 3, 4):
         padding = [0, 0, 0, 0, 0, 0]
@@ -103,7 +102,7 @@ def _box_sum(values: Tensor) -> Tensor:
 
 
 def bending(displacement: Tensor, cell_mm: float) -> Tensor:
-    """Mean squared second derivative of a displacement (1, 3, d, h, w) mm, times mm (scale-free)."""
+    """Mean squared second derivative of a displacement (1, 3, d, h, w) mm, scale-free."""
     second = [displacement.diff(n=2, dim=axis).square().mean() for axis in (2, 3, 4)]
     mixed = [
         displacement.diff(dim=i).diff(dim=j).square().mean() for i, j in ((2, 3), (2, 4), (3, 4))
@@ -149,7 +148,7 @@ def register(
 
 
 def _smoothed(image: Tensor, voxels: float) -> Tensor:
-    """Average ``image`` over about ``voxels`` along every axis, so that reading it does not alias."""
+    """Average an image over about ``voxels`` along every axis: reading it then does not alias."""
     scale = max(1, round(voxels))
     if scale == 1:
         return image

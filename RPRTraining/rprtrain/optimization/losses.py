@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from rprloc.model.relative_offset import relative_offset
+
 # Pairs that are "near" in every report of the training: about the reach of the fine search.
 NEAR_MM = 40.0
 # A cell with itself has no direction: pairs nearer than 1 um do not count.
@@ -44,7 +46,7 @@ def predicted_offsets(support: Tensor, query: Tensor, range_mm: float) -> Tensor
     Returns:
         (Q, S, 3) mm from query to support, x, y, z (LPS).
     """
-    return range_mm * torch.tanh(support[None] - query[:, None])
+    return relative_offset(support[None], query[:, None], range_mm)
 
 
 def pair_loss(

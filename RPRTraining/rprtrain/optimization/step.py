@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from rprloc.model.devices import fast_dtype
-from rprloc.model.field import TISSUE_FRACTION, TISSUE_HU
+from rprloc.model.field import tissue_cells
+from rprloc.model.relative_offset import sample_points
 
 from ..config import StageConfig
 from ..data.dataset import TrainingVolume
 from ..random_stream import RandomStream
-from ..views.view import View, sample_field
+from ..views.view import View
 from ..views.view_pair import Partner, ViewPair, cross_offsets, draw_points, make_view_pair
 from .losses import PairErrors, contrast_loss, pair_loss
 
@@ -74,7 +74,7 @@ class ViewField:
     def at(self, u: Tensor) -> Tensor:
         """Field values (n, 3 + descriptor) at view voxels (n, 3), trilinear."""
         net = self.stage.net
-        return sample_field(self.values, (u - net.first_cell) / net.stride)
+        return sample_points(self.values, (u - net.first_cell) / net.stride)
 
     def latents(self, u: Tensor) -> Tensor:
         """The latents ``p`` of Eq. 2, (n, 3), at view voxels (n, 3)."""
@@ -87,8 +87,8 @@ class ViewField:
     def body_cells(self) -> Tensor:
         """(n, 3) view voxels of the centres of the cells that hold tissue."""
         net = self.stage.net
-        share = F.avg_pool3d((self.view.hu > TISSUE_HU).float(), net.stride)[0, 0]
-        return torch.nonzero(share > TISSUE_FRACTION).float() * net.stride + net.first_cell
+        index = torch.nonzero(tissue_cells(self.view.hu, net.stride))
+        return index.float() * net.stride + net.first_cell
 
 
 def embed(net: nn.Module, view: View, stage: StageConfig) -> ViewField:

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rprloc.image.resampling import AIR_HU
+from rprloc.model.relative_offset import sample_points, sample_trilinear
 
 from ..augmentation import Augmentation
 from ..config import StageConfig
@@ -27,17 +28,6 @@ WHOLE_WITHIN_VOXELS = 2
 # A view may reach this far beyond the CT's ends, as real scans reach into air.
 BEYOND_VOXELS = 2.0
 INVERSE_ROUNDS = 6
-
-
-def sample_field(field: Tensor, coordinates: Tensor, padding: str = "border") -> Tensor:
-    """Trilinear values (n, C) of ``field`` (1, C, D, H, W) at indices (n, 3), z, y, x."""
-    size = torch.tensor(field.shape[2:], dtype=coordinates.dtype, device=coordinates.device)
-    normal = 2.0 * coordinates / (size - 1.0).clamp_min(1.0) - 1.0
-    grid = normal.flip(-1).view(1, 1, 1, -1, 3)
-    values = F.grid_sample(
-        field, grid.to(field.dtype), mode="bilinear", padding_mode=padding, align_corners=True
-    )
-    return values[0, :, 0, 0].T
 
 
 @dataclass(frozen=True)
@@ -69,7 +59,7 @@ class View:
     def displacement(self, u: Tensor) -> Tensor:
         """(n, 3) view voxels -> (n, 3) displacement in source voxels."""
         control = torch.tensor(self.bend.shape[2:], dtype=u.dtype, device=u.device) - 1.0
-        return sample_field(self.bend, u / (self.size - 1.0) * control)
+        return sample_points(self.bend, u / (self.size - 1.0) * control)
 
     def to_source(self, u: Tensor) -> Tensor:
         """(n, 3) view voxels -> (n, 3) source voxels."""
@@ -197,11 +187,6 @@ def _resample(source: Tensor, view: View) -> Tensor:
     bend = F.interpolate(view.bend, size=size, mode="trilinear", align_corners=True)
     place = u @ view.matrix.T + view.centre + bend[0].permute(1, 2, 3, 0)
 
-    extent = torch.tensor(source.shape, dtype=torch.float32, device=source.device)
-    grid = (2.0 * place / (extent - 1.0).clamp_min(1.0) - 1.0).flip(-1)[None]
     # Zero padding is air once the HU are counted from air.
-    lifted = (source.float() - AIR_HU)[None, None]
-    above_air = F.grid_sample(
-        lifted, grid, mode="bilinear", padding_mode="zeros", align_corners=True
-    )
+    above_air = sample_trilinear((source.float() - AIR_HU)[None, None], place, "zeros")
     return above_air + AIR_HU
