@@ -19,7 +19,7 @@ from pathlib import Path
 TESTING = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTING))
 
-from environment import ROOT, EnvironmentProblem, ensure  # noqa: E402
+from environment import ROOT, EnvironmentSetupError, ensure  # noqa: E402
 
 PACKAGES = ("RPRLocalization", "RPRTraining", "Testing", "Testing/Benchmarks")
 
@@ -30,7 +30,7 @@ def main() -> int:
         print(__doc__)
     try:
         python = ensure(["bench", "picture"])
-    except (EnvironmentProblem, OSError) as error:
+    except (EnvironmentSetupError, OSError) as error:
         print(f"benchmark: {error}", file=sys.stderr)
         return 2
     path = os.pathsep.join(str(ROOT / name) for name in PACKAGES)

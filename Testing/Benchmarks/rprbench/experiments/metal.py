@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rprloc.geometry import FloatArray
+from rprloc.image.hounsfield import BODY_HU
 from rprloc.image.volume import Volume
 
 from .truncation import coordinate, slice_axis
@@ -17,7 +18,6 @@ STREAK_MM = 10.0
 BAND_HU = 500.0
 BAND_MM = 5.0
 RAYS = 24
-TISSUE_HU = -350.0
 
 
 def with_metal(volume: Volume, z: float, rng: np.random.Generator) -> Volume:
@@ -57,7 +57,7 @@ def _coordinates(volume: Volume) -> tuple[FloatArray, ...]:
 
 def dense_spots(hu: np.ndarray, x: FloatArray, y: FloatArray) -> list[tuple[float, float]]:
     """x, y (LPS mm) of the densest voxel in front of the middle of the tissue, right and left of it."""
-    tissue = hu > TISSUE_HU
+    tissue = hu > BODY_HU
     if not tissue.any():
         return []
     middle = x[tissue].mean(), y[tissue].mean()
