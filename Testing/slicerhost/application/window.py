@@ -50,14 +50,23 @@ class Window:
         host.processEvents()
 
     def _onLayout(self) -> None:
-        """A layout with a plot view has it in place of the sagittal view."""
-        plotWidget = slicer.app.layoutManager().plotWidget(0)
+        """Show a plot view, where the layout has one, instead of the sagittal view or of all."""
+        manager = slicer.app.layoutManager()
+        plotWidget = manager.plotWidget(0)
         if plotWidget is not None and self._plot is None:
             self._plot = ViewWidget(plotWidget.plotView())
             self._views.layout().addWidget(self._plot, 1, 0)
-        if self._plot is not None:
-            self._plot.setVisible(plotWidget is not None)
-            self.slices["Yellow"].setVisible(plotWidget is None)
+        if self._plot is None:
+            return
+
+        plotOnly = manager.layout == slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpPlotView
+        self._plot.setVisible(plotWidget is not None)
+        self.slices["Yellow"].setVisible(plotWidget is None)
+        for view in (self.slices["Red"], self.slices["Green"], self.threeD):
+            view.setVisible(not plotOnly)
+        # A hidden view keeps its share of the grid until its row and column stretch no more.
+        self._views.layout().setRowStretch(0, int(not plotOnly))
+        self._views.layout().setColumnStretch(1, int(not plotOnly))
 
     def _addMenu(self) -> None:
         menu = self.main.menuBar().addMenu("File")
