@@ -81,7 +81,9 @@ class Curves:
 
     def _fitAxis(self) -> None:
         """From 0, because a cut axis makes small changes look large."""
-        largest = max((error for points in self.points.values() for _step, error in points), default=0)
+        largest = max(
+            (error for points in self.points.values() for _step, error in points), default=0
+        )
         if largest > 0:
             chart = self._chartNode()
             chart.SetYAxisRangeAuto(False)

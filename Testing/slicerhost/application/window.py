@@ -11,10 +11,13 @@ from PySide6 import QtWidgets
 from ..views.viewwidget import SlicePanel, ViewWidget
 
 SIZE = (1400, 900)
-# Transparent air and soft tissue, reddish muscle, white bone: (HU, opacity) and (HU, red, green,
-# blue).
-OPACITY = ((-1000, 0.0), (0, 0.0), (80, 0.02), (180, 0.15), (500, 0.7))
-COLORS = ((-1000, 0.0, 0.0, 0.0), (40, 0.8, 0.5, 0.4), (180, 0.9, 0.6, 0.4), (500, 1.0, 1.0, 0.9))
+# (HU, opacity): faint skin, so that what lies in the body is seen through it; opaque bone.
+OPACITY = ((-1000, 0.0), (-500, 0.0), (-300, 0.13), (0, 0.0), (130, 0.0), (300, 0.65), (1000, 0.95))
+# (HU, red, green, blue): skin, and ivory bone.
+COLORS = ((-1000, 0.0, 0.0, 0.0), (-300, 0.93, 0.74, 0.62), (130, 0.85, 0.62, 0.5))
+COLORS += ((300, 0.93, 0.88, 0.76), (1000, 1.0, 0.99, 0.94))
+# (HU per mm, factor): only surfaces, because within a tissue the noise would show.
+GRADIENT_OPACITY = ((0, 0.0), (15, 0.1), (60, 1.0))
 CT_WINDOW, CT_LEVEL = 400, 40
 
 
@@ -118,18 +121,33 @@ class Window:
         logic = self.host.scene.logics["VolumeRendering"]
         display = logic.CreateDefaultVolumeRenderingNodes(volume)
         shown = display.GetVolumePropertyNode().GetVolumeProperty()
-        opacity, colors = shown.GetScalarOpacity(), shown.GetRGBTransferFunction()
-        opacity.RemoveAllPoints()
-        colors.RemoveAllPoints()
-        for point in OPACITY:
-            opacity.AddPoint(*point)
+        for function, points in (
+            (shown.GetScalarOpacity(), OPACITY),
+            (shown.GetGradientOpacity(), GRADIENT_OPACITY),
+        ):
+            function.RemoveAllPoints()
+            for point in points:
+                function.AddPoint(*point)
+        shown.GetRGBTransferFunction().RemoveAllPoints()
         for color in COLORS:
-            colors.AddRGBPoint(*color)
+            shown.GetRGBTransferFunction().AddRGBPoint(*color)
+        shown.ShadeOn()
+        shown.SetAmbient(0.25)
+        shown.SetDiffuse(0.8)
+        shown.SetSpecular(0.15)
         display.SetVisibility(True)
         self.lookAt()
 
-    def lookAt(self, azimuth: float = 20.0, elevation: float = 10.0) -> None:
-        """Look at all that the 3D view shows, from the front."""
+    def lookAt(
+        self,
+        azimuth: float = 20.0,
+        elevation: float = 10.0,
+        bounds: tuple[float, ...] | None = None,
+    ) -> None:
+        """Look at the 3D view from the front (degrees to the side and up).
+
+        bounds: what to fit into the view (world RAS mm: xmin, xmax, ymin, ...); all by default.
+        """
         view = self.threeD.view()
         view.resetFocalPoint()
         camera = view.renderer.GetActiveCamera()
@@ -139,7 +157,7 @@ class Window:
         camera.SetViewUp(0, 0, 1)
         camera.Azimuth(azimuth)
         camera.Elevation(elevation)
-        view.renderer.ResetCamera()
+        view.renderer.ResetCamera(*([bounds] if bounds else []))
 
     def renderNow(self) -> None:
         """Bring panel and views up to date."""
