@@ -1,8 +1,10 @@
-"""The README's picture of the panel: the tutorial on the synthetic sample; real panel and results.
+r"""The README's picture of the panel: the tutorial on the synthetic sample; real panel and results.
+
+Called so:
 
     export PYTHONPATH=Testing:RPRLocalization:RPRTraining
-    python -m slicerhost RPRLocalization --size 1800x1100 \\
-        --screenshot Resources/Screenshots/localization.png \\
+    python -m slicerhost RPRLocalization --size 1800x1100 \
+        --screenshot Resources/Screenshots/localization.png \
         --script Testing/Screenshots/localization.py
 """
 

@@ -1,7 +1,7 @@
-"""The README's picture of the training panel: a real training of minutes on a folder of CTs.
+r"""The README's picture of the training panel: a real training of minutes on a folder of CTs.
 
     export PYTHONPATH=Testing:RPRLocalization:RPRTraining
-    RPRLOC_CTS=FOLDER python -m slicerhost RPRTraining --size 1500x1000 \\
+    RPRLOC_CTS=FOLDER python -m slicerhost RPRTraining --size 1500x1000 \
         --screenshot Resources/Screenshots/training.png --script Testing/Screenshots/training.py
 
 FOLDER holds CTs of one body region (60 are enough). Nothing in the picture is invented: the worker
@@ -27,7 +27,7 @@ SHOWN_FRACTION = 0.97
 PATIENCE_S = 3600.0
 
 
-def clientThatValidatesOften() -> WorkerClient:
+def client_that_validates_often() -> WorkerClient:
     """The client of the module with one plug-in more."""
     plugins = [PLUGIN, "support.frequent_validation"]
     return WorkerClient(
@@ -40,7 +40,7 @@ def train(window: Any, host: Any) -> None:
     """Scan the folder, plan, train almost to the end, and show the curves."""
     widget = slicer.util.getModuleWidget("RPRTraining")
     ui, logic = widget.ui, widget.logic
-    logic.client = clientThatValidatesOften()
+    logic.client = client_that_validates_often()
     ui.ctsFolderEdit.currentPath = os.environ["RPRLOC_CTS"]
     ui.runsFolderEdit.currentPath = str(Path(tempfile.mkdtemp(prefix="rprloc-trainings-")))
     host.processEvents()
