@@ -22,7 +22,7 @@ from RPRLocalizationLib.worker import process
 from RPRLocalizationLib.worker.client import WorkerClient
 from RPRTrainingLib.traininglogic import PLUGIN, TRAINING_FOLDER
 
-MINUTES = float(os.environ.get("RPRLOC_MINUTES", "10"))
+MINUTES = float(os.environ.get("RPRLOC_MINUTES", "8"))
 SHOWN_FRACTION = 0.97
 PATIENCE_S = 3600.0
 
@@ -54,6 +54,8 @@ def train(window: Any, host: Any) -> None:
 
     ui.trainButton.click()
     host.waitFor(lambda: logic.run.fraction > SHOWN_FRACTION or not logic.training, PATIENCE_S)
+    # The list of CTs has done its part; the figures would be below the fold.
+    ui.ctsSection.collapsed = True
     ui.curveButton.click()
     host.processEvents()
 

@@ -11,7 +11,7 @@ from functools import partial
 from rprloc.worker.job import Registry
 from rprtrain.run import train
 
-VALIDATE_EVERY = 15
+VALIDATE_EVERY = 20
 
 
 def register(registry: Registry) -> None:

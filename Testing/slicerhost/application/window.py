@@ -22,7 +22,7 @@ CT_WINDOW, CT_LEVEL = 400, 40
 
 
 class Window:
-    """Fills the host's main window with views (Red, 3D, Yellow, Green, as in Slicer's Four-Up layout)."""
+    """Fills the main window with the views of Slicer's Four-Up layout: Red, 3D, Yellow, Green."""
 
     def __init__(self, host: Any, size: tuple[int, int] = SIZE) -> None:
         self.host = host
@@ -102,7 +102,7 @@ class Window:
             slicer.util.saveScene(path)
 
     def addVolume(self, path: Any) -> Any:
-        """Load a volume (any file that Slicer reads) with a CT window, and show it in the slice views."""
+        """Load a volume from any file that Slicer reads, and show it in a CT window."""
         volume = slicer.util.loadVolume(str(path))
         display = volume.GetDisplayNode()
         display.SetAutoWindowLevel(False)
@@ -165,6 +165,8 @@ class Window:
         for panel in self.slices.values():
             panel.viewWidget().renderNow()
         self.threeD.renderNow()
+        if self._plot is not None:
+            self._plot.renderNow()
         self.host.processEvents()
 
     def screenshot(self, path: Path) -> None:
