@@ -16,6 +16,7 @@ from ..core.store import Row
 RESAMPLES = 10_000
 SEED = 20210
 SUCCESS_MM = 10.0
+SPREAD_METRICS = ("iou", "awd_mm", "success")
 Vector = NDArray[np.float64]
 Key = tuple[str, ...]
 
@@ -48,12 +49,15 @@ class Summary:
     organs: dict[str, Score]
     mean: Score
     references: dict[str, Score]
+    spreads: dict[str, float | None]
     queries: int
 
     def spread(self, metric: str) -> float | None:
-        """Standard deviation (n - 1) over the references of "iou", "awd_mm" or "success"; None for fewer than 2."""
-        each = [v for v in (getattr(s, metric) for s in self.references.values()) if v is not None]
-        return float(np.std(each, ddof=1)) if len(each) > 1 else None
+        """Standard deviation (n - 1) over the references, of one of ``SPREAD_METRICS``.
+
+        None for fewer than two references.
+        """
+        return self.spreads[metric]
 
     def worst(self) -> tuple[str, Score] | None:
         """The reference with the lowest IoU, None where there are not at least two."""
@@ -63,23 +67,30 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Paired:
-    """Difference ``first - second`` over what both were asked, by resampling the patients.
+class Difference:
+    """A difference between two kinds of answers to the same questions, by resampling the patients.
 
-    first, second: means over the patients of each patient's mean. lower, upper: 95 % interval; p:
-    two-sided. Both are None for fewer than two patients. keys: number of answers compared per
-    method.
+    Attributes:
+        metric: "iou" (percentage points) or "awd_mm" (mm). difference: mean over the patients.
+        lower, upper: 95 % interval. p: two-sided. All three are None for fewer than two patients.
+        keys: number of answers compared, of either kind.
     """
 
     metric: str
-    first: float
-    second: float
     difference: float
     lower: float | None
     upper: float | None
     p: float | None
     patients: int
     keys: int
+
+
+@dataclass(frozen=True)
+class Paired(Difference):
+    """``first - second``, with the means over the patients of each patient's mean."""
+
+    first: float
+    second: float
 
 
 def score(rows: Iterable[Row]) -> Score:
@@ -119,7 +130,13 @@ def summarize(method: str, rows: Sequence[Row], by: str = "reference") -> Summar
     """The rows of one method. by: the field whose values are the references (few-shot: the pools)."""
     organs, mean = mean_of_organs(rows)
     references = {name: mean_of_organs(part)[1] for name, part in grouped(rows, by).items()}
-    return Summary(method, organs, mean, references, len({r["query"] for r in rows}))
+    spreads = {metric: _spread(references.values(), metric) for metric in SPREAD_METRICS}
+    return Summary(method, organs, mean, references, spreads, len({r["query"] for r in rows}))
+
+
+def _spread(scores: Iterable[Score], metric: str) -> float | None:
+    values = [v for v in (getattr(score, metric) for score in scores) if v is not None]
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
 def by_method(rows: Iterable[Row]) -> dict[str, list[Row]]:
@@ -154,14 +171,14 @@ def paired(
     lower, upper, p = interval_of_mean(difference)
     return Paired(
         metric,
-        float(of_a.mean()),
-        float(of_b.mean()),
         float(difference.mean()),
         lower,
         upper,
         p,
-        len(difference),
-        len(keys),
+        patients=len(difference),
+        keys=len(keys),
+        first=float(of_a.mean()),
+        second=float(of_b.mean()),
     )
 
 
@@ -235,8 +252,6 @@ def as_numbers(summary: Summary) -> dict[str, Any]:
         "mean": vars(summary.mean),
         "organs": {organ: vars(s) for organ, s in summary.organs.items()},
         "references": {name: vars(s) for name, s in summary.references.items()},
-        "sd_over_references": {
-            metric: summary.spread(metric) for metric in ("iou", "awd_mm", "success")
-        },
+        "sd_over_references": summary.spreads,
         "worst_reference": None if worst is None else worst[0],
     }
