@@ -32,7 +32,7 @@ class Context:
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class Detection:
     """Where a method says that an organ is (LPS mm); ``box`` None where it found nothing."""
 
     box: Box | None
@@ -41,13 +41,13 @@ class Found:
     cycle_mm: float | None = None
 
 
-Answers = dict[str, dict[str, Found]]
+Answers = dict[str, dict[str, Detection]]
 
 
 class Method(ABC):
     """One row of a table, or a few that share most of their work (``variants``: id -> title in the tables).
 
-    The work is cut in three, so that each part is done once: ``prepare`` per reference, ``examine``
+    The work is cut in three, so that each part is done once: ``prepare`` per reference, ``encode``
     per query, ``find`` per pair. ``find`` must be a function of what the first two returned.
     """
 
@@ -81,9 +81,9 @@ class Method(ABC):
         """Everything that depends on the reference alone (its organs are marked)."""
 
     @abstractmethod
-    def examine(self, query: Volume) -> Any:
+    def encode(self, query: Volume) -> Any:
         """Everything that depends on the query alone."""
 
     @abstractmethod
-    def find(self, seen: Any, prepared: Any, organs: Sequence[str]) -> Answers:
+    def find(self, encoded: Any, prepared: Any, organs: Sequence[str]) -> Answers:
         """Variant -> organ -> where it is. ``prepared`` is None for methods that need no reference."""

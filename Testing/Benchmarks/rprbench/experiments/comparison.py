@@ -10,7 +10,7 @@ from rprloc.geometry import Box
 
 from ..core.cohort import ORGANS, Patient
 from ..core.experiment import Experiment
-from ..core.method import Found, Method
+from ..core.method import Detection, Method
 from ..core.store import Row
 
 REFERENCES = 5
@@ -40,11 +40,11 @@ class Comparison(Experiment):
 
     def run(self, unit: str) -> list[Row]:
         query = self.context.cohort.patient(unit)
-        seen = self.method.examine(query.volume)
+        encoded = self.method.encode(query.volume)
         organs = [organ for organ in ORGANS if organ in query.organs]
         rows: list[Row] = []
         for name in self.references or [""]:
-            for variant, found in self.method.find(seen, self._of(name), organs).items():
+            for variant, found in self.method.find(encoded, self._of(name), organs).items():
                 rows += [score(variant, name, query, organ, found[organ]) for organ in organs]
         return rows
 
@@ -54,7 +54,7 @@ class Comparison(Experiment):
         return self._prepared.get(reference)
 
 
-def score(variant: str, reference: str, query: Patient, organ: str, found: Found) -> Row:
+def score(variant: str, reference: str, query: Patient, organ: str, found: Detection) -> Row:
     """A row: IoU in percent and wall distance in mm (None where nothing was found, which is an IoU of 0)."""
     truth = query.organs[organ].box
     assert truth is not None

@@ -16,7 +16,7 @@ from ..core.experiment import Experiment
 from ..core.method import Context
 from ..core.store import Row
 from ..methods.engine import OneShot
-from ..methods.ours import asked_for, found_of
+from ..methods.ours import asked_for, detection_of
 from .comparison import score
 
 Pool = tuple[str, ...]
@@ -59,17 +59,17 @@ class FewShot(Experiment):
     def run(self, unit: str) -> list[Row]:
         query = self.context.cohort.patient(unit)
         organs = [organ for organ in ORGANS if organ in query.organs]
-        seen = self.method.embed(query.volume)
+        encoded = self.method.embed(query.volume)
         rows: list[Row] = []
         for count, drawn in self.pools.items():
             for index, pool in enumerate(drawn):
                 if unit in pool or not organs:
                     continue
                 for result in self.method.locator.locate(
-                    seen, asked_for(self._template(pool), organs)
+                    encoded, asked_for(self._template(pool), organs)
                 ):
                     row = score(
-                        f"ours-{count}", "+".join(pool), query, result.target, found_of(result)
+                        f"ours-{count}", "+".join(pool), query, result.target, detection_of(result)
                     )
                     rows.append({**row, "references": count, "pool": index})
         return rows

@@ -71,7 +71,7 @@ def measure(method: Method, reference: str, queries: Sequence[str]) -> Row:
 
 def _timed(method: Method, volume: Any, prepared: Any, organs: Sequence[str]) -> float:
     started = time.perf_counter()
-    method.find(method.examine(volume), prepared, organs)
+    method.find(method.encode(volume), prepared, organs)
     return time.perf_counter() - started
 
 

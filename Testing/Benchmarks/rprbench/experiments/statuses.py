@@ -103,9 +103,9 @@ class Statuses(Experiment):
         return [reference for reference in self.references if reference != query.name]
 
     def _located(
-        self, query: Patient, seen: EmbeddedVolume, organs: Sequence[str], case: str, side: str
+        self, query: Patient, encoded: EmbeddedVolume, organs: Sequence[str], case: str, side: str
     ) -> list[Row]:
-        found = self.method.locate(seen, self._others(query), organs)
+        found = self.method.locate(encoded, self._others(query), organs)
         return [judged(case, side, reference, query, result) for reference, result in found]
 
 

@@ -130,15 +130,15 @@ class FeatureMap(PatchMatching):
                 found[name] = FeatureExample(model.encode(patches), example.rest)
         return found
 
-    def examine(self, query: Volume) -> FeatureQuery:
+    def encode(self, query: Volume) -> FeatureQuery:
         model, grid = self.model(), patch_grid(query)
         with torch.inference_mode():
             latents = model.encode_all(torch.from_numpy(grid.values).to(self.context.device))
             return FeatureQuery(grid, FeatureWindows(latents))
 
-    def starts(self, seen: FeatureQuery, organ: FeatureExample) -> dict[str, list[Start | None]]:
+    def starts(self, encoded: FeatureQuery, organ: FeatureExample) -> dict[str, list[Start | None]]:
         measures = [m for m in FEATURE_MEASURES if f"fm-{m}" in self.variants]
-        return {f"fm-{measure}": seen.windows.best(organ.latents, measure) for measure in measures}
+        return {f"fm-{measure}": encoded.windows.best(organ.latents, measure) for measure in measures}
 
     def _patches(self) -> PatchSource:
         return patches_of(self.context.cohort, self.plan.scans, self.context.report)

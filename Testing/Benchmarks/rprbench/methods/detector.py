@@ -18,7 +18,7 @@ from rprloc.image.resampling import IsotropicVolume, to_grid
 from rprloc.image.volume import Volume
 
 from ..core.cohort import ORGANS, Patient
-from ..core.method import Answers, Context, Found, Method
+from ..core.method import Answers, Context, Detection, Method
 from .detector_data import samples_of
 from .detector_net import NetSettings, PartlyLabelledDetector, as_input
 from .detector_training import DetectorTraining, TrainSettings
@@ -89,18 +89,18 @@ class Detector(Method):
     def prepare(self, reference: Patient) -> Any:
         raise NotImplementedError("the detector needs no reference")
 
-    def examine(self, query: Volume) -> dict[str, Found]:
+    def encode(self, query: Volume) -> dict[str, Detection]:
         """Organ -> where it is, for all of ORGANS."""
         self.train()
         assert self._detector is not None
         return detect(self._detector, self.net, query)
 
-    def find(self, seen: dict[str, Found], prepared: Any, organs: Sequence[str]) -> Answers:
-        return {self.name: {organ: seen[organ] for organ in organs}}
+    def find(self, encoded: dict[str, Detection], prepared: Any, organs: Sequence[str]) -> Answers:
+        return {self.name: {organ: encoded[organ] for organ in organs}}
 
 
 @torch.inference_mode()
-def detect(detector: PartlyLabelledDetector, net: NetSettings, query: Volume) -> dict[str, Found]:
+def detect(detector: PartlyLabelledDetector, net: NetSettings, query: Volume) -> dict[str, Detection]:
     """Where each organ is, LPS mm; nowhere if no box of it has a score above the threshold."""
     grid = to_grid(query, net.spacing)
     device = next(detector.parameters()).device
@@ -111,7 +111,7 @@ def detect(detector: PartlyLabelledDetector, net: NetSettings, query: Volume) ->
     for label, organ in enumerate(ORGANS):
         own = labels == label
         box = lps_box(mean_box(boxes[own], scores[own], net.overlap), grid) if own.any() else None
-        found[organ] = Found(box, "none" if box is None else "ok")
+        found[organ] = Detection(box, "none" if box is None else "ok")
     return found
 
 

@@ -34,15 +34,15 @@ class GrayScale(PatchMatching):
     def prepare(self, reference: Patient) -> dict[str, Example]:
         return self.examples(reference)
 
-    def examine(self, query: Volume) -> GrayQuery:
+    def encode(self, query: Volume) -> GrayQuery:
         grid = patch_grid(query)
         return GrayQuery(grid, Windows(grid.values, PATCH, self.context.threads))
 
-    def starts(self, seen: GrayQuery, organ: Example) -> dict[str, list[Start | None]]:
+    def starts(self, encoded: GrayQuery, organ: Example) -> dict[str, list[Start | None]]:
         measures = [m for m in MEASURES if variant_of(m) in self.variants]
         found: dict[str, list[Start | None]] = {variant_of(m): [] for m in measures}
         for patch in organ.patches:
-            for measure, likeness in seen.windows.likeness(patch, measures).items():
+            for measure, likeness in encoded.windows.likeness(patch, measures).items():
                 found[variant_of(measure)].append(best_window(likeness))
         return found
 

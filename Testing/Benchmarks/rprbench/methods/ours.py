@@ -19,7 +19,7 @@ from rprloc.model.loading import ModelPair, find_model, load_model
 from rprloc.targets.target import Target, target_from_point
 
 from ..core.cohort import Patient
-from ..core.method import Answers, Context, Found, Method
+from ..core.method import Answers, Context, Detection, Method
 
 MODEL = "han-ct"
 STEPS: dict[str, Steps] = {
@@ -68,11 +68,11 @@ def asked_for(template: Template, names: Sequence[str]) -> Template:
     return replace(template, targets=tuple(t for t in template.targets if t.name in names))
 
 
-def found_of(result: Result) -> Found:
+def detection_of(result: Result) -> Detection:
     """An answer of the engine; its box counts whatever its status says."""
     assert result.center is not None and result.size is not None
     box = Box.from_center_size(result.center, result.size)
-    return Found(box, result.status, result.spread_mm, result.cycle_mm)
+    return Detection(box, result.status, result.spread_mm, result.cycle_mm)
 
 
 class Ours(Method):
@@ -99,13 +99,13 @@ class Ours(Method):
             self.locator.embed(reference.volume), list(reference.organs.values())
         )
 
-    def examine(self, query: Volume) -> EmbeddedVolume:
+    def encode(self, query: Volume) -> EmbeddedVolume:
         return self.locator.embed(query)
 
-    def find(self, seen: EmbeddedVolume, prepared: Template, organs: Sequence[str]) -> Answers:
+    def find(self, encoded: EmbeddedVolume, prepared: Template, organs: Sequence[str]) -> Answers:
         template = asked_for(prepared, organs)
         return {
-            variant: {r.target: found_of(r) for r in locator.locate(seen, template)}
+            variant: {r.target: detection_of(r) for r in locator.locate(encoded, template)}
             for variant, locator in self.locators.items()
         }
 
@@ -135,22 +135,22 @@ class Runs(Method):
             embedding, corners
         )
 
-    def examine(self, query: Volume) -> EmbeddedVolume:
+    def encode(self, query: Volume) -> EmbeddedVolume:
         return self.locator.embed(query)
 
     def find(
-        self, seen: EmbeddedVolume, prepared: tuple[Template, Template], organs: Sequence[str]
+        self, encoded: EmbeddedVolume, prepared: tuple[Template, Template], organs: Sequence[str]
     ) -> Answers:
         extreme = asked_for(prepared[0], organs)
         diagonal = asked_for(prepared[1], corner_names(organs))
         answers: Answers = {}
         for runs in RUNS:
             answers[f"coarse-{_label(runs)}"] = {
-                r.target: found_of(r) for r in self._locator(runs).locate(seen, extreme)
+                r.target: detection_of(r) for r in self._locator(runs).locate(encoded, extreme)
             }
-            located = {r.target: r.center for r in self._locator(runs).locate(seen, diagonal)}
+            located = {r.target: r.center for r in self._locator(runs).locate(encoded, diagonal)}
             answers[f"diagonal-{_label(runs)}"] = {
-                organ: Found(box_between(located[organ + LOWER], located[organ + UPPER]))
+                organ: Detection(box_between(located[organ + LOWER], located[organ + UPPER]))
                 for organ in organs
             }
         return answers

@@ -24,7 +24,7 @@ from rprloc.model.field import LatentField, field_of_tensor
 from rprloc.model.loading import ModelPair, StageModel
 
 from ..core.cohort import Patient
-from ..core.method import Answers, Context, Found, Method
+from ..core.method import Answers, Context, Detection, Method
 from .ours import box_of_points, chosen, model_of
 
 K = 15
@@ -132,7 +132,7 @@ def support_latents(stage: StageModel, grid: IsotropicVolume, points: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
-class Marked:
+class PreparedReference:
     """Support latents of a reference: organ -> (6, 3), coarse and fine."""
 
     coarse: dict[str, Tensor]
@@ -140,7 +140,7 @@ class Marked:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class EncodedQuery:
     """A query's readers and the cells that its starts are drawn from, (n, 3) index z, y, x of the coarse lattice."""
 
     name: str
@@ -178,43 +178,43 @@ class Patchwise(Method):
     def limit_references(self, names: Sequence[str]) -> list[str]:
         return list(names)[: 1 if self.context.quick else None]
 
-    def prepare(self, reference: Patient) -> Marked:
+    def prepare(self, reference: Patient) -> PreparedReference:
         grids = to_grids(reference.volume, self.model.spacings)
         points = {organ: target.points.xyz for organ, target in reference.organs.items()}
         coarse, fine = (
             {organ: support_latents(stage, grid, xyz) for organ, xyz in points.items()}
             for stage, grid in zip(self.stages, grids, strict=True)
         )
-        return Marked(coarse, fine)
+        return PreparedReference(coarse, fine)
 
-    def examine(self, query: Volume) -> Seen:
+    def encode(self, query: Volume) -> EncodedQuery:
         grids = to_grids(query, self.model.spacings)
         coarse, fine = (
             self.reader(stage, grid) for stage, grid in zip(self.stages, grids, strict=True)
         )
-        return Seen(query.name, coarse, fine, body_cells(coarse))
+        return EncodedQuery(query.name, coarse, fine, body_cells(coarse))
 
-    def find(self, seen: Seen, prepared: Marked, organs: Sequence[str]) -> Answers:
+    def find(self, encoded: EncodedQuery, prepared: PreparedReference, organs: Sequence[str]) -> Answers:
         answers: Answers = {variant: {} for variant in self._titles}
         range_mm = self.stages[0].card.range_mm
         for number, organ in enumerate(organs):
             generator = torch.Generator().manual_seed(number)
-            starts = seen.cells[torch.randperm(len(seen.cells), generator=generator)[:K]]
-            latents, centres = seen.coarse.latents(starts), seen.coarse.centres(starts)
+            starts = encoded.cells[torch.randperm(len(encoded.cells), generator=generator)[:K]]
+            latents, centres = encoded.coarse.latents(starts), encoded.coarse.centres(starts)
             for variant in self._titles:
                 coarse = coarse_move(
                     prepared.coarse[organ], latents, centres, range_mm, variant == "paper-latent"
                 )
-                answers[variant][organ] = Found(
-                    box_of_points(self._fine(seen, prepared.fine[organ], coarse))
+                answers[variant][organ] = Detection(
+                    box_of_points(self._fine(encoded, prepared.fine[organ], coarse))
                 )
         return answers
 
-    def _fine(self, seen: Seen, support: Tensor, position: Tensor) -> np.ndarray:
+    def _fine(self, encoded: EncodedQuery, support: Tensor, position: Tensor) -> np.ndarray:
         """One move of the fine network from each coarse position, (6, 3) LPS mm."""
-        cells = seen.fine.nearest(position)
-        moved = seen.fine.centres(cells) + self.stages[1].card.range_mm * torch.tanh(
-            support - seen.fine.latents(cells)
+        cells = encoded.fine.nearest(position)
+        moved = encoded.fine.centres(cells) + self.stages[1].card.range_mm * torch.tanh(
+            support - encoded.fine.latents(cells)
         )
         return np.asarray(moved.double().numpy())
 

@@ -13,7 +13,7 @@ from rprloc.geometry import Box, FloatArray
 from rprloc.localization.locator import box_walls
 
 from ..core.cohort import Patient
-from ..core.method import Answers, Context, Found, Method
+from ..core.method import Answers, Context, Detection, Method
 from .patch_grid import PATCH, SPACING, STRIDE, WINDOW_HU, FloatVolume, PatchGrid, patch_grid
 
 Start = tuple[int, int, int]
@@ -69,24 +69,24 @@ class PatchMatching(Method):
         }
 
     @abstractmethod
-    def starts(self, seen: Any, organ: Any) -> dict[str, list[Start | None]]:
+    def starts(self, encoded: Any, organ: Any) -> dict[str, list[Start | None]]:
         """Variant -> first voxel of the best window for each of the six points, None where nothing is alike.
 
-        ``seen`` is what ``examine`` gave (``seen.grid``: the query's PatchGrid), ``organ`` what
+        ``encoded`` is what ``encode`` gave (``encoded.grid``: the query's PatchGrid), ``organ`` what
         ``prepare`` gave for an organ (``organ.rest``: as in Example).
         """
 
-    def find(self, seen: Any, prepared: Any, organs: Sequence[str]) -> Answers:
+    def find(self, encoded: Any, prepared: Any, organs: Sequence[str]) -> Answers:
         answers: Answers = {variant: {} for variant in self._variants}
         for organ in organs:
             rest = prepared[organ].rest
-            for variant, starts in self.starts(seen, prepared[organ]).items():
-                answers[variant][organ] = _found(seen.grid, starts, rest)
+            for variant, starts in self.starts(encoded, prepared[organ]).items():
+                answers[variant][organ] = _detection(encoded.grid, starts, rest)
         return answers
 
 
-def _found(grid: PatchGrid, starts: Sequence[Start | None], rest: FloatArray) -> Found:
+def _detection(grid: PatchGrid, starts: Sequence[Start | None], rest: FloatArray) -> Detection:
     placed = [start for start in starts if start is not None]
     if len(placed) < len(starts):
-        return Found(None)
-    return Found(Box(*box_walls(grid.window_centres(np.array(placed)) + rest)))
+        return Detection(None)
+    return Detection(Box(*box_walls(grid.window_centres(np.array(placed)) + rest)))

@@ -15,7 +15,7 @@ from rprloc.image.resampling import AIR_HU, to_grid
 from rprloc.image.volume import Volume
 
 from ..core.cohort import Patient
-from ..core.method import Answers, Found, Method
+from ..core.method import Answers, Detection, Method
 
 SPACING_MM = 4.0
 
@@ -37,12 +37,12 @@ class Proportional(Method):
             if target.box
         }
 
-    def examine(self, query: Volume) -> Box:
+    def encode(self, query: Volume) -> Box:
         return body_box(query)
 
-    def find(self, seen: Box, prepared: dict[str, np.ndarray], organs: Sequence[str]) -> Answers:
-        walls = {organ: seen.lower + prepared[organ] * seen.size for organ in organs}
-        return {"proportional": {organ: Found(Box(*both)) for organ, both in walls.items()}}
+    def find(self, encoded: Box, prepared: dict[str, np.ndarray], organs: Sequence[str]) -> Answers:
+        walls = {organ: encoded.lower + prepared[organ] * encoded.size for organ in organs}
+        return {"proportional": {organ: Detection(Box(*both)) for organ, both in walls.items()}}
 
 
 def body_box(volume: Volume) -> Box:

@@ -22,7 +22,7 @@ from rprloc.image.volume import Volume
 from rprloc.targets.target import target_from_mask
 
 from ..core.cohort import Patient
-from ..core.method import Answers, Context, Found, Method
+from ..core.method import Answers, Context, Detection, Method
 from .ours import chosen
 
 SPACING_MM = 4.0
@@ -37,7 +37,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
-class Marked:
+class PreparedReference:
     """A reference made ready: its masks and their lattice, and whether B-splines are asked for."""
 
     subject: Subject
@@ -47,7 +47,7 @@ class Marked:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class EncodedQuery:
     """A query made ready, and the lattice of its voxels."""
 
     subject: Subject
@@ -80,44 +80,44 @@ class Registration(Method):
         self._bspline_with = list(names)[:BSPLINE_REFERENCES]
         return list(names)[: 1 if self.context.quick else None]
 
-    def prepare(self, reference: Patient) -> Marked:
+    def prepare(self, reference: Patient) -> PreparedReference:
         assert reference.labels is not None
         masks = {organ: reference.labels.mask(reference.ids[organ]) for organ in reference.organs}
         with_bspline = self._bspline_with is None or reference.name in self._bspline_with
-        return Marked(
+        return PreparedReference(
             subject_of(reference.volume, SPACING_MM), masks, reference.labels.geometry, with_bspline
         )
 
-    def examine(self, query: Volume) -> Seen:
+    def encode(self, query: Volume) -> EncodedQuery:
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(self.context.threads)
-        return Seen(subject_of(query, SPACING_MM), query.geometry)
+        return EncodedQuery(subject_of(query, SPACING_MM), query.geometry)
 
-    def find(self, seen: Seen, prepared: Marked, organs: Sequence[str]) -> Answers:
-        start = affine(seen.subject, prepared.subject, self.parameters)
+    def find(self, encoded: EncodedQuery, prepared: PreparedReference, organs: Sequence[str]) -> Answers:
+        start = affine(encoded.subject, prepared.subject, self.parameters)
         transforms: dict[str, sitk.Transform] = (
             {"affine": start} if "affine" in self._titles else {}
         )
         if "bspline" in self._titles and prepared.with_bspline:
-            transforms["bspline"] = bspline(seen.subject, prepared.subject, start, self.parameters)
+            transforms["bspline"] = bspline(encoded.subject, prepared.subject, start, self.parameters)
         return {
-            variant: carried_boxes(t, seen.geometry, prepared, organs)
+            variant: carried_boxes(t, encoded.geometry, prepared, organs)
             for variant, t in transforms.items()
         }
 
 
 def carried_boxes(
-    transform: sitk.Transform, onto: Geometry, prepared: Marked, organs: Sequence[str]
-) -> dict[str, Found]:
+    transform: sitk.Transform, onto: Geometry, prepared: PreparedReference, organs: Sequence[str]
+) -> dict[str, Detection]:
     """Box of every organ's mask after the transform (query -> reference); None where nothing of it arrives."""
     moved = on_lattice(transform, onto)
     return {
-        organ: _found(carried(prepared.masks[organ], prepared.geometry, moved, onto), onto)
+        organ: _detection(carried(prepared.masks[organ], prepared.geometry, moved, onto), onto)
         for organ in organs
     }
 
 
-def _found(mask: Mask, geometry: Geometry) -> Found:
-    return Found(target_from_mask("organ", mask, geometry).box if mask.any() else None)
+def _detection(mask: Mask, geometry: Geometry) -> Detection:
+    return Detection(target_from_mask("organ", mask, geometry).box if mask.any() else None)
 
 
 def image_of(array: npt.NDArray[Any], geometry: Geometry) -> sitk.Image:
