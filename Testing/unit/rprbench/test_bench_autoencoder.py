@@ -1,4 +1,7 @@
-"""Feature matching of the benchmark: one dense pass as window by window, training that resumes, and the timing."""
+"""Feature matching of the benchmark.
+
+One dense pass as window by window, training that resumes, and the timing.
+"""
 
 from __future__ import annotations
 

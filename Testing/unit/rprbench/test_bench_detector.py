@@ -1,4 +1,7 @@
-"""The supervised detector of the benchmark: boxes, training on partly labelled patients, checkpoints."""
+"""The supervised detector of the benchmark.
+
+Boxes, training on partly labelled patients, checkpoints.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +86,7 @@ def made_patient(
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """Nets this small gain nothing from a second thread, and wait for it for long on a busy machine."""
+    """Nets this small gain nothing from a second thread, and wait for it on a busy machine."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -1,4 +1,4 @@
-"""Few-shot: which references are pooled, and that a pool's rows are those of its merged template."""
+"""Few-shot: which references are pooled, and the rows of a pool's merged template."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Gray-value template matching of the benchmark: the same as a plain sliding window, and in the right place."""
+"""Gray-value template matching of the benchmark.
+
+The same as a plain sliding window, and in the right place.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,10 @@ def context(tmp_path: Path) -> Context:
 
 
 def head(origin: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Volume:
-    """Head and neck of the phantom with a skull base of random bones; voxel 0 lies at the LPS ``origin``."""
+    """Head and neck of the phantom with a skull base of random bones.
+
+    Voxel 0 lies at the LPS ``origin``.
+    """
     lattice = Geometry(
         (50, 50, 60), np.array([4.0, 4.0, 3.0]), np.array([-100.0, -110.0, 90.0]), np.eye(3)
     )

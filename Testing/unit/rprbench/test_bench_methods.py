@@ -1,4 +1,7 @@
-"""The benchmark's own methods: the paper's way equals the dense field, diagonal points, proportional, registration."""
+"""The benchmark's own methods.
+
+The paper's way equals the dense field, diagonal points, proportional, registration.
+"""
 
 from __future__ import annotations
 
@@ -120,9 +123,7 @@ def test_the_papers_way_answers_for_every_organ_asked_for_and_repeats_itself(tin
         assert all(answers[o].box == again[variant][o].box for o in organs)
 
 
-def test_both_means_of_the_starts_are_right_where_the_latents_are_and_differ_where_they_are_not() -> (
-    None
-):
+def test_means_of_the_starts_are_right_where_latents_are_and_differ_elsewhere() -> None:
     place = torch.tensor([[10.0, -20.0, 30.0], [40.0, 0.0, -60.0], [-80.0, 70.0, 5.0]])
     target = torch.tensor([[0.0, 15.0, -10.0]])
     exact = torch.zeros(1, 3), torch.atanh((place - target) / 500.0)
@@ -219,7 +220,9 @@ def test_scores_of_right_shifted_and_missing_answers(context: Context) -> None:
         "ok",
         2.0,
     )
-    moved = score("m", "r", patient, "Mandible", Detection(Box(truth.lower + 3.0, truth.upper + 3.0)))
+    moved = score(
+        "m", "r", patient, "Mandible", Detection(Box(truth.lower + 3.0, truth.upper + 3.0))
+    )
     assert moved["awd_mm"] == pytest.approx(3.0)
     assert 0 < moved["iou"] < 100
     lost = score("m", "r", patient, "Mandible", Detection(None))

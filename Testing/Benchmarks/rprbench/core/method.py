@@ -1,4 +1,7 @@
-"""What a method of the comparison is: it sees marked references once, a query's CT once, and answers with boxes."""
+"""What a method of the comparison is.
+
+It sees marked references once, a query's CT once, and answers with boxes.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,9 @@ Answers = dict[str, dict[str, Detection]]
 
 
 class Method(ABC):
-    """One row of a table, or a few that share most of their work (``variants``: id -> title in the tables).
+    """One row of a table, or a few that share most of their work.
+
+    ``variants`` are their ids and titles in the tables.
 
     The work is cut in three, so that each part is done once: ``prepare`` per reference, ``encode``
     per query, ``find`` per pair. ``find`` must be a function of what the first two returned.
@@ -67,7 +72,9 @@ class Method(ABC):
         return {}
 
     def train(self) -> None:  # noqa: B027 (most learn nothing)
-        """Make what must be learnt before the first query, into ``context.out``; returns at once if it is there.
+        """Make what must be learnt before the first query, into ``context.out``.
+
+        Returns at once if it is there.
 
         Must go on from its last checkpoint after a kill.
         """
@@ -86,4 +93,7 @@ class Method(ABC):
 
     @abstractmethod
     def find(self, encoded: Any, prepared: Any, organs: Sequence[str]) -> Answers:
-        """Variant -> organ -> where it is. ``prepared`` is None for methods that need no reference."""
+        """Variant -> organ -> where it is.
+
+        ``prepared`` is None for methods that need no reference.
+        """

@@ -50,13 +50,16 @@ class FewShot(Experiment):
         self._templates: dict[Pool, Template] = {}
 
     def settings(self) -> dict[str, Any]:
+        """The model, the organs, and which references each pool holds."""
         pooled = {str(count): [list(pool) for pool in drawn] for count, drawn in self.pools.items()}
         return {"model": self.method.identity, "organs": list(ORGANS), "pools": pooled}
 
     def units(self) -> Sequence[str]:
+        """The queries."""
         return self.queries
 
     def run(self, unit: str) -> list[Row]:
+        """Locate all complete organs of one query with every pool."""
         query = self.context.cohort.patient(unit)
         organs = [organ for organ in ORGANS if organ in query.organs]
         encoded = self.method.embed(query.volume)
@@ -85,7 +88,9 @@ class FewShot(Experiment):
 def pools(
     references: Sequence[str], wanted: dict[int, int], seed: int = 0
 ) -> dict[int, list[Pool]]:
-    """Size -> that many different pools, fewer if there are not as many; sizes beyond the references are left out.
+    """Size -> that many different pools, fewer if there are not as many.
+
+    Sizes beyond the references are left out.
 
     The references are shuffled once per size and dealt out in turn, so that each is in about as
     many pools as any

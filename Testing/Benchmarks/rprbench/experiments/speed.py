@@ -20,7 +20,9 @@ MEGABYTE = 2**20
 
 
 class Speed(Measurement):
-    """Units are variants. After one query that does not count, the median over the queries, reading not included.
+    """Units are variants.
+
+    After one query that does not count, the median over the queries, reading not included.
 
     seconds_patient: all four organs of a query the method has not seen; seconds_organ: one organ of
         such a query;
@@ -37,9 +39,11 @@ class Speed(Measurement):
         self.variants = variants
 
     def units(self) -> Sequence[str]:
+        """The variants that are timed."""
         return list(self.variants)
 
     def run(self, unit: str) -> list[Row]:
+        """Time one variant in a process of its own."""
         request = {"variant": unit, "reference": self.reference, "queries": self.queries}
         return [
             {"method": unit, "title": self.variants[unit], **ask(self.context, "speed", request)}

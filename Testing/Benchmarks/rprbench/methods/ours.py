@@ -1,4 +1,4 @@
-"""Our method as it is used: the dense field, with every step of Table 2, and the starts of Table 1."""
+"""Our method as it is used: the dense field, the steps of Table 2, the starts of Table 1."""
 
 from __future__ import annotations
 
@@ -76,7 +76,10 @@ def detection_of(result: Result) -> Detection:
 
 
 class Ours(Method):
-    """Table 2: the coarse network once, twice, three times, and coarse + fine (what the extension does)."""
+    """Table 2: the coarse network once, twice, three times, and coarse + fine.
+
+    The last is what the extension does.
+    """
 
     name = "ours"
 
@@ -89,20 +92,25 @@ class Ours(Method):
 
     @property
     def variants(self) -> dict[str, str]:
+        """The steps that were asked for."""
         return self._titles
 
     def settings(self) -> dict[str, Any]:
+        """The model, by the hash of its weights."""
         return {"model": self.locator.model.card.identity}
 
     def prepare(self, reference: Patient) -> Template:
+        """Template of all organs."""
         return self.locator.make_template(
             self.locator.embed(reference.volume), list(reference.organs.values())
         )
 
     def encode(self, query: Volume) -> EmbeddedVolume:
+        """Dense field of the query."""
         return self.locator.embed(query)
 
     def find(self, encoded: EmbeddedVolume, prepared: Template, organs: Sequence[str]) -> Answers:
+        """Locate the organs with every step."""
         template = asked_for(prepared, organs)
         return {
             variant: {r.target: detection_of(r) for r in locator.locate(encoded, template)}
@@ -111,7 +119,10 @@ class Ours(Method):
 
 
 class Runs(Method):
-    """Table 1: extreme or diagonal points, found by the coarse network from K random starts or from all cells."""
+    """Table 1: extreme or diagonal points, from K random starts or from all cells.
+
+    The coarse network locates them, in one step.
+    """
 
     name = "runs"
 
@@ -122,12 +133,15 @@ class Runs(Method):
 
     @property
     def variants(self) -> dict[str, str]:
+        """Extreme and diagonal points, with every number of starts."""
         return RUN_TITLES
 
     def settings(self) -> dict[str, Any]:
+        """The model, and the seed and numbers of the starts."""
         return {"model": self.locator.model.card.identity, "seed": self.seed, "starts": list(RUNS)}
 
     def prepare(self, reference: Patient) -> tuple[Template, Template]:
+        """Templates of the organs, and of the lower and upper corners of their boxes."""
         embedding = self.locator.embed(reference.volume)
         organs = list(reference.organs.values())
         corners = [corner for organ in organs for corner in corner_targets(organ)]
@@ -136,11 +150,13 @@ class Runs(Method):
         )
 
     def encode(self, query: Volume) -> EmbeddedVolume:
+        """Dense field of the query."""
         return self.locator.embed(query)
 
     def find(
         self, encoded: EmbeddedVolume, prepared: tuple[Template, Template], organs: Sequence[str]
     ) -> Answers:
+        """Locate extreme points and corners with every number of starts."""
         extreme = asked_for(prepared[0], organs)
         diagonal = asked_for(prepared[1], corner_names(organs))
         answers: Answers = {}

@@ -1,4 +1,7 @@
-"""What gray-value and feature matching share: a patch around each extreme point, a box from the six found points."""
+"""What gray-value and feature matching share.
+
+A patch around each extreme point, a box from the six found points.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,9 @@ class Example:
 
 
 class PatchMatching(Method):
-    """The window of a query that is most alike each patch of the reference; its centre is the point.
+    """The window of a query that is most alike each patch of the reference.
+
+    Its centre is the point.
 
     only: ids of the variants to compute; None for all. Raises ValueError for an unknown one.
     """
@@ -50,9 +55,11 @@ class PatchMatching(Method):
 
     @property
     def variants(self) -> dict[str, str]:
+        """The measures that were asked for."""
         return dict(self._variants)
 
     def settings(self) -> dict[str, Any]:
+        """The measures, the grid and the patches."""
         return {
             "variants": list(self._variants),
             "grid_mm": SPACING,
@@ -70,13 +77,16 @@ class PatchMatching(Method):
 
     @abstractmethod
     def starts(self, encoded: Any, organ: Any) -> dict[str, list[Start | None]]:
-        """Variant -> first voxel of the best window for each of the six points, None where nothing is alike.
+        """Variant -> first voxel of the best window for each of the six points.
 
-        ``encoded`` is what ``encode`` gave (``encoded.grid``: the query's PatchGrid), ``organ`` what
-        ``prepare`` gave for an organ (``organ.rest``: as in Example).
+        None where nothing is alike.
+
+        ``encoded`` is what ``encode`` returned (``encoded.grid``: the query's PatchGrid),
+        ``organ`` what ``prepare`` returned for an organ (``organ.rest``: as in Example).
         """
 
     def find(self, encoded: Any, prepared: Any, organs: Sequence[str]) -> Answers:
+        """Box of the six best windows of every organ, by every measure."""
         answers: Answers = {variant: {} for variant in self._variants}
         for organ in organs:
             rest = prepared[organ].rest
