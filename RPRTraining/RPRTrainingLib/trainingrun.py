@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from slicer.i18n import tr as _
 
@@ -39,7 +40,7 @@ class TrainingRun:
     """
 
     name: str
-    request: object = None
+    request: Any = None
     stageNames: tuple[str, ...] = ("coarse", "fine")
     state: RunState = RunState.STARTING
     stage: str = ""

@@ -1,4 +1,7 @@
-"""Section 3 of the panel RPRTraining: the training, its curves, pause, stop and resume. The worker is played."""
+"""Section 3 of the panel RPRTraining: the training, its curves, pause, stop and resume.
+
+The worker is played.
+"""
 
 from __future__ import annotations
 

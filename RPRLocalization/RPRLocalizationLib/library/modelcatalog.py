@@ -1,4 +1,7 @@
-"""The models that can be chosen, read from their cards alone: no torch; the worker verifies checksums on loading."""
+"""The models that can be chosen, read from their cards alone: no torch.
+
+The worker verifies checksums on loading.
+"""
 
 from __future__ import annotations
 

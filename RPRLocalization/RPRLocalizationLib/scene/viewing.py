@@ -1,8 +1,12 @@
-"""Showing a result: its CT, zoomed to the results; the slices through it; no other patient's nodes."""
+"""Showing a result: its CT, zoomed to the results; the slices through it.
+
+No other patient's nodes.
+"""
 
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import numpy as np
 import slicer
@@ -19,7 +23,7 @@ SURROUNDINGS_MM = 25.0
 EDGE_FRACTION = 0.05
 
 
-def showRow(run, index: int) -> None:
+def showRow(run: Any, index: int) -> None:
     """Show the CT of a row (the layout stays) and go to its place, if it has one.
 
     A CT that was not shown is zoomed to its results, equally in all views; the zoom of one that
@@ -37,8 +41,11 @@ def showRow(run, index: int) -> None:
         jumpTo(conversion.lpsToRas(row.center))
 
 
-def resultCorners(run, query: str) -> np.ndarray:
-    """Lower and upper corner of every located box or landmark of a query: (2 n, 3), world RAS mm."""
+def resultCorners(run: Any, query: str) -> np.ndarray:
+    """Lower and upper corner of every located box or landmark of a query.
+
+    (2 n, 3), world RAS mm.
+    """
     found = [row for row in run.rows if row.query == query and row.found]
     halves = [np.zeros(3) if row.size is None else np.asarray(row.size) / 2 for row in found]
     centers = [np.asarray(conversion.lpsToRas(row.center), float) for row in found]
@@ -46,7 +53,7 @@ def resultCorners(run, query: str) -> np.ndarray:
     return np.array(pairs, float).reshape(-1, 3)
 
 
-def zoomTo(points) -> None:
+def zoomTo(points: Any) -> None:
     """Centre the slice views on points (n, 3; world RAS mm), all at the zoom that shows every point.
 
     One zoom for all views, because sizes could not be compared between them otherwise.
@@ -67,7 +74,7 @@ def zoomTo(points) -> None:
         node.JumpSliceByCentering(*((lower + upper) / 2).tolist())
 
 
-def loadCt(path: str, name: str):
+def loadCt(path: str, name: str) -> Any:
     """Load a CT file, or the series of a DICOM folder; gives the volume node. Raises InputError."""
     file = path
     if os.path.isdir(path):
@@ -80,8 +87,11 @@ def loadCt(path: str, name: str):
         raise InputError(_("{path} could not be loaded.").format(path=path)) from error
 
 
-def jumpTo(ras) -> None:
-    """Move every slice through a position in world RAS; only a view that does not show it is panned."""
+def jumpTo(ras: Any) -> None:
+    """Move every slice through a position in world RAS.
+
+    Only a view that does not show it is panned.
+    """
     position = [float(value) for value in ras]
     for node in _sliceNodes():
         if _isInView(node, position):
@@ -90,8 +100,10 @@ def jumpTo(ras) -> None:
             node.JumpSliceByCentering(*position)
 
 
-def showOnlyQuery(run, index: int) -> None:
-    """Hide the results of other CTs, which lie in other patients; name and handles for the chosen box.
+def showOnlyQuery(run: Any, index: int) -> None:
+    """Hide the results of other CTs, which lie in other patients.
+
+    Name and handles for the chosen box.
 
     With the names of all boxes at once, they would cover each other and the image.
     """
@@ -107,8 +119,11 @@ def showOnlyQuery(run, index: int) -> None:
                 display.SetPropertiesLabelVisibility(node is chosen)
 
 
-def cropTo(volume, roi, name: str):
-    """Crop a volume to an ROI with Slicer's Crop Volume; gives the new volume. Raises InputError."""
+def cropTo(volume: Any, roi: Any, name: str) -> Any:
+    """Crop a volume to an ROI with Slicer's Crop Volume; gives the new volume.
+
+    Raises InputError.
+    """
     module = getattr(slicer.modules, "cropvolume", None)
     if module is None:
         raise InputError(_("This Slicer has no Crop Volume module."))
@@ -134,13 +149,13 @@ def cropTo(volume, roi, name: str):
     return output
 
 
-def _isBackground(volume) -> bool:
+def _isBackground(volume: Any) -> bool:
     """True if every slice view shows the volume already: then its zoom is left alone."""
     composites = _nodesOfClass("vtkMRMLSliceCompositeNode")
     return all(node.GetBackgroundVolumeID() == volume.GetID() for node in composites)
 
 
-def _isInView(node, ras) -> bool:
+def _isInView(node: Any, ras: Any) -> bool:
     """True if a slice view, moved to this depth, shows the position well inside its edges."""
     inverse = vtk.vtkMatrix4x4()
     vtk.vtkMatrix4x4.Invert(node.GetXYToRAS(), inverse)

@@ -1,4 +1,7 @@
-"""A small scripted module for the host's own tests: what a module of Slicer typically does, and nothing else."""
+"""A small scripted module for the host's own tests.
+
+What a module of Slicer typically does, and nothing else.
+"""
 
 import enum
 import pathlib
