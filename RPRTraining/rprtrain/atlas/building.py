@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from rprloc.errors import InputError
-from rprloc.localization.robust_affine import carry
+from rprloc.localization.robust_affine import transform_points
 from rprloc.localization.voting import dense_consensus
 from rprloc.model.devices import fast_dtype
 from rprloc.model.field import LatentField, aligned, field_of_tensor
@@ -185,7 +185,7 @@ def _fit(
     corners = torch.cat([torch.zeros(1, 3), torch.eye(3)]).to(points) * CORNER_MM
     extent = torch.full((3,), EXTENT_MM, device=points.device)
     weight = torch.ones(int(shown.sum()), device=points.device)
-    moved = carry(corners, points[shown], voted[shown], weight, extent, RIDGE)
+    moved = transform_points(corners, points[shown], voted[shown], weight, extent, RIDGE)
     return ((moved[1:] - moved[0]) / CORNER_MM).T.contiguous(), moved[0]
 
 

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from rprloc.errors import InputError, RprLocError
+from rprloc.image.hounsfield import TISSUE_HU
 from rprloc.image.reading import stem_of
 from rprloc.image.resampling import IsotropicVolume, to_grid
-from rprloc.model.field import TISSUE_HU
 
 from ..random_stream import RandomStream
 from .sources import ImageSource, held_out

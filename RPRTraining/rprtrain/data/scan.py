@@ -13,10 +13,11 @@ import numpy as np
 
 from rprloc.errors import InputError
 from rprloc.image.body import body_mask
+from rprloc.image.discovery import is_label_map
 from rprloc.image.reading import read_header
 from rprloc.image.volume import Volume
 
-from .sources import ImageSource, find_sources, is_label_map
+from .sources import ImageSource, find_sources
 
 # Localizers and thin slabs show too little of a body to train on.
 LEAST_SLICES = 8
@@ -210,7 +211,7 @@ def body_extent(volume: Volume) -> tuple[float, ...]:
     spacing = [float(geometry.spacing[axes.index(a)]) * steps[axes.index(a)] for a in range(3)]
     hu = hu.transpose([axes.index(a) for a in range(3)])
 
-    # Towards +x, +y, +z, as ``body_mask`` reads a table under the patient.
+    # ``body_mask`` expects axes along +S, +P, +L.
     flips = tuple(
         slice(None, None, -1 if geometry.direction[a, axes.index(a)] < 0 else 1) for a in range(3)
     )

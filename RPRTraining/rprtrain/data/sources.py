@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,13 +11,12 @@ from typing import Any
 
 from rprloc.errors import InputError
 from rprloc.image.dicom import SeriesHeader, list_series
+from rprloc.image.discovery import is_label_map, walk
 from rprloc.image.reading import stem_of
 from rprloc.image.volume import Volume, read_volume
 
-IMAGE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 # A folder with more volumes than this holds several patients.
 MOST_OF_ONE_PATIENT = 8
-_DICOM_MARK, _DICOM_MARK_AT = b"DICM", 128
 
 
 @dataclass(frozen=True)
@@ -94,12 +92,6 @@ def images_in(folder: Path) -> list[ImageSource]:
     return [source for source in find_sources(folder) if not is_label_map(source.path)]
 
 
-def is_label_map(path: Path) -> bool:
-    """Tell a label map or segmentation by its file name."""
-    name = path.name.lower()
-    return ".labels." in name or ".seg." in name or "label" in name.split(".", 1)[0].split("_")
-
-
 def held_out(patients: Sequence[tuple[str, str]], fraction: float = 0.05) -> list[bool]:
     """Choose the volumes that validate the training, by a hash of the patient.
 
@@ -129,16 +121,10 @@ def held_out(patients: Sequence[tuple[str, str]], fraction: float = 0.05) -> lis
 
 
 def _volumes(folder: Path) -> Iterator[ImageSource]:
-    for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        parent = Path(place)
-        shown = [name for name in names if not name.startswith(".")]
-        images = [name for name in shown if name.lower().endswith(IMAGE_SUFFIXES)]
-        yield from (ImageSource(parent / name) for name in images)
-        taken = set(images)
-        others = [parent / name for name in shown if name not in taken]
-        if any(_is_dicom(path) for path in others):
-            yield from _series(parent)
+    for content in walk(folder):
+        yield from (ImageSource(image) for image in content.images)
+        if content.is_dicom:
+            yield from _series(content.path)
 
 
 def _series(folder: Path) -> list[ImageSource]:
@@ -155,16 +141,6 @@ def _series(folder: Path) -> list[ImageSource]:
         )
     several = len(headers) > 1
     return [ImageSource(folder, header.uid if several else "", header=header) for header in headers]
-
-
-def _is_dicom(path: Path) -> bool:
-    if path.suffix.lower() == ".dcm":
-        return True
-    try:
-        with open(path, "rb") as stream:
-            return stream.read(_DICOM_MARK_AT + 4)[_DICOM_MARK_AT:] == _DICOM_MARK
-    except OSError:
-        return False
 
 
 def _named(sources: Sequence[ImageSource], root: Path) -> list[ImageSource]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rprloc.model.field import TISSUE_HU
+from rprloc.image.hounsfield import TISSUE_HU
 from rprloc.model.pnet import Pnet
 
 from ..config import StageConfig

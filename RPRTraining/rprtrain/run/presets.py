@@ -106,7 +106,7 @@ def find_preset(name: str, rows: Sequence[ScanRow] = ()) -> Preset:
 
 
 def preset_from_data(rows: Sequence[ScanRow]) -> Preset:
-    """Settings that follow from the bodies and voxels of scanned CTs; raises InputError without any."""
+    """Settings that follow from scanned bodies and voxels; raises InputError without any."""
     if not rows:
         raise InputError("no usable CT in the folder: there is nothing to propose settings from")
     extents = np.array([row.body_mm for row in rows])

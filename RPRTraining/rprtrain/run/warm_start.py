@@ -3,9 +3,9 @@
 The files of a model hold convolutions into which the BatchNorms were folded. They are put into a
 Pnet whose BatchNorms change nothing: scale 1, mean 0, variance 1, and the folded bias as their
 shift, so that the network computes the same field. A BatchNorm that trains normalises by what it
-sees, though, so the mean and the variance of what it sees on a few views of the new CTs are measured
-then, and taken out and put back: ``(u - mean) / std * std + (shift + mean)`` is the same field
-again, and remains nearly the same when the training begins.
+sees, though, so the mean and the variance of what it sees on a few views of the new CTs are
+measured then, and taken out and put back: ``(u - mean) / std * std + (shift + mean)`` is the same
+field again, and remains nearly the same when the training begins.
 """
 
 from __future__ import annotations

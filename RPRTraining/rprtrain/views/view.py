@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rprloc.image.resampling import AIR_HU
+from rprloc.image.hounsfield import AIR_HU
 from rprloc.model.relative_offset import sample_points, sample_trilinear
 
 from ..augmentation import Augmentation
