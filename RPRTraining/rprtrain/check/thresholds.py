@@ -1,4 +1,4 @@
-"""Proposed confidence thresholds of a model: shown beside those of its card, or written into it."""
+"""Proposed confidence thresholds of a model: shown beside its own, or written into its card."""
 
 from __future__ import annotations
 
