@@ -1,4 +1,7 @@
-"""What was found: one result per target and query; as a table, a CSV file and Slicer markups (LPS mm)."""
+"""What was found: one result per target and query.
+
+As a table, a CSV file and Slicer markups (LPS mm).
+"""
 
 from __future__ import annotations
 
@@ -77,7 +80,10 @@ class Result:
 
 
 def write_csv(path: str | Path, results: Sequence[Result]) -> None:
-    """Write one row per result: LPS mm, two decimals, empty where there is no number. Raises OutputError."""
+    """Write one row per result: LPS mm, two decimals, empty where there is no number.
+
+    Raises OutputError.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(CSV_HEADER)
@@ -89,7 +95,7 @@ def write_csv(path: str | Path, results: Sequence[Result]) -> None:
 
 
 def write_markups(folder: str | Path, results: Sequence[Result]) -> list[Path]:
-    """Write ``folder/<query>/<target>.mrk.json``, a fiducial or an ROI for every target that was found.
+    """Write ``folder/<query>/<target>.mrk.json``: a fiducial or an ROI per target that was found.
 
     Query and target names become safe, different file names. The file of a target that was not
     found is removed if an earlier run left one. Gives the files written, in the order of the
@@ -125,7 +131,10 @@ def _write_markup(file: Path, result: Result) -> None:
 
 
 def table(results: Sequence[Result]) -> str:
-    """A table for the screen, one line per result under a header (LPS mm); empty text for no results."""
+    """A table for the screen, one line per result under a header (LPS mm).
+
+    Empty text for no results.
+    """
     if not results:
         return ""
     header = [

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from rprloc.errors import InputError
-from rprloc.localization.robust_affine import carry
+from rprloc.localization.robust_affine import transform_points
 from rprloc.localization.voting import dense_consensus
 from rprloc.model.devices import fast_dtype
 from rprloc.model.field import LatentField, aligned, field_of_tensor
@@ -38,7 +38,7 @@ EXTENT_MM, RIDGE = 80.0, 0.05
 # Corners from which the affine map is read off again.
 CORNER_MM = 100.0
 
-# More CTs than this take hours and hardly change the mean. Fewer have no mean.
+# Enough for a mean, as the cost grows with every CT; fewer than the least have none.
 MOST_CTS, LEAST_CTS = 120, 4
 # Correlation with the mean below which a CT is left out: then it shows something else.
 LEAST_AGREEMENT = 0.6
@@ -185,7 +185,7 @@ def _fit(
     corners = torch.cat([torch.zeros(1, 3), torch.eye(3)]).to(points) * CORNER_MM
     extent = torch.full((3,), EXTENT_MM, device=points.device)
     weight = torch.ones(int(shown.sum()), device=points.device)
-    moved = carry(corners, points[shown], voted[shown], weight, extent, RIDGE)
+    moved = transform_points(corners, points[shown], voted[shown], weight, extent, RIDGE)
     return ((moved[1:] - moved[0]) / CORNER_MM).T.contiguous(), moved[0]
 
 

@@ -21,7 +21,8 @@ import torch
 
 from rprloc.errors import InputError
 from rprloc.geometry import FloatArray, Geometry, Points
-from rprloc.image.volume import HU_MAX, HU_MIN, Volume
+from rprloc.image.hounsfield import HU_MAX, HU_MIN
+from rprloc.image.volume import Volume
 from rprloc.localization.embedding import EmbeddedVolume
 from rprloc.localization.example import ReferenceFields
 from rprloc.localization.locator import Locator, Options

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rprloc.image.resampling import AIR_HU
+from rprloc.image.hounsfield import AIR_HU
 from rprloc.model.relative_offset import sample_points, sample_trilinear
 
 from ..augmentation import Augmentation
@@ -156,7 +156,7 @@ def _random_centre(
     edges: list[int],
     cuts: list[bool],
 ) -> Tensor:
-    """(3,) source voxel under the middle of the view: near the focus, and the view inside the CT."""
+    """(3,) source voxel under the view's middle: near the focus, with the view inside the CT."""
     shift = torch.tensor(
         [
             rng.uniform(*ranges.cut_shift) * edge if cut else rng.uniform(*ranges.whole_shift)

@@ -27,7 +27,8 @@ from rprbench.experiments.metal import METAL_HU, STREAK_HU, dense_spots, streaks
 from rprbench.experiments.robustness import ORDERS as CHOSEN_ORDERS
 from rprbench.experiments.robustness import QUICK, Robustness, changes
 from rprloc.geometry import Geometry, Points
-from rprloc.image.volume import HU_MAX, HU_MIN, Volume
+from rprloc.image.hounsfield import HU_MAX, HU_MIN
+from rprloc.image.volume import Volume
 
 SOME_ORDERS = ORDERS[::7]
 Order = tuple[tuple[int, int, int], tuple[bool, bool, bool]]

@@ -16,7 +16,7 @@ from rprbench.experiments.truncation import Side, cut, cut_plane, what_remains
 from rprbench.methods.engine import OneShot
 from rprloc.errors import InputError
 from rprloc.geometry import Box, Geometry
-from rprloc.image.resampling import AIR_HU
+from rprloc.image.hounsfield import AIR_HU
 from rprloc.image.volume import Volume
 from rprloc.localization.result import Result
 

@@ -10,7 +10,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from rprloc.image.resampling import AIR_HU
+from rprloc.image.hounsfield import AIR_HU
 from rprloc.model.network_config import PnetConfig
 from rprloc.model.relative_offset import sample_points
 from rprtrain.augmentation import Augmentation

@@ -10,7 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from rprloc.geometry import Geometry, Points
-from rprloc.image.resampling import AIR_HU
+from rprloc.image.hounsfield import AIR_HU
 from rprloc.image.volume import Volume, read_volume
 from rprloc.localization.example import tissue_points
 from rprloc.localization.locator import Locator, Options

@@ -8,7 +8,7 @@ import numpy as np
 
 from rprloc.errors import InputError
 from rprloc.geometry import Box, FloatArray, Geometry
-from rprloc.image.resampling import AIR_HU
+from rprloc.image.hounsfield import AIR_HU
 from rprloc.image.volume import Volume
 
 Side = Literal["top", "bottom"]

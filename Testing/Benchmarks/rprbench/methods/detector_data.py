@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from rprloc.geometry import FloatArray
-from rprloc.image.resampling import AIR_HU, IsotropicVolume, to_grid
+from rprloc.image.hounsfield import AIR_HU
+from rprloc.image.resampling import IsotropicVolume, to_grid
 
 from ..core.cohort import ORGANS, Patient
 from .detector_net import NetSettings, as_input

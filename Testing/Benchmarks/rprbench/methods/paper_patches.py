@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rprloc.image.resampling import AIR_HU, IsotropicVolume, to_grids
+from rprloc.image.hounsfield import AIR_HU
+from rprloc.image.resampling import IsotropicVolume, to_grids
 from rprloc.image.volume import Volume
 from rprloc.model.devices import fast_dtype
 from rprloc.model.field import LatentField, field_of_tensor

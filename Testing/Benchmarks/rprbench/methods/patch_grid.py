@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rprloc.geometry import FloatArray
-from rprloc.image.resampling import AIR_HU, to_grid
+from rprloc.image.hounsfield import AIR_HU
+from rprloc.image.resampling import to_grid
 from rprloc.image.volume import Volume
 
 SPACING = (3.0, 2.0, 2.0)

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from rprloc.geometry import Box
-from rprloc.image.resampling import AIR_HU, to_grid
+from rprloc.image.hounsfield import AIR_HU
+from rprloc.image.resampling import to_grid
 from rprloc.image.volume import Volume
 
 from ..core.cohort import Patient

@@ -1,4 +1,7 @@
-"""Locating with a model of random weights: contracts, statuses and the parts whose answer is known."""
+"""Locating with a model of random weights.
+
+Contracts, statuses and the parts whose answer is known.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ from rprloc.localization.embedding import cropped
 from rprloc.localization.estimate import StackedExamples, stack_examples
 from rprloc.localization.example import AROUND_MM, tissue_points
 from rprloc.localization.locator import Locator, Options, box_centre, box_walls
-from rprloc.localization.robust_affine import carry
+from rprloc.localization.robust_affine import transform_points
 from rprloc.model.field import LatentField
 from rprloc.model.loading import ModelPair, load_model
 from rprloc.model.settings import ConfidenceThresholds
@@ -209,7 +212,7 @@ def test_carry_follows_an_affine_map_and_ignores_outliers() -> None:
     target = source @ matrix + shift
     target[:10] += 200.0
     keys, weight = source[20:26] * 1.2, torch.ones(60)
-    moved = carry(keys, source, target, weight, torch.full((3,), 30.0), 1e-4)
+    moved = transform_points(keys, source, target, weight, torch.full((3,), 30.0), 1e-4)
     assert torch.allclose(moved, keys @ matrix + shift, atol=0.5)
 
 
@@ -217,7 +220,7 @@ def test_a_strong_ridge_leaves_a_displacement() -> None:
     source = torch.randn(30, 3, generator=torch.Generator().manual_seed(1)) * 20.0
     target = source * 1.3 + torch.tensor([5.0, 6.0, 7.0])
     keys = source[:3]
-    moved = carry(keys, source, target, torch.ones(30), torch.full((3,), 20.0), 1e4)
+    moved = transform_points(keys, source, target, torch.ones(30), torch.full((3,), 20.0), 1e4)
     steps = moved - keys
     assert torch.allclose(steps, steps[:1].expand_as(steps), atol=0.05)
 

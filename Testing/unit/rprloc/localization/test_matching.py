@@ -1,4 +1,7 @@
-"""Descriptor matching: finds the cell that looks alike, to sub-cell precision, and only where there are cells."""
+"""Descriptor matching.
+
+Finds the cell that looks alike, to sub-cell precision, and only where there are cells.
+"""
 
 from __future__ import annotations
 
