@@ -228,6 +228,7 @@ class Locator:
             size=None if target.kind == "landmark" else upper - lower,
             spread_mm=estimate.spread_mm,
             cycle_mm=cycle,
+            similarity=estimate.similarity,
             points=None if target.kind == "landmark" else Points(points, Frame.LPS),
         )
 

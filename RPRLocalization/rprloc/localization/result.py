@@ -35,6 +35,7 @@ class Result:
 
     center: (3,) of the landmark or box, size: (3,) of the box; None where there is none. spread_mm:
     scatter of the votes; cycle_mm: distance to the target after mapping back to the reference.
+    similarity: cosine similarity of the matched descriptors, None without a fine network.
     points: the six located extreme points (6, 3). reason: why the status is not ``ok``, empty
     otherwise. Raises InputError for an ``ok`` or ``low-confidence`` result without a position, or
     for numbers that are not finite.
@@ -50,6 +51,7 @@ class Result:
     spread_mm: float | None = None
     cycle_mm: float | None = None
     points: Points | None = None
+    similarity: float | None = None
 
     def __post_init__(self) -> None:
         for field in ("center", "size"):
