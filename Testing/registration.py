@@ -14,11 +14,11 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from rprloc.image.body import body_mask
+from rprloc.image.hounsfield import BODY_HU
 from rprloc.image.resampling import IsotropicVolume, to_grid
 from rprloc.image.volume import Volume
 
 WINDOW_HU = (-400.0, 800.0)
-_TISSUE_HU = -350.0
 # The skin is where a body's intensity changes most: the metric has to see some air around it.
 _SKIN_MM = 8.0
 # Fine enough for a start within a control point's distance, coarse enough to try every slice.
@@ -78,7 +78,7 @@ def subject_of_grid(grid: IsotropicVolume, name: str) -> Subject:
 
 def field_of_view(hu: npt.NDArray[np.float32]) -> tuple[int, int]:
     """First and last slice of ``hu`` (z, y, x) that shows a patient, not air beyond the scan."""
-    tissue = (hu > _TISSUE_HU).sum(axis=(1, 2))
+    tissue = (hu > BODY_HU).sum(axis=(1, 2))
     shown = np.flatnonzero(tissue > _LEAST_TISSUE * np.median(tissue[tissue > 0]))
     return int(shown[0]), int(shown[-1])
 
@@ -204,13 +204,13 @@ def _agreement(arrays: list[npt.NDArray[np.float32]], shift: int) -> tuple[float
     for canvas, array, (x, y) in ((placed[0], fixed, offset), (placed[1], moving, [0, 0])):
         low = shape // 2 + [y, x]
         canvas[:, low[0] : low[0] + array.shape[1], low[1] : low[1] + array.shape[2]] = array
-    body = (placed > _TISSUE_HU).any(axis=0)
+    body = (placed > BODY_HU).any(axis=0)
     return float(np.corrcoef(placed[0][body], placed[1][body])[0, 1]), (offset[0], offset[1])
 
 
 def _middle(array: npt.NDArray[np.float32]) -> tuple[float, float]:
     """Centre x, y (voxels) of the tissue of all slices."""
-    _, y, x = np.nonzero(array > _TISSUE_HU)
+    _, y, x = np.nonzero(array > BODY_HU)
     return (float(x.mean()), float(y.mean())) if len(x) else (0.0, 0.0)
 
 

@@ -29,11 +29,11 @@ from groupwise import (
 )
 from registration import Subject, field_of_view, subject_of
 
+from rprloc.image.hounsfield import BODY_HU
 from rprloc.image.volume import read_volume
 
 MINIMUM_PATIENTS = 30
 SPACING_MM = 3.0
-TISSUE_HU = -350
 # After the first and the second round; below it, a registration has failed.
 LEAST_CORRELATION = (0.65, 0.82)
 LEAST_LEVEL = 0.2
@@ -197,7 +197,7 @@ def covered_slab(count: npt.NDArray[np.intp], image: sitk.Image, least: int) -> 
     Only the columns (x, y) that hold tissue somewhere count: beside the patient there is nothing to
     average.
     """
-    columns = (sitk.GetArrayViewFromImage(image) > TISSUE_HU).any(axis=0)
+    columns = (sitk.GetArrayViewFromImage(image) > BODY_HU).any(axis=0)
     full = np.asarray((count >= least)[:, columns].all(axis=1))
     runs = np.split(np.arange(len(full)), np.flatnonzero(np.diff(full)) + 1)
     best = max((run for run in runs if full[run[0]]), key=len, default=None)

@@ -14,12 +14,12 @@ import numpy.typing as npt
 import SimpleITK as sitk
 from registration import WINDOW_HU, Settings, Subject, affine, subject_of_grid
 
+from rprloc.image.hounsfield import BODY_HU
 from rprloc.image.resampling import IsotropicVolume
 
 AIR_HU = -1000
 # Marks voxels that a scan does not reach; no HU is that low, and interpolation keeps it apart.
 _BEYOND = -5000.0
-_TISSUE_HU = -350
 _PAD_MM = 24.0
 _ASIDE_MM = 150.0
 _AFFINE = Settings(sampling=0.1, affine_iterations=100)
@@ -179,7 +179,7 @@ def correlation(image: sitk.Image, subject: Subject, placement: Placement) -> fl
         sitk.Resample(subject.image, image, placement.transform, sitk.sitkLinear, _BEYOND)
     )
     goal = sitk.GetArrayViewFromImage(image)
-    used = (seen > WINDOW_HU[0] - 1) & ((seen > _TISSUE_HU) | (goal > _TISSUE_HU))
+    used = (seen > WINDOW_HU[0] - 1) & ((seen > BODY_HU) | (goal > BODY_HU))
     return float(np.corrcoef(seen[used], goal[used])[0, 1])
 
 
