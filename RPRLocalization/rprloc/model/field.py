@@ -78,6 +78,15 @@ def aligned(hu: npt.NDArray[np.float32] | Tensor, alignment: int) -> Tensor:
     return F.pad(values.float()[None, None], padding, value=AIR_HU)
 
 
+def tissue_cells(hu: Tensor, stride: int) -> Tensor:
+    """Return which cells hold tissue, and so vote: HU (1, 1, D, H, W) -> (d, h, w) bool.
+
+    The training draws its query cells by the same rule, so that the cells that vote are those that
+    were trained.
+    """
+    return F.avg_pool3d((hu > TISSUE_HU).float(), stride)[0, 0] > TISSUE_FRACTION
+
+
 @torch.no_grad()
 def compute_field(
     network: torch.nn.Module,
@@ -115,7 +124,7 @@ def field_of_tensor(
 
     Its voxel 0, 0, 0 lies at ``origin`` (x, y, z mm).
     """
-    tissue = F.avg_pool3d((hu > TISSUE_HU).float(), config.stride)[0, 0] > TISSUE_FRACTION
+    tissue = tissue_cells(hu, config.stride)
     with torch.autocast(hu.device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
         values = network(hu.contiguous(memory_format=torch.channels_last_3d)).float()
     return LatentField(

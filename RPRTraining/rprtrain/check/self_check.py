@@ -149,11 +149,11 @@ def check_model(
             total,
             f"comparing pair {number + 1} of {len(pairs)}",
         )
-        dice = RandomStream("check", seed, number)
-        points = _body_points(seen[a], dice)
+        rng = RandomStream("check", seed, number)
+        points = _body_points(seen[a], rng)
         there = _located(seen[a], points, seen[b].embedding, locator)
         errors[CYCLE] += _cycle(seen[a], seen[b], points, there, locator)
-        errors[REPEATABILITY] += _repeated(seen[a], seen[b].volume, points, there, locator, dice)
+        errors[REPEATABILITY] += _repeated(seen[a], seen[b].volume, points, there, locator, rng)
     rows = [Measure.of(name, "mm", values) for name, values in errors.items()]
     return Report(rows, len(seen), len(pairs), errors, left_out)
 
@@ -169,12 +169,12 @@ def _look(volume: Volume, locator: Locator) -> _Seen:
         return _Seen(volume, embedding, ReferenceFields.of(embedding))
 
 
-def _body_points(seen: _Seen, dice: RandomStream) -> FloatArray:
+def _body_points(seen: _Seen, rng: RandomStream) -> FloatArray:
     """(n, 3) LPS mm: centres of cells of the coarse field that hold tissue, away from the ends of the CT."""
     cells = seen.embedding.coarse.body_cells()[0].cpu().numpy().astype(np.float64)
     lower, upper = (bound.numpy() for bound in seen.embedding.body_bounds())
     deep = cells[((cells > lower + INSIDE_MM) & (cells < upper - INSIDE_MM)).all(-1)]
-    chosen: FloatArray = deep[dice.choose(len(deep), POINTS).numpy()]
+    chosen: FloatArray = deep[rng.choose(len(deep), POINTS).numpy()]
     return chosen
 
 
@@ -205,10 +205,10 @@ def _repeated(
     points: FloatArray,
     there: FloatArray,
     locator: Locator,
-    dice: RandomStream,
+    rng: RandomStream,
 ) -> list[float]:
     """Only for points that both copies show well: beyond their ends, the answers are guesses."""
-    altered = [_altered(volume, end, dice) for end in (0, 1)]
+    altered = [_altered(volume, end, rng) for end in (0, 1)]
     bounds = [copy.geometry.bounds() for copy in altered]
     low, high = (
         max(b.lower[2] for b in bounds) + SHOWN_MM,
@@ -226,7 +226,7 @@ def _known(values: FloatArray) -> list[float]:
     return [float(value) for value in values if not np.isnan(value)]
 
 
-def _altered(volume: Volume, end: int, dice: RandomStream) -> Volume:
+def _altered(volume: Volume, end: int, rng: RandomStream) -> Volume:
     """A copy with one end cut off along the axis nearest to the patient's, other gray values and other noise."""
     geometry = volume.geometry
     axis = int(np.abs(geometry.direction[2]).argmax())
@@ -236,7 +236,7 @@ def _altered(volume: Volume, end: int, dice: RandomStream) -> Volume:
     kept = np.take(volume.array, range(start, start + count - cut), axis=2 - axis).astype(
         np.float32
     )
-    noise = dice.normal(*kept.shape).numpy() * 15.0
+    noise = rng.normal(*kept.shape).numpy() * 15.0
     gain = 0.95 if end == 0 else 1.05
     hu = np.where(kept > -900, (kept + 1000.0) * gain - 1000.0 + noise, kept)
     size = list(geometry.size)

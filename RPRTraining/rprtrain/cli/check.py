@@ -4,32 +4,58 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rprloc.cli.main import EXIT_OK
-from rprloc.cli.shared import set_threads
-from rprloc.errors import InputError
+from rprloc.cli.arguments import Commands, add_device, add_overwrite, seed
+from rprloc.cli.exit_codes import EPILOG, EXIT_OK
 from rprloc.files import atomic_write_text, prepare_output_file
-from rprloc.model.devices import resolve_device
-from rprloc.model.loading import find_model, load_model
 
 if TYPE_CHECKING:
     from ..check.self_check import Measure
 
+NAME = "check"
 
-def run_check(args: argparse.Namespace) -> int:
+
+def add_arguments(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        NAME, help="judge a model without labels: cycle error and repeatability", epilog=EPILOG
+    )
+    parser.add_argument(
+        "--model", required=True, metavar="DIR", help="model folder, or name of an installed model"
+    )
+    parser.add_argument(
+        "--images", type=Path, metavar="FOLDER", help="default: what the training in DIR held out"
+    )
+    parser.add_argument(
+        "--targets",
+        type=Path,
+        metavar="FOLDER",
+        help="label maps, segmentations or markups named like the CTs; "
+        "the first CT that has one is the reference",
+    )
+    parser.add_argument("--json", type=Path, metavar="OUT.json", help="the table as JSON")
+    parser.add_argument(
+        "--picture", type=Path, metavar="OUT.png", help="curves of the errors (needs matplotlib)"
+    )
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="of the random points")
+    add_overwrite(parser)
+    add_device(parser)
+    parser.set_defaults(command=run)
+
+
+def run(args: argparse.Namespace) -> int:
     """Check, print the table, and write JSON and picture. Raises RprLocError."""
-    try:
-        from ..check.annotated import check_sources, check_targets
-        from ..check.picture import write_check_picture
-        from ..check.self_check import check_model
-        from ..data.sources import images_in
-    except ModuleNotFoundError as error:
-        if error.name is None or not error.name.startswith("rprtrain"):
-            raise
-        raise InputError(
-            "the check needs the package rprtrain (folder RPRTraining), which is missing"
-        ) from error
+    from rprloc.cli.shared import set_threads
+    from rprloc.model.devices import resolve_device
+    from rprloc.model.loading import find_model, load_model
+
+    from ..check.annotated import check_sources, check_targets
+    from ..check.picture import write_check_picture
+    from ..check.self_check import check_model
+    from ..data.sources import images_in
+
     set_threads(args.threads)
     folder = find_model(args.model)
     for path in filter(None, (args.json, args.picture)):

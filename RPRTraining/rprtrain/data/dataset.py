@@ -12,14 +12,13 @@ import torch
 from torch import Tensor
 
 from rprloc.errors import InputError, RprLocError
+from rprloc.image.hounsfield import TISSUE_HU
 from rprloc.image.reading import stem_of
 from rprloc.image.resampling import IsotropicVolume, to_grid
 
 from ..random_stream import RandomStream
-from ..views.view import BODY_HU
-from .sources import ImageSource, find_images, held_out
+from .sources import ImageSource, held_out
 
-__all__ = ["TrainingVolume", "find_images", "load_volumes", "split_held_out"]
 BODY_POINTS = 20_000
 
 
@@ -42,7 +41,7 @@ class TrainingVolume:
     def from_grid(cls, name: str, grid: IsotropicVolume) -> TrainingVolume:
         """Draw the body points of a grid; the same grid gives the same points."""
         hu = torch.from_numpy(np.round(grid.hu).astype(np.int16))
-        voxels = torch.nonzero(hu > BODY_HU)
+        voxels = torch.nonzero(hu > TISSUE_HU)
         if len(voxels) < 100:
             raise InputError(f"{name}: there is no body in this volume")
         picked = voxels[RandomStream("body", name).choose(len(voxels), BODY_POINTS)]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rprloc.image.hounsfield import TISSUE_HU
 from rprloc.model.pnet import Pnet
 
 from ..config import StageConfig
@@ -16,7 +17,6 @@ from ..data.dataset import TrainingVolume
 from ..data.scan import ScanRow
 from ..optimization.step import run_step
 from ..random_stream import RandomStream
-from ..views.view import BODY_HU
 
 WEIGHT_COPIES = 5  # weights, gradients, two moments of AdamW, and the average
 
@@ -76,7 +76,7 @@ def _body(stage: StageConfig) -> TrainingVolume:
     inside = sum(a**2 for a in torch.meshgrid(*axes, indexing="ij")) < 0.9
     noise = RandomStream("body of noise").normal(*stage.crop) * 50.0
     hu = torch.where(torch.as_tensor(inside), noise, torch.tensor(-1000.0)).to(torch.int16)
-    body = torch.nonzero(hu > BODY_HU).to(torch.int16)
+    body = torch.nonzero(hu > TISSUE_HU).to(torch.int16)
     return TrainingVolume("made up", hu, body, torch.zeros(3), stage.spacing)
 
 

@@ -113,9 +113,9 @@ def calibrate(
     try:
         for number in range(views):
             volume = volumes[number % len(volumes)]
-            dice = RandomStream("calibrate", volume.name, number)
-            focus = volume.body[dice.integer(len(volume.body))].float().cpu()
-            net(make_view(volume.hu, focus, stage, dice).hu)
+            rng = RandomStream("calibrate", volume.name, number)
+            focus = volume.body[rng.integer(len(volume.body))].float().cpu()
+            net(make_view(volume.hu, focus, stage, rng).hu)
     finally:
         for hook in hooks:
             hook.remove()

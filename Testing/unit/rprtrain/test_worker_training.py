@@ -1,4 +1,4 @@
-"""The worker's plug-in: scan, plan, train with pause and stop, find and resume, as a client would use it."""
+"""The worker's plug-in as a client would use it: scan, plan, train, pause, find, resume."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rprloc.errors import InputError, RprLocError
 from rprloc.model.card import read_card
 from rprloc.worker.errors import BadRequestError, CancelledError, WorkerError
 from rprtrain.optimization.events import TrainingEvent
-from rprtrain.worker import methods, plugin
+from rprtrain.worker import methods, plugin, scan
 from rprtrain.worker.job_control import JobControl
 
 STAGES = {"coarse": TINY.to_json(), "fine": TINY_FINE.to_json()}
@@ -200,7 +200,7 @@ def test_the_whole_training_is_told_of() -> None:
 
 def test_every_line_is_logged_once() -> None:
     job = RecordedJob()
-    lines = methods._Lines(job)
+    lines = methods.TrainingLog(job)
     for line, event in (
         ("coarse: reading", TrainingEvent("begin")),
         ("coarse step 3: out of memory", TrainingEvent("note", message="step 3: out of memory")),
@@ -208,7 +208,7 @@ def test_every_line_is_logged_once() -> None:
     ):
         lines.report(line)
         if event is not None:
-            lines.told(event)
+            lines.on_event(event)
     lines.flush()
     logged = [(event["level"], event["message"]) for event in job.of_kind("log")]
     assert logged == [
@@ -231,8 +231,10 @@ def test_models_are_installed_and_exchanged(tiny_model: Path, tmp_path: Path) ->
 
 
 def test_methods_are_there_and_light_ones_do_without_torch() -> None:
-    assert all(hasattr(methods, name.replace(".", "_")) for name in plugin.HEAVY)
-    code = "import rprtrain.worker.plugin, rprtrain.worker.scan, sys; assert 'torch' not in sys.modules"
+    assert set(methods.METHODS) == set(plugin.HEAVY)
+    assert set(scan.METHODS) == set(plugin.LIGHT)
+    imports = "import rprtrain.worker.plugin, rprtrain.worker.scan, sys"
+    code = f"{imports}; assert 'torch' not in sys.modules"
     subprocess.run(
         [sys.executable, "-c", code],
         check=True,

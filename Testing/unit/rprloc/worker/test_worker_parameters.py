@@ -1,4 +1,4 @@
-"""Volumes, masks, targets and options from requests: what is right is read exactly, the rest is refused in one line."""
+"""Parameters of requests: what is right is read exactly, the rest is refused in one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The worker's methods without the process: answers, what is kept between requests, and failing GPUs."""
+"""The worker's methods without the process: answers, what is kept, and failing GPUs."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from rprloc.model.loading import ModelPair, load_model
 from rprloc.targets.target import load_targets
 from rprloc.worker import session
 from rprloc.worker.errors import BadRequestError, CancelledError, explain
-from rprloc.worker.localization import EngineMethods
-from rprloc.worker.session import Engine
+from rprloc.worker.localization import SessionMethods
+from rprloc.worker.session import Session
 
 CUDA = torch.device("cuda", 0)
 LANDMARK = {"name": "Vertex", "kind": "landmark", "point_lps": [0.0, 0.0, 250.0]}
@@ -36,7 +36,10 @@ OTHER = {
 
 
 class Gpu:
-    """A GPU of this test's making: models on it are on the CPU in truth; ``problem`` is raised when it has to work."""
+    """A GPU of this test's making, whose models are on the CPU in truth.
+
+    ``problem`` is raised when it has to work.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, problem: Exception) -> None:
         self.problem: Exception | None = problem
@@ -55,18 +58,18 @@ class Gpu:
         self.loads.append(str(device))
         return replace(load_model(folder, torch.device("cpu")), device=device)
 
-    def methods(self) -> EngineMethods:
-        """The methods over an engine that has this GPU."""
-        return EngineMethods(
-            Engine(
+    def methods(self) -> SessionMethods:
+        """The methods over a session that has this GPU."""
+        return SessionMethods(
+            Session(
                 self.load, lambda name: CUDA if name in ("auto", "cuda:0") else torch.device(name)
             )
         )
 
 
 @pytest.fixture
-def methods() -> EngineMethods:
-    return EngineMethods()
+def methods() -> SessionMethods:
+    return SessionMethods()
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +78,7 @@ def template(tiny_model: Path, sample: Sample) -> dict[str, Any]:
         model=str(tiny_model), device="cpu", reference={"path": str(sample.reference)}
     )
     job.params["targets"] = [LANDMARK, OTHER]
-    made: dict[str, Any] = EngineMethods().template_make(job)["template"]
+    made: dict[str, Any] = SessionMethods().template_make(job)["template"]
     return made
 
 
@@ -91,7 +94,7 @@ def request(tiny_model: Path, sample: Sample, **more: Any) -> RecordedJob:
 
 
 def test_rows_are_the_engines_results(
-    methods: EngineMethods, tiny_model: Path, sample: Sample, template: dict[str, Any]
+    methods: SessionMethods, tiny_model: Path, sample: Sample, template: dict[str, Any]
 ) -> None:
     job = request(tiny_model, sample, template=template)
     answer = methods.locate(job)
@@ -116,7 +119,7 @@ def test_rows_are_the_engines_results(
 
 
 def test_a_template_file_and_a_reference_give_the_same_rows(
-    methods: EngineMethods,
+    methods: SessionMethods,
     tiny_model: Path,
     sample: Sample,
     template: dict[str, Any],
@@ -135,7 +138,7 @@ def test_a_template_file_and_a_reference_give_the_same_rows(
 
 
 def test_a_query_that_cannot_be_used_costs_its_own_rows_only(
-    methods: EngineMethods,
+    methods: SessionMethods,
     tiny_model: Path,
     sample: Sample,
     template: dict[str, Any],
@@ -183,7 +186,7 @@ def test_a_query_that_cannot_be_used_costs_its_own_rows_only(
 
 def test_a_bug_in_one_query_is_its_own_too(
     monkeypatch: pytest.MonkeyPatch,
-    methods: EngineMethods,
+    methods: SessionMethods,
     tiny_model: Path,
     sample: Sample,
     template: dict[str, Any],
@@ -196,7 +199,7 @@ def test_a_bug_in_one_query_is_its_own_too(
 
 def test_too_little_memory_is_said(
     monkeypatch: pytest.MonkeyPatch,
-    methods: EngineMethods,
+    methods: SessionMethods,
     tiny_model: Path,
     sample: Sample,
     template: dict[str, Any],
@@ -233,7 +236,7 @@ def test_too_little_memory_is_said(
     ],
 )
 def test_a_request_that_cannot_work_is_refused_before_any_query(
-    methods: EngineMethods,
+    methods: SessionMethods,
     tiny_model: Path,
     sample: Sample,
     template: dict[str, Any],
@@ -247,7 +250,7 @@ def test_a_request_that_cannot_work_is_refused_before_any_query(
 
 
 def test_another_models_template_is_refused(
-    methods: EngineMethods, tiny_model: Path, sample: Sample, template: dict[str, Any]
+    methods: SessionMethods, tiny_model: Path, sample: Sample, template: dict[str, Any]
 ) -> None:
     foreign = {**template, "model": {**template["model"], "coarse_sha256": "0" * 64}}
     with pytest.raises(TemplateError, match="belongs to model"):
@@ -255,7 +258,7 @@ def test_another_models_template_is_refused(
 
 
 def test_templates_are_pooled(
-    methods: EngineMethods, tiny_model: Path, sample: Sample, template: dict[str, Any]
+    methods: SessionMethods, tiny_model: Path, sample: Sample, template: dict[str, Any]
 ) -> None:
     job = request(tiny_model, sample, reference={"path": str(sample.query)}, targets=[LANDMARK])
     other = methods.template_make(job)["template"]
@@ -271,7 +274,7 @@ def test_templates_are_pooled(
 
 
 def test_a_target_outside_the_reference_is_refused(
-    methods: EngineMethods, tiny_model: Path, sample: Sample
+    methods: SessionMethods, tiny_model: Path, sample: Sample
 ) -> None:
     far = {**LANDMARK, "point_lps": [0, 0, 9000]}
     job = request(tiny_model, sample, reference={"path": str(sample.reference)}, targets=[far])
@@ -297,7 +300,7 @@ def test_the_model_and_the_reference_are_kept(
         calls.append("model")
         return load_model(folder, device)
 
-    methods = EngineMethods(Engine(load))
+    methods = SessionMethods(Session(load))
     reference = {"path": str(sample.reference)}
     made = []
     for targets in ([LANDMARK], [LANDMARK], [OTHER]):
@@ -320,7 +323,7 @@ def test_the_model_and_the_reference_are_kept(
 
 
 def test_a_model_that_was_replaced_is_loaded_again(
-    methods: EngineMethods, tiny_model: Path, tmp_path: Path
+    methods: SessionMethods, tiny_model: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "model"
     shutil.copytree(tiny_model, folder)
@@ -335,11 +338,11 @@ def test_a_model_that_was_replaced_is_loaded_again(
     )
     (folder / "coarse.pt").write_bytes(b"damaged")
     with pytest.raises(ModelError, match="checksum"):
-        EngineMethods().load(RecordedJob(model=str(folder), device="cpu"))
+        SessionMethods().load(RecordedJob(model=str(folder), device="cpu"))
 
 
 def test_models_lists_what_is_there_with_what_is_wrong(
-    methods: EngineMethods, tiny_model: Path, tmp_path: Path
+    methods: SessionMethods, tiny_model: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(tiny_model, tmp_path / "good")
     shutil.copytree(tiny_model, tmp_path / "bad")
@@ -414,7 +417,7 @@ def test_a_model_too_large_for_the_gpu_is_loaded_on_the_cpu(tiny_model: Path) ->
             raise torch.OutOfMemoryError("CUDA out of memory")
         return load_model(folder, device)
 
-    methods = EngineMethods(Engine(load, lambda _: CUDA))
+    methods = SessionMethods(Session(load, lambda _: CUDA))
     job = RecordedJob(model=str(tiny_model), device="auto")
     assert methods.load(job)["device"] == "cpu"
     assert len(job.of_kind("log")) == 1
@@ -431,7 +434,7 @@ def test_what_the_input_does_wrong_is_not_blamed_on_the_gpu(
 
 def test_cancel_stops_between_queries_and_keeps_what_is_done(
     monkeypatch: pytest.MonkeyPatch,
-    methods: EngineMethods,
+    methods: SessionMethods,
     tiny_model: Path,
     sample: Sample,
     template: dict[str, Any],
