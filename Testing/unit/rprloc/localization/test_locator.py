@@ -28,9 +28,10 @@ from rprloc.localization.confidence import (
 from rprloc.localization.embedding import cropped
 from rprloc.localization.estimate import StackedExamples, stack_examples
 from rprloc.localization.example import AROUND_MM, tissue_points
-from rprloc.localization.locator import Locator, Options, Steps, box_centre, box_walls
+from rprloc.localization.locator import Locator, Options, box_centre, box_walls
 from rprloc.localization.result import Result
 from rprloc.localization.robust_affine import transform_points
+from rprloc.localization.steps import Steps
 from rprloc.model.field import LatentField
 from rprloc.model.loading import ModelPair, load_model
 from rprloc.model.settings import ConfidenceThresholds
