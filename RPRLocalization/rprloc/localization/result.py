@@ -19,9 +19,9 @@ from ..errors import InputError
 from ..files import atomic_write_text, output_errors, remove_file, safe_name, safe_names
 from ..geometry import Box, Frame, Points
 from ..targets.markups import write_fiducial, write_roi
+from ..targets.target import Kind
 
 Status = Literal["ok", "low-confidence", "outside", "failed"]
-Kind = Literal["landmark", "box"]
 
 CSV_HEADER = (
     *("query", "target", "kind", "status", "cx", "cy", "cz", "sx", "sy", "sz"),
@@ -132,7 +132,7 @@ def _write_markup(file: Path, result: Result) -> None:
         write_fiducial(file, result.target, Points(result.center[None], Frame.LPS), description)
 
 
-def table(results: Sequence[Result]) -> str:
+def format_table(results: Sequence[Result]) -> str:
     """A table for the screen, one line per result under a header (LPS mm).
 
     Empty text for no results.
