@@ -22,7 +22,7 @@ from RPRLocalizationLib.worker import process
 from RPRLocalizationLib.worker.client import WorkerClient
 from RPRTrainingLib.traininglogic import PLUGIN, TRAINING_FOLDER
 
-MINUTES = float(os.environ.get("RPRLOC_MINUTES", "8"))
+MINUTES = float(os.environ.get("RPRLOC_MINUTES", "5"))
 SHOWN_FRACTION = 0.97
 PATIENCE_S = 3600.0
 
