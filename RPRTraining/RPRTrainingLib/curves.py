@@ -20,8 +20,9 @@ LINES = {
     GUESS: (slicer.vtkMRMLPlotSeriesNode.LineStyleDot, 2),
 }
 MARKER_SIZE = 7
-# The y axis ends this far above the largest error: the legend, top right, covers no curve.
-LEGEND_ROOM = 1.35
+# The y axis ends this far above the largest error, and above the largest error of the curves that
+# stay large: the legend, top right, covers none.
+HEADROOM, LEGEND_ROOM = 1.05, 1.35
 
 
 class Curves:
@@ -84,13 +85,15 @@ class Curves:
 
     def _fitAxis(self) -> None:
         """From 0, because a cut axis makes small changes look large."""
-        largest = max(
-            (error for points in self.points.values() for _step, error in points), default=0
-        )
-        if largest > 0:
-            chart = self._chartNode()
-            chart.SetYAxisRangeAuto(False)
-            chart.SetYAxisRange(0.0, LEGEND_ROOM * largest)
+        largest = {curve: max(error for _step, error in p) for curve, p in self.points.items()}
+        top = max(largest.values(), default=0.0)
+        if top <= 0:
+            return
+        # Training errors are large only at the left, away from the legend.
+        lasting = [error for (_stage, kind), error in largest.items() if kind != TRAINING]
+        chart = self._chartNode()
+        chart.SetYAxisRangeAuto(False)
+        chart.SetYAxisRange(0.0, max(HEADROOM * top, LEGEND_ROOM * max(lasting, default=0.0)))
 
     @staticmethod
     def _node(nodeId: str) -> Any:

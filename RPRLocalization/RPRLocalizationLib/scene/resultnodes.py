@@ -1,11 +1,6 @@
-"""Results in the scene.
-
-A folder per run and query, an ROI per organ, a fiducial list for the landmarks.
-"""
+"""Results in the scene: folders per run and query, an ROI per organ, lists of landmarks."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import slicer
@@ -46,11 +41,11 @@ def extremeLabels(target: str) -> list[str]:
 class ResultNodes:
     """Makes and removes the nodes of a run's rows in a scene."""
 
-    def __init__(self, scene: Any) -> None:
+    def __init__(self, scene) -> None:
         self._scene = scene
         self._hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
 
-    def show(self, run: Run, indices: Any, extremePoints: bool) -> None:
+    def show(self, run: Run, indices, extremePoints: bool) -> None:
         """Make the nodes of the rows (of one query) that have a position and no node yet."""
         shown = [n for n in indices if run.rows[n].found and run.result(n) is None]
         if not shown:
@@ -75,8 +70,8 @@ class ResultNodes:
                     self._hierarchy.RemoveItem(item, False, False)
         self._scene.RemoveNode(run.node)
 
-    def _removeNode(self, node: Any) -> None:
-        """Remove a node with its display and storage nodes and its item.
+    def _removeNode(self, node) -> None:
+        """Remove a node with its display and storage nodes and its subject hierarchy item.
 
         Without a window, Slicer leaves these.
         """
@@ -90,12 +85,12 @@ class ResultNodes:
         if item:
             self._hierarchy.RemoveItem(item, False, False)
 
-    def _children(self, item: Any, deep: bool) -> list[int]:
+    def _children(self, item, deep: bool) -> list[int]:
         items = vtk.vtkIdList()
         self._hierarchy.GetItemChildren(item, items, deep)
         return [items.GetId(n) for n in range(items.GetNumberOfIds())]
 
-    def _showBox(self, run: Any, index: Any, folder: Any, extremePoints: Any) -> None:
+    def _showBox(self, run, index, folder, extremePoints) -> None:
         row = run.rows[index]
         node = self._scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", row.target)
         node.SetCenter(conversion.lpsToRas(row.center).tolist())
@@ -108,7 +103,7 @@ class ResultNodes:
         )
         run.setResult(index, node, points)
 
-    def _showExtremes(self, row: Any, folder: Any) -> Any:
+    def _showExtremes(self, row, folder):
         name = _("{target} extreme points").format(target=row.target)
         node = self._scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name)
         for label, point in zip(
@@ -119,7 +114,7 @@ class ResultNodes:
         node.GetDisplayNode().SetPointLabelsVisibility(False)
         return node
 
-    def _showLandmarks(self, run: Any, indices: Any, folder: Any) -> None:
+    def _showLandmarks(self, run, indices, folder) -> None:
         """One list per status, because a display node has one colour."""
         for status in dict.fromkeys(run.rows[n].status for n in indices):
             chosen = [n for n in indices if run.rows[n].status == status]
@@ -133,7 +128,7 @@ class ResultNodes:
                 run.setResult(n, node)
             self._dress(node, run.rows[chosen[0]], folder)
 
-    def _dress(self, node: Any, row: Any, folder: Any) -> None:
+    def _dress(self, node, row, folder) -> None:
         """Colour by status, description, folder."""
         node.SetAttribute(RESULT_ATTRIBUTE, row.status)
         node.SetDescription(" ".join(filter(None, [statusText(row.status), row.reason])))
@@ -168,10 +163,7 @@ class ResultNodes:
 
 
 def updateRow(run: Run, index: int) -> bool:
-    """Take over the node's position into its row after the user has moved it.
-
-    True if it has changed.
-    """
+    """Take over a moved node's position into its row; True if it has changed."""
     node, row = run.result(index), run.rows[index]
     if node is None:
         return False
@@ -185,10 +177,8 @@ def updateRow(run: Run, index: int) -> bool:
         if point is None:
             return False
         center, size = conversion.pointLps(node, point), None
-    if row.center is None or (size is not None and row.size is None):
-        return False
     same = np.allclose(center, row.center, atol=1e-3) and (
-        size is None or row.size is None or np.allclose(size, row.size, atol=1e-3)
+        size is None or np.allclose(size, row.size, atol=1e-3)
     )
     if same:
         return False

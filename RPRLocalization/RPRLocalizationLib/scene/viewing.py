@@ -1,12 +1,8 @@
-"""Showing a result: its CT, zoomed to the results; the slices through it.
-
-No other patient's nodes.
-"""
+"""Showing a result: its CT, zoomed to the results; slices through it; no other patient's nodes."""
 
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import numpy as np
 import slicer
@@ -23,7 +19,7 @@ SURROUNDINGS_MM = 25.0
 EDGE_FRACTION = 0.05
 
 
-def showRow(run: Any, index: int) -> None:
+def showRow(run, index: int) -> None:
     """Show the CT of a row (the layout stays) and go to its place, if it has one.
 
     A CT that was not shown is zoomed to its results, equally in all views; the zoom of one that
@@ -41,11 +37,8 @@ def showRow(run: Any, index: int) -> None:
         jumpTo(conversion.lpsToRas(row.center))
 
 
-def resultCorners(run: Any, query: str) -> np.ndarray:
-    """Lower and upper corner of every located box or landmark of a query.
-
-    (2 n, 3), world RAS mm.
-    """
+def resultCorners(run, query: str) -> np.ndarray:
+    """Lower and upper corners of every located box or landmark of a query: (2 n, 3), RAS mm."""
     found = [row for row in run.rows if row.query == query and row.found]
     halves = [np.zeros(3) if row.size is None else np.asarray(row.size) / 2 for row in found]
     centers = [np.asarray(conversion.lpsToRas(row.center), float) for row in found]
@@ -53,8 +46,8 @@ def resultCorners(run: Any, query: str) -> np.ndarray:
     return np.array(pairs, float).reshape(-1, 3)
 
 
-def zoomTo(points: Any) -> None:
-    """Centre the slice views on points (n, 3; world RAS mm), all at the zoom that shows every point.
+def zoomTo(points) -> None:
+    """Centre the slice views on points (n, 3; world RAS mm), all at a zoom that shows them all.
 
     One zoom for all views, because sizes could not be compared between them otherwise.
     """
@@ -74,7 +67,7 @@ def zoomTo(points: Any) -> None:
         node.JumpSliceByCentering(*((lower + upper) / 2).tolist())
 
 
-def loadCt(path: str, name: str) -> Any:
+def loadCt(path: str, name: str):
     """Load a CT file, or the series of a DICOM folder; gives the volume node. Raises InputError."""
     file = path
     if os.path.isdir(path):
@@ -87,11 +80,8 @@ def loadCt(path: str, name: str) -> Any:
         raise InputError(_("{path} could not be loaded.").format(path=path)) from error
 
 
-def jumpTo(ras: Any) -> None:
-    """Move every slice through a position in world RAS.
-
-    Only a view that does not show it is panned.
-    """
+def jumpTo(ras) -> None:
+    """Move every slice through a position (3,) in world RAS mm; pan only views without it."""
     position = [float(value) for value in ras]
     for node in _sliceNodes():
         if _isInView(node, position):
@@ -100,10 +90,8 @@ def jumpTo(ras: Any) -> None:
             node.JumpSliceByCentering(*position)
 
 
-def showOnlyQuery(run: Any, index: int) -> None:
-    """Hide the results of other CTs, which lie in other patients.
-
-    Name and handles for the chosen box.
+def showOnlyQuery(run, index: int) -> None:
+    """Hide the results of other CTs (other patients); only the chosen box has name and handles.
 
     With the names of all boxes at once, they would cover each other and the image.
     """
@@ -119,10 +107,10 @@ def showOnlyQuery(run: Any, index: int) -> None:
                 display.SetPropertiesLabelVisibility(node is chosen)
 
 
-def cropTo(volume: Any, roi: Any, name: str) -> Any:
-    """Crop a volume to an ROI with Slicer's Crop Volume; gives the new volume.
+def cropTo(volume, roi, name: str):
+    """Crop a volume to an ROI with Slicer's Crop Volume; returns the new volume.
 
-    Raises InputError.
+    Raises InputError if the module is missing or the box does not lie in the CT.
     """
     module = getattr(slicer.modules, "cropvolume", None)
     if module is None:
@@ -149,13 +137,13 @@ def cropTo(volume: Any, roi: Any, name: str) -> Any:
     return output
 
 
-def _isBackground(volume: Any) -> bool:
+def _isBackground(volume) -> bool:
     """True if every slice view shows the volume already: then its zoom is left alone."""
     composites = _nodesOfClass("vtkMRMLSliceCompositeNode")
     return all(node.GetBackgroundVolumeID() == volume.GetID() for node in composites)
 
 
-def _isInView(node: Any, ras: Any) -> bool:
+def _isInView(node, ras) -> bool:
     """True if a slice view, moved to this depth, shows the position well inside its edges."""
     inverse = vtk.vtkMatrix4x4()
     vtk.vtkMatrix4x4.Invert(node.GetXYToRAS(), inverse)
