@@ -1,4 +1,6 @@
-"""The benchmark: every method on the same references, patients and organs; tables, figures and one report.
+"""The benchmark: every method on the same references, patients and organs.
+
+Tables, figures and one report.
 
     python3 Testing/Benchmarks/benchmark.py --data HAN_FOLDER            everything (two hours on
     two cores) python3 Testing/Benchmarks/benchmark.py --data HAN_FOLDER --quick    the least that
@@ -25,7 +27,10 @@ PACKAGES = ("RPRLocalization", "RPRTraining", "Testing", "Testing/Benchmarks")
 
 
 def main() -> int:
-    """Run the benchmark in the private environment; returns its exit code, or 2 if there is none."""
+    """Run the benchmark in the private environment.
+
+    Returns its exit code, or 2 if there is none.
+    """
     if {"-h", "--help"} & set(sys.argv[1:]):
         print(__doc__)
     try:

@@ -1,4 +1,7 @@
-"""The command line of the benchmark: ``python Testing/Benchmarks/benchmark.py`` in the environment that it needs."""
+"""The command line of the benchmark.
+
+``python Testing/Benchmarks/benchmark.py`` in the environment that it needs.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +77,10 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run what is not finished and write the report; returns 0, 1 if an experiment failed, 2 for wrong input."""
+    """Run what is not finished and write the report.
+
+    Returns 0, 1 if an experiment failed, 2 for wrong input.
+    """
     args = arguments(argv)
     if args.report_from:
         return report_again(args)
@@ -155,7 +161,10 @@ def query_names(args: argparse.Namespace, cohort: Cohort) -> list[str]:
 def run_all(
     context: Context, planned: Sequence[Experiment], only: Sequence[str] | None
 ) -> tuple[dict[str, list[Row]], dict[str, Any]]:
-    """Rows of every experiment, and facts about the run. One that fails is told, and does not stop the others."""
+    """Rows of every experiment, and facts about the run.
+
+    One that fails is told, and does not stop the others.
+    """
     store = Store(context.out / "rows")
     results: dict[str, list[Row]] = {}
     failed: dict[str, str] = {}
@@ -196,7 +205,8 @@ def notes(
         missing = [unit for unit in experiment.units() if unit not in entries[experiment.name]]
         if missing and experiment.name not in failed:
             told.append(
-                f"{experiment.name}: {len(missing)} of {len(experiment.units())} units were not run."
+                f"{experiment.name}: {len(missing)} of {len(experiment.units())} units "
+                "were not run."
             )
     return told
 

@@ -1,4 +1,4 @@
-"""Changed CTs: the patient stays where it was unless slices are lost, and the change is as large as it says."""
+"""Changed CTs: the patient stays unless slices are lost, the change is as large as it says."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_every_chosen_order_is_another_one_and_is_named_after_its_axes(body: Vol
 
 
 def slow_mean(hu: np.ndarray, old: float, new: float, n: int) -> float:
-    """Mean of the profile ``hu`` (constant within voxels of ``old`` mm) over the n-th voxel of ``new`` mm, by steps."""
+    """Mean of the profile ``hu`` (voxels of ``old`` mm) over the n-th voxel of ``new`` mm."""
     places = np.linspace(n * new, min((n + 1) * new, len(hu) * old), 20001)[:-1]
     return float(hu[np.minimum((places / old + 1e-9).astype(int), len(hu) - 1)].mean())
 

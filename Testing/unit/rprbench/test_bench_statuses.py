@@ -1,4 +1,4 @@
-"""Cut CTs: what stays is where it was, the share asked for is seen, and the rows say what was made and found."""
+"""Cut CTs: what stays is where it was, and the rows say what was cut and located."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ def tilted() -> Volume:
 
 
 def seen_heights(volume: Volume) -> np.ndarray:
-    """Heights of the voxels that are not blank; the phantom is nowhere as empty as what lies beyond a cut."""
+    """Heights of the voxels that are not blank.
+
+    The phantom is nowhere as empty as what lies beyond a cut.
+    """
     return np.sort(centres(volume.geometry)[..., 2][volume.array > AIR_HU])
 
 

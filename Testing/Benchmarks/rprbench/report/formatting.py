@@ -1,4 +1,4 @@
-"""Figures as text: rounded to what the measurement carries, with None as a dash, and free of paths of a machine."""
+"""Figures as text: rounded to what they carry, None as a dash, without paths of a machine."""
 
 from __future__ import annotations
 

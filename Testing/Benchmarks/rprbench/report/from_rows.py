@@ -43,7 +43,10 @@ class RowMeasurements(Measurements):
         self._pairs: dict[tuple[str, str, str], Paired | None] = {}
 
     def layout(self) -> dict[str, list[str]]:
-        """Table -> its variants; those that no table lists are added to Table 3, so none is lost."""
+        """Table -> its variants.
+
+        Those that no table lists are added to Table 3, so none is lost.
+        """
         rest = [name for name in self.variants if name not in (OWN, RUNS, AS_PAPER)]
         as_in_paper = (*PAPER, "coarse-k15", "ours-coarse", OURS)
         return {

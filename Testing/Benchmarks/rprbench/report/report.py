@@ -76,7 +76,10 @@ def write_measurements(folder: Path, measurements: Measurements) -> None:
 
 
 def published(folder_out: Path, docs_folder: Path) -> None:
-    """Copy the report, its tables and its figures (no rows) into ``docs_folder``; old figures there are removed."""
+    """Copy the report, its tables and its figures (no rows) into ``docs_folder``.
+
+    Old figures there are removed.
+    """
     (docs_folder / FIGURES).mkdir(parents=True, exist_ok=True)
     for name in FILES:
         atomic_write_bytes(docs_folder / name, (folder_out / name).read_bytes())
@@ -139,17 +142,22 @@ def make_sections(measurements: Measurements, drawn: set[str]) -> Iterator[Secti
 TABLE1 = "Table 1: points and random starts, coarse model"
 TABLE2 = "Table 2: steps of the coarse model, and the fine model"
 LIMITS = (
-    "All patients come from one head-and-neck data set; other regions of the body were not measured.",
-    "The voxels are about 4 x 4 x 2.5 mm: a wall distance of 2 mm is half a voxel. Results on finer CTs may differ.",
-    "The references are few and drawn from one split. The intervals resample the patients, not the references, so they "
-    "hold for these references; the spread over references is given beside them.",
-    "No correction was made for the number of comparisons: of 20 intervals around a true 0, one is expected to exclude "
-    "it.",
+    "All patients come from one head-and-neck data set; other regions of the body were not "
+    "measured.",
+    "The voxels are about 4 x 4 x 2.5 mm: a wall distance of 2 mm is half a voxel. Results on "
+    "finer CTs may differ.",
+    "The references are few and drawn from one split. The intervals resample the patients, not "
+    "the references, so they hold for these references; the spread over references is given "
+    "beside them.",
+    "No correction was made for the number of comparisons: of 20 intervals around a true 0, one "
+    "is expected to exclude it.",
     "The contours used as truth are clinical ones; how much observers differ was not measured.",
-    "Template matching, features, registration and the detector were set up here and not by their authors; other "
-    "settings may do better. The supervised detector was trained on the labels of val alone.",
+    "Template matching, features, registration and the detector were set up here and not by "
+    "their authors; other settings may do better. The supervised detector was trained on the "
+    "labels of val alone.",
     "Metal, noise, missing slices and cut CTs are synthetic.",
-    "Times hold for the machine named above and while nothing else ran; memory is that of the whole process.",
+    "Times hold for the machine named above and while nothing else ran; memory is that of the "
+    "whole process.",
 )
 
 
@@ -207,17 +215,20 @@ def _where(provenance: dict[str, list[dict[str, str]]], seconds: dict[str, float
 
 
 RULES = (
-    "Every method got the same references and the same patients, and only organs that are complete in the CT. One that "
-    "ran with fewer references is compared with ours on these alone.",
-    "IoU is that of the boxes, in percent; wall distance is the mean over the six walls, in mm. The mean is the mean "
-    "of the organs' means, as in the paper.",
-    "An organ that a method does not find has IoU 0, is a failure for success at 10 mm (wall distance below 10 mm), "
-    "and is left out of the wall distance; the column 'Found / asked' counts them.",
-    "Spread and worst are over the references: SD (n - 1) of the references' means, and the reference of lowest IoU.",
-    f"Differences are paired: per patient the mean over what both methods were asked (same reference, patient and "
-    f"organ; where one needs no reference, same patient and organ), then {RESAMPLES:,} bootstrap resamples of the "
-    "patients with a fixed seed. Given are the 2.5 and 97.5 percentiles and a two-sided p. As patients count alike "
-    "there, whatever organs they have, differences can be off those of the tables' means by some tenths.",
+    "Every method got the same references and the same patients, and only organs that are "
+    "complete in the CT. One that ran with fewer references is compared with ours on these alone.",
+    "IoU is that of the boxes, in percent; wall distance is the mean over the six walls, in mm. "
+    "The mean is the mean of the organs' means, as in the paper.",
+    "An organ that a method does not find has IoU 0, is a failure for success at 10 mm (wall "
+    "distance below 10 mm), and is left out of the wall distance; the column 'Found / asked' "
+    "counts them.",
+    "Spread and worst are over the references: SD (n - 1) of the references' means, and the "
+    "reference of lowest IoU.",
+    "Differences are paired: per patient the mean over what both methods were asked (same "
+    "reference, patient and organ; where one needs no reference, same patient and organ), then "
+    f"{RESAMPLES:,} bootstrap resamples of the patients with a fixed seed. Given are the 2.5 and "
+    "97.5 percentiles and a two-sided p. As patients count alike there, whatever organs they "
+    "have, differences can be off those of the tables' means by some tenths.",
 )
 
 
@@ -242,9 +253,9 @@ def _table1(measurements: Measurements, drawn: set[str]) -> list[Block]:
 
 
 WEIGHTS = (
-    "One step of the coarse network is not what its weights were trained for: far votes counted less in its loss, as "
-    "the product votes again and again from nearer and nearer cells (Table 2). With weights trained by the paper's "
-    "loss one step may do better than here."
+    "One step of the coarse network is not what its weights were trained for: far votes counted "
+    "less in its loss, as the product votes again and again from nearer and nearer cells (Table "
+    "2). With weights trained by the paper's loss one step may do better than here."
 )
 
 
@@ -261,8 +272,9 @@ def _table3(measurements: Measurements, variants: Sequence[str], drawn: set[str]
 
 
 SLIDING = (
-    "Template matching gives here what the paper's sliding window of stride 2 gives, but by FFT. The plain sliding "
-    "window compares window by window; its time is extrapolated from the windows timed."
+    "Template matching gives here what the paper's sliding window of stride 2 gives, but by FFT. "
+    "The plain sliding window compares window by window; its time is extrapolated from the "
+    "windows timed."
 )
 
 
@@ -292,9 +304,10 @@ def _statuses(figures: Trust | None, drawn: set[str]) -> list[Block]:
 
 
 AUROC = (
-    "Errors are those of the centre against that of the whole organ. An organ reported outside has been given no "
-    "place, so it has no error: it is left out of AUROC and risk, and counted under 'Left out' (for a gone organ it is "
-    "the right answer). A place given for a gone organ counts as wrong."
+    "Errors are those of the centre against that of the whole organ. An organ reported outside "
+    "has been given no place, so it has no error: it is left out of AUROC and risk, and counted "
+    "under 'Left out' (for a gone organ it is the right answer). A place given for a gone organ "
+    "counts as wrong."
 )
 
 

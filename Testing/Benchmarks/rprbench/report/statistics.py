@@ -1,4 +1,4 @@
-"""From rows to figures: means per organ and over references, success, and paired differences between methods."""
+"""From rows to figures: means per organ and over references, success, paired differences."""
 
 from __future__ import annotations
 
@@ -23,9 +23,12 @@ Key = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Score:
-    """Rows of one kind. iou: mean in percent (not found: 0). awd_mm: mean of those found, None if none was.
+    """Accuracy of some rows.
 
-    success: share with a wall distance under 10 mm (not found: failure).
+    Attributes:
+        iou: mean in percent (not detected: 0). awd_mm: mean of those detected, None if none was.
+        success: share with a wall distance under 10 mm (not detected: failure).
+        found: rows with a detection. asked: all rows.
     """
 
     iou: float
@@ -127,7 +130,10 @@ def mean_of_organs(rows: Sequence[Row]) -> tuple[dict[str, Score], Score]:
 
 
 def summarize(method: str, rows: Sequence[Row], by: str = "reference") -> Summary:
-    """The rows of one method. by: the field whose values are the references (few-shot: the pools)."""
+    """The rows of one method.
+
+    By: the field whose values are the references (few-shot: the pools).
+    """
     organs, mean = mean_of_organs(rows)
     references = {name: mean_of_organs(part)[1] for name, part in grouped(rows, by).items()}
     spreads = {metric: _spread(references.values(), metric) for metric in SPREAD_METRICS}
@@ -155,7 +161,9 @@ def grouped(rows: Iterable[Row], field: str) -> dict[str, list[Row]]:
 def paired(
     first: Sequence[Row], second: Sequence[Row], metric: str, over_references: bool = False
 ) -> Paired | None:
-    """Paired bootstrap of ``metric`` ("iou" or "awd_mm") over the patients; None where nothing can be compared.
+    """Paired bootstrap of ``metric`` ("iou" or "awd_mm") over the patients.
+
+    None where nothing can be compared.
 
     Compared are the (reference, query, organ) that both have with a value; (query, organ), each the
     mean over its references, if ``over_references`` or if one of the two needs no reference.
@@ -183,7 +191,10 @@ def paired(
 
 
 def interval_of_mean(values: Vector) -> tuple[float | None, float | None, float | None]:
-    """95 % percentile interval of the mean of ``values`` (n,), and the two-sided p of the mean being 0."""
+    """Interval of the mean of ``values`` (n,), and the two-sided p of the mean being 0.
+
+    The interval is between the 2.5 and 97.5 percentiles of ``RESAMPLES`` resamples.
+    """
     if len(values) < 2:
         return None, None, None
     means = resampled(len(values)) @ values / len(values)
@@ -196,7 +207,10 @@ def interval_of_mean(values: Vector) -> tuple[float | None, float | None, float 
 
 @functools.lru_cache(maxsize=4)
 def resampled(n: int) -> Vector:
-    """(RESAMPLES, n) how often each of ``n`` units is drawn; the same for every call with this ``n``; read-only."""
+    """(RESAMPLES, n) how often each of ``n`` units is drawn.
+
+    The same for every call with this ``n``; read-only.
+    """
     drawn = (
         np.random.default_rng(SEED)
         .multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
@@ -209,7 +223,7 @@ def resampled(n: int) -> Vector:
 def share_with_interval(
     rows: Sequence[Row], holds: Callable[[Row], bool]
 ) -> tuple[float, float | None, float | None]:
-    """Share of ``rows`` (at least one) that hold, and its 95 % interval by resampling the queries."""
+    """Share of ``rows`` (at least one) that hold, and its 95 % interval over the queries."""
     groups = grouped(rows, "query")
     counts = np.array([len(part) for part in groups.values()], dtype=np.float64)
     held = np.array([sum(map(holds, part)) for part in groups.values()], dtype=np.float64)

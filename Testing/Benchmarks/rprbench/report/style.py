@@ -1,4 +1,7 @@
-"""How the figures of the report look: one size, one set of colours that the colour-blind can tell apart."""
+"""How the figures of the report look.
+
+One size, one set of colours that the colour-blind can tell apart.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ STATUS_COLORS = {
     "outside": SKY,
     "failed": VERMILION,
 }
-"""As in the panel's table of results (``scene.resultnodes``), which needs Slicer; a test compares."""
+"""As in the panel's results (``scene.resultnodes``, which needs Slicer); a test compares."""
 
 
 def color_of(variant: str) -> str:
@@ -79,7 +82,10 @@ STYLE: dict[str, Any] = {
 
 @contextmanager
 def drawing(path: Path, columns: int, height: float, **grid: Any) -> Iterator[list[Axes]]:
-    """Axes side by side, 8 inches wide in all and ``height`` inches high; written to ``path`` (PNG) at the end."""
+    """Axes side by side, 8 inches wide in all and ``height`` inches high.
+
+    Written to ``path`` (PNG) at the end.
+    """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH_IN, height), dpi=DPI, layout="constrained")
         axes = list(figure.subplots(1, columns, squeeze=False, **grid)[0])
@@ -99,7 +105,10 @@ def _with_palette(png: io.BytesIO) -> bytes:
 
 
 def spaced(positions: Sequence[float], gap: float, lowest: float, highest: float) -> list[float]:
-    """Positions moved as little as need be to lie at least ``gap`` apart, in the same order, between two ends."""
+    """Move positions as little as need be to lie at least ``gap`` apart, between two ends.
+
+    Their order stays.
+    """
     order = np.argsort(positions, kind="stable")
     gap = min(gap, (highest - lowest) / max(1, len(positions) - 1))
     steps = gap * np.arange(len(positions))
@@ -159,7 +168,10 @@ def head_group(axes: Axes, height: float, title: str) -> None:
 def label_points(
     axes: Axes, points: Sequence[tuple[float, float]], labels: Sequence[str], colors: Sequence[str]
 ) -> None:
-    """Labels in a column to the right of the axes, each tied to its point; no two on top of each other."""
+    """Labels in a column to the right of the axes, each tied to its point.
+
+    No two on top of each other.
+    """
     lowest, highest = axes.get_ylim()
     heights = [(y - lowest) / (highest - lowest) for _, y in points]
     levels = spaced(heights, LABEL_GAP, 0.0, 1.0)

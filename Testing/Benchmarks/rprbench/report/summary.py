@@ -49,7 +49,8 @@ def _own(measurements: Measurements) -> str:
     if worst is not None:
         text += (
             f" (SD of the IoU over them {formatting.percent(summary.spread('iou'))} points, the "
-            f"worst one {formatting.percent(worst[1].iou)} % and {formatting.mm(worst[1].awd_mm)} mm)"
+            f"worst one {formatting.percent(worst[1].iou)} % and "
+            f"{formatting.mm(worst[1].awd_mm)} mm)"
         )
     if speed:
         text += (

@@ -22,7 +22,10 @@ CELLS = "IoU in %, wall distance in mm"
 def comparison(
     measurements: Measurements, variants: Sequence[str], caption: str, other: str
 ) -> Grid:
-    """Tables 1 and 2, and the method as in the paper: accuracy, and the difference to one of the variants."""
+    """Tables 1 and 2, and the method as in the paper.
+
+    Accuracy, and the difference to one of the variants.
+    """
     columns = ["Method", *ORGAN_COLUMNS, "Mean", "SD over references", "Worst reference", SUCCESS]
     columns.append(f"IoU minus that of {measurements.title(other)} (95 % interval)")
     rows = [[*accuracy(measurements, v), difference(measurements, v, other)] for v in variants]
@@ -77,7 +80,7 @@ def table3(measurements: Measurements, variants: Sequence[str]) -> Grid:
 
 
 def overview(measurements: Measurements) -> Grid:
-    """The summary: every method beside ours, in the order of the IoU, with its difference to ours."""
+    """The summary: every method beside ours, best IoU first, with its difference to ours."""
     columns = ["Method", "IoU %", "Wall distance mm", "IoU minus ours (95 % interval)", "p"]
     columns += ["Wall distance minus ours, mm", "p", "s per patient"]
     rivals = [v for v in measurements.rivals() if v != OURS]

@@ -1,4 +1,4 @@
-"""Does a method know when it is wrong? AUROC of doubt, risk against coverage, and what is reported where."""
+"""Whether a method knows when it is wrong: AUROC of doubt, risk against coverage, statuses."""
 
 from __future__ import annotations
 
@@ -69,7 +69,10 @@ class Curve:
 
 @dataclass(frozen=True)
 class Point:
-    """The answers that a rule keeps: their share, and the mean of their losses (None if none is kept)."""
+    """The answers that a rule keeps.
+
+    Their share, and the mean of their losses (None if none is kept).
+    """
 
     coverage: float
     risk: float | None
@@ -78,7 +81,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Shares:
-    """What was reported for organs of one kind (case, and side of the cut if one is given; "" for both).
+    """What was reported for organs of one kind: a case, and a side of the cut ("" for both).
 
     statuses: status -> share. ok_lower, ok_upper: 95 % interval of the share of ``ok`` over the
     queries. error_mm: mean of those known; wrong: share of these beyond 20 mm; ok_wrong: share of
@@ -194,7 +197,11 @@ def auroc(rows: Sequence[Row], score: str) -> Auroc:
 def _auroc_interval(
     wrong: NDArray[np.bool_], values: Vector, unit: NDArray[np.intp]
 ) -> tuple[float | None, float | None]:
-    """The AUROC is a sum over pairs of queries, so each resample is one quadratic form and none is sorted anew."""
+    """95 % interval of the AUROC over resampled queries.
+
+    The AUROC is a sum over pairs of queries, so each resample is one quadratic form and none is
+    sorted anew.
+    """
     n = int(unit.max()) + 1
     bad, good = values[wrong], values[~wrong]
     wins = (bad[:, None] > good[None]) + 0.5 * (bad[:, None] == good[None])
@@ -213,7 +220,10 @@ def _auroc_interval(
 
 
 def risk_coverage(doubts: Vector, losses: Vector) -> Curve:
-    """Curve of (n,) losses, kept in the order of rising doubt. Answers of equal doubt share their mean loss."""
+    """Curve of (n,) losses, kept in the order of rising doubt.
+
+    Answers of equal doubt share their mean loss.
+    """
     order = np.argsort(doubts, kind="stable")
     ranked, start = np.unique(doubts[order], return_index=True)
     counts = np.diff([*start, len(doubts)])
@@ -223,7 +233,10 @@ def risk_coverage(doubts: Vector, losses: Vector) -> Curve:
 
 
 def losses_of(rows: Sequence[Row], kind: str) -> tuple[list[Row], Vector]:
-    """Rows whose loss is known, and it: "error_mm" (present organs), or "wrong" (gone ones count as wrong)."""
+    """Rows whose loss is known, and it.
+
+    "error_mm" (present organs), or "wrong" (gone ones count as wrong).
+    """
     if kind == "error_mm":
         known = [r for r in rows if r["error_mm"] is not None]
         return known, np.array([float(r["error_mm"]) for r in known])
@@ -238,7 +251,10 @@ def curve_of(rows: Sequence[Row], score: str, kind: str) -> Curve | None:
 
 
 def status_point(rows: Sequence[Row], kept: Sequence[str], kind: str) -> Point | None:
-    """Coverage and risk where the answers of some statuses are kept; None where no loss is known."""
+    """Coverage and risk where the answers of some statuses are kept.
+
+    None where no loss is known.
+    """
     known, losses = losses_of(rows, kind)
     if not known:
         return None

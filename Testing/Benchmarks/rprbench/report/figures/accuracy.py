@@ -62,7 +62,7 @@ def _starts_of(axes: Axes, measurements: Measurements, name: str) -> None:
     taken = [k for k in STARTS if measurements.has(f"{name}-k{k}")]
     summaries = [measurements.summary(f"{name}-k{k}") for k in taken]
     if summaries:
-        # No line between the points: on an axis that does not start at 0 it looks steeper than it is.
+        # No line between the points: where the axis does not start at 0, it looks too steep.
         axes.errorbar(
             [k + shift for k in taken],
             [s.mean.iou for s in summaries],
