@@ -99,7 +99,7 @@ def test_twoRunsShareAWorkerAndAKilledOneIsReplaced(real):
     (query,) = loadSample(QUERY)
     useTemplate(real)
     search(real)
-    assert len(real.cells(2)) == 7 and "✗ failed" not in real.cells(2)
+    assert len(real.cells("Status")) == 7 and "✗ failed" not in real.cells("Status")
     for row in real.run.rows:
         assert np.linalg.norm(row.center - truth("query", row.target)) < TOLERANCE_MM, row.target
     process = workerProcess(real)
@@ -111,12 +111,12 @@ def test_twoRunsShareAWorkerAndAKilledOneIsReplaced(real):
     real.click(real.ui.allButton)
     real.click(real.ui.runButton)
     real.host.waitFor(
-        lambda: len(real.cells(2)) == 7 and real.run is not None and len(real.run.rows) == 7
+        lambda: len(real.cells("Status")) == 7 and real.run is not None and len(real.run.rows) == 7
     )
     os.kill(process, signal.SIGKILL)
     real.host.waitFor(lambda: not real.logic.running, seconds=120)
     real.host.processEvents()
-    statuses = real.cells(2)
+    statuses = real.cells("Status")
     assert len(statuses) == 21 and statuses.count("✗ failed") == 7, (
         "the killed query says so, nothing is lost"
     )
@@ -124,7 +124,7 @@ def test_twoRunsShareAWorkerAndAKilledOneIsReplaced(real):
     real.click(real.ui.noneButton)
     real.tick(0)
     search(real)
-    assert len(real.cells(2)) == 7 and "✗ failed" not in real.cells(2)
+    assert len(real.cells("Status")) == 7 and "✗ failed" not in real.cells("Status")
 
 
 @pytest.fixture

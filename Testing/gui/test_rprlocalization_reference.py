@@ -60,7 +60,7 @@ def test_untickedTargetsAreLeftOut(panel):
     panel.ready()
     panel.ui.targetsTable.item(0, 0).setCheckState(qt.Qt.Unchecked)
     panel.localize()
-    assert panel.cells(1) == ["liver"]
+    assert panel.cells("Target") == ["liver"]
 
 
 def test_renamingInTheListRenamesTheNode(panel):
@@ -155,7 +155,7 @@ def test_templateNeedsNoReference(panel):
     assert "Brainstem" in panel.ui.templateInfoLabel.text and len(panel.targets()) == 7
     panel.ui.targetsTable.item(1, 0).setCheckState(qt.Qt.Unchecked)
     panel.localize()
-    assert len(panel.cells(1)) == 6 and "SpinalCord" not in panel.cells(1)
+    assert len(panel.cells("Target")) == 6 and "SpinalCord" not in panel.cells("Target")
 
 
 def test_bundledTemplateCannotBeChanged(panel):

@@ -16,7 +16,7 @@ from RPRLocalizationLib.scene import conversion, viewing
 from support.panel_driver import PanelDriver
 from support.paths import SAMPLE_DATA as SAMPLE
 
-CT, TARGET, STATUS, CENTER, SIZE, SPREAD, CYCLE, REVIEW = range(8)
+STATUS, TARGET, SIZE, SPREAD, CYCLE, REVIEW, CENTER, CT = range(8)
 
 
 @pytest.fixture
@@ -70,15 +70,17 @@ def test_emptyTableExplainsItsButtons(panel):
 
 
 def test_tableTellsEverythingByTextAndColour(done):
-    assert done.cells(CT) == ["query 1"] * 4 + ["query 2"] * 4
-    assert done.cells(TARGET) == ["nose", "liver", "doubtful spleen", "outside kidney"] * 2
-    assert done.cells(STATUS)[:4] == ["✓ found", "✓ found", "? check", "○ outside"]
-    assert done.cells(SIZE)[:2] == ["", "20.0, 20.0, 20.0"] and done.cells(SPREAD)[0] == "3.0"
+    assert done.cells("CT") == ["query 1"] * 4 + ["query 2"] * 4
+    assert done.cells("Target") == ["nose", "liver", "doubtful spleen", "outside kidney"] * 2
+    assert done.cells("Status")[:4] == ["✓ ok", "✓ ok", "? low-confidence", "○ outside"]
+    assert (
+        done.cells("Size (mm)")[:2] == ["", "20.0, 20.0, 20.0"] and done.cells("Spread")[0] == "3.0"
+    )
     backgrounds = {
         done.ui.resultsTable.item(row, STATUS).background().color().name() for row in (1, 2, 3)
     }
     assert len(backgrounds) == 3
-    assert done.ui.summaryLabel.text == "✓ found: 4, ? check: 2, ○ outside: 2"
+    assert done.ui.summaryLabel.text == "✓ ok: 4, ? low-confidence: 2, ○ outside: 2"
 
 
 def test_doubtfulResultsExplainThemselves(done):
@@ -129,7 +131,7 @@ def test_zoomOfTheUserStaysWhileOneCtIsReviewed(done):
         node.SetFieldOfView(33.0, 33.0, node.GetFieldOfView()[2])
     select(done, 2)
     assert all(node.GetFieldOfView()[0] == pytest.approx(33.0) for node in sliceNodes())
-    place = [float(value) for value in done.cells(CENTER)[2].split(",")]
+    place = [float(value) for value in done.cells("Centre R, A, S")[2].split(",")]
     for node in sliceNodes():
         x, y, _depth = inView(node, place)
         assert 0 < x < node.GetDimensions()[0] and 0 < y < node.GetDimensions()[1]
@@ -178,15 +180,16 @@ def test_draggedBoxUpdatesItsRow(done):
     done.run.result(1).SetSize(5.0, 6.0, 7.0)
     done.host.processEvents()
     assert (
-        done.cells(CENTER)[1] == "1.0, 2.0, 3.0 (moved)" and done.cells(SIZE)[1] == "5.0, 6.0, 7.0"
+        done.cells("Centre R, A, S")[1] == "1.0, 2.0, 3.0 (moved)"
+        and done.cells("Size (mm)")[1] == "5.0, 6.0, 7.0"
     )
-    assert "moved" not in done.cells(CENTER)[2]
+    assert "moved" not in done.cells("Centre R, A, S")[2]
 
 
 def test_draggedLandmarkUpdatesItsRow(done):
     done.run.result(0).SetNthControlPointPosition(0, 7.0, 8.0, 9.0)
     done.host.processEvents()
-    assert done.cells(CENTER)[0] == "7.0, 8.0, 9.0 (moved)"
+    assert done.cells("Centre R, A, S")[0] == "7.0, 8.0, 9.0 (moved)"
 
 
 def test_reviewGoesThroughAllDoubtfulOnesFirst(done):
@@ -196,7 +199,7 @@ def test_reviewGoesThroughAllDoubtfulOnesFirst(done):
     done.click(done.ui.rejectButton)
     assert done.ui.resultsTable.currentRow() == 6
     done.click(done.ui.acceptButton)
-    assert done.cells(REVIEW) == ["accepted", "", "rejected", "", "", "", "accepted", ""]
+    assert done.cells("Review") == ["accepted", "", "rejected", "", "", "", "accepted", ""]
     for _row in range(5):
         done.click(done.ui.acceptButton)
     assert not done.ui.nextButton.enabled and "has been reviewed" in done.ui.nextButton.toolTip
@@ -248,10 +251,10 @@ def test_removeLastResultsLeavesTheEarlierOnes(done):
     nodes = slicer.mrmlScene.GetNumberOfNodes()
     done.localize()
     done.click(done.ui.removeResultsButton)
-    assert done.ui.runSelector.count == 1 and len(done.cells(CT)) == 8
+    assert done.ui.runSelector.count == 1 and len(done.cells("CT")) == 8
     assert slicer.mrmlScene.GetNumberOfNodes() == nodes
     done.click(done.ui.removeResultsButton)
-    assert done.cells(CT) == [] and not done.ui.removeResultsButton.enabled
+    assert done.cells("CT") == [] and not done.ui.removeResultsButton.enabled
     assert done.targets() == ["nose", "liver", "doubtful spleen", "outside kidney"], (
         "what was marked stays"
     )
@@ -261,18 +264,18 @@ def test_earlierRunCanBeLookedAt(done):
     done.click(done.ui.noneButton)
     done.tick(1)
     done.localize()
-    assert len(done.cells(CT)) == 4
+    assert len(done.cells("CT")) == 4
     done.ui.runSelector.setCurrentIndex(1)
     done.ui.runSelector.activated.emit(1)
     done.host.processEvents()
-    assert len(done.cells(CT)) == 8
+    assert len(done.cells("CT")) == 8
 
 
 def test_deletedResultNodeIsNoError(done):
     slicer.mrmlScene.RemoveNode(done.run.result(1))
     done.host.processEvents()
     select(done, 1)
-    assert not done.ui.cropButton.enabled and done.cells(STATUS)[1] == "✓ found"
+    assert not done.ui.cropButton.enabled and done.cells("Status")[1] == "✓ ok"
 
 
 def test_deletedVolumeIsExplained(done):

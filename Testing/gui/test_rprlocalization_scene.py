@@ -16,6 +16,8 @@ from RPRLocalizationLib.parameters import ReferenceSource
 from RPRLocalizationLib.scene.resultrows import Run
 from support.fake_worker import FakeWorker
 
+TITLES = ["Status", "Target", "Size (mm)", "Spread", "Cycle", "Review", "Centre R, A, S", "CT"]
+
 MOST_MEGABYTES = 100
 
 
@@ -24,10 +26,10 @@ def test_closedSceneLeavesAnEmptyWorkingPanel(panel):
     panel.localize()
     slicer.mrmlScene.Clear(0)
     panel.host.processEvents()
-    assert panel.cells(0) == panel.targets() == panel.names() == [] and panel.run is None
+    assert panel.cells("CT") == panel.targets() == panel.names() == [] and panel.run is None
     panel.ready()
     panel.localize()
-    assert len(panel.cells(0)) == 2
+    assert len(panel.cells("CT")) == 2
 
 
 def test_sceneClosedDuringARunEndsIt(panel):
@@ -41,7 +43,7 @@ def test_sceneClosedDuringARunEndsIt(panel):
     panel.worker.held.clear()
     panel.ready()
     panel.localize()
-    assert len(panel.cells(0)) == 2
+    assert len(panel.cells("CT")) == 2
 
 
 def test_sceneClosedWhilePlacing(panel):
@@ -107,7 +109,7 @@ def test_savedSceneRestoresAllChoicesAndResults(panel, tmp_path):
     panel.localize()
     panel.ui.resultsTable.setCurrentCell(0, 0)
     panel.click(panel.ui.acceptButton)
-    before, rows = state(panel), [panel.cells(column) for column in range(8)]
+    before, rows = state(panel), [panel.cells(title) for title in TITLES]
     path = str(tmp_path / "scene.mrb")
     assert slicer.util.saveScene(path)
     slicer.mrmlScene.Clear(0)
@@ -116,13 +118,15 @@ def test_savedSceneRestoresAllChoicesAndResults(panel, tmp_path):
     slicer.util.loadScene(path)
     panel.host.processEvents()
     assert state(panel) == before
-    assert [panel.cells(column) for column in range(8)] == rows
+    assert [panel.cells(title) for title in TITLES] == rows
     roi = next(node for node in panel.run.resultNodes() if node.IsA("vtkMRMLMarkupsFiducialNode"))
     roi.SetNthControlPointPosition(0, 1.0, 2.0, 3.0)
     panel.host.processEvents()
-    assert any("moved" in cell for cell in panel.cells(3)), "loaded results are followed"
+    assert any("moved" in cell for cell in panel.cells("Centre R, A, S")), (
+        "loaded results are followed"
+    )
     panel.click(panel.ui.removeResultsButton)
-    assert panel.cells(0) == []
+    assert panel.cells("CT") == []
 
 
 def test_templateChoiceIsRestored(panel, tmp_path):
@@ -182,7 +186,7 @@ def test_twentyVolumesOfWhichTheSeventhCannotBeRead(panel):
         panel.addBox(f"organ {number}")
     volumes[7].SetAndObserveImageData(None)
     panel.localize()
-    statuses = panel.cells(2)
+    statuses = panel.cells("Status")
     assert len(statuses) == 140 and [n for n, s in enumerate(statuses) if s == "✗ failed"] == list(
         range(42, 49)
     )

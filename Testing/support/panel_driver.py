@@ -53,7 +53,7 @@ class PanelDriver:
         return self.take(node)
 
     def take(self, node):
-        """Choose a node in "Or take" and press Add."""
+        """Choose a node in "From scene" and press Add."""
         self.host.processEvents()
         self.ui.existingSelector.setCurrentIndex(self.ui.existingSelector.findData(node.GetID()))
         self.click(self.ui.addExistingButton)
@@ -77,9 +77,11 @@ class PanelDriver:
         """Texts of the list of queries."""
         return [self.ui.volumesList.item(row).text() for row in range(self.ui.volumesList.count)]
 
-    def cells(self, column: int) -> list[str]:
-        """A column of the table of results."""
+    def cells(self, title: str) -> list[str]:
+        """The texts of a column of the table of results, by the column's title."""
         table = self.ui.resultsTable
+        titles = [table.horizontalHeaderItem(n).text() for n in range(table.columnCount)]
+        column = titles.index(title)
         return [table.item(row, column).text() for row in range(table.rowCount)]
 
     def targets(self) -> list[str]:

@@ -78,10 +78,10 @@ class ReferenceSection(Section[PanelLogic]):
         """The ticked targets marked on the reference."""
         return tuple(target for target in targetsOf(self.nodes()) if target.used)
 
-    def problem(self) -> str:
+    def incompleteReason(self) -> str:
         """Why this section is not complete, for the user; empty if it is."""
         if self.usesTemplate():
-            return self.template.problem()
+            return self.template.incompleteReason()
         return self.markedProblem()
 
     def markedProblem(self) -> str:

@@ -21,7 +21,7 @@ from ..widgets.helpers import color, signalsBlocked, tableItem
 from ..widgets.section import Section, showingErrors
 from .panellogic import PanelLogic
 
-CT, TARGET, STATUS, CENTER, SIZE, SPREAD, CYCLE, REVIEW = range(8)
+STATUS, TARGET, SIZE, SPREAD, CYCLE, REVIEW, CENTER, CT = range(8)
 _TINT = 0.35
 _WIDEST_CT = 130
 
@@ -115,6 +115,7 @@ class ResultsSection(Section[PanelLogic]):
                     self._shown[number] = state
                     self._fillRow(table, number, row)
         self._fitColumns(table)
+        self._hideSurplusColumns(rows)
         self.ui.summaryLabel.text = _summary(rows)
 
     @staticmethod
@@ -123,20 +124,26 @@ class ResultsSection(Section[PanelLogic]):
         table.resizeColumnsToContents()
         table.setColumnWidth(CT, min(table.columnWidth(CT), _WIDEST_CT))
 
+    def _hideSurplusColumns(self, rows: list[ResultRow]) -> None:
+        """Where all rows are of one CT, its name says nothing: the run's title has it."""
+        self.ui.resultsTable.setColumnHidden(CT, len({row.query for row in rows}) < 2)
+
     def _fillRow(self, table: Any, number: Any, row: Any) -> None:
         center = "" if row.center is None else _triple(lpsToRas(row.center))
         moved = _(" (moved)") if row.edited else ""
         reviews = {ACCEPTED: _("accepted"), REJECTED: _("rejected")}
-        cells = [
-            row.query,
-            row.target,
-            statusText(row.status),
-            f"{center}{moved}",
-            _triple(row.size),
-        ]
-        cells += [_decimals(row.spread), _decimals(row.cycle), reviews.get(row.review, "")]
+        cells = {
+            STATUS: statusText(row.status),
+            TARGET: row.target,
+            SIZE: _triple(row.size),
+            SPREAD: _decimals(row.spread),
+            CYCLE: _decimals(row.cycle),
+            REVIEW: reviews.get(row.review, ""),
+            CENTER: f"{center}{moved}",
+            CT: row.query,
+        }
         tip = explanation(row)
-        for column, text in enumerate(cells):
+        for column, text in cells.items():
             item = tableItem(text, tip)
             if column == STATUS:
                 item.setBackground(qt.QBrush(color(STATUS_COLORS[row.status], _TINT)))
@@ -155,7 +162,7 @@ class ResultsSection(Section[PanelLogic]):
         self.setEnabled(
             self.ui.nextButton,
             allDone,
-            _("Go to the next result without a review; those to check come first."),
+            _("Go to the next result without a review; those of low confidence come first."),
         )
         isLoaded = row is not None and self.run.volume(index) is not None
         loadReason = noRow or (_("This CT is loaded already.") if isLoaded else "")

@@ -21,15 +21,20 @@ _STEPS = 1000
 class RunSection(Section[PanelLogic]):
     """Starts runs (and the making of templates) and shows how they go on.
 
-    problem: gives why a run cannot start. start(listener): starts one.
+    whyNotReady: tells why a run cannot start, or nothing. onStart(observer): starts one.
     """
 
     def __init__(
-        self, ui: Any, logic: PanelLogic, changed: Callable[..., Any], problem: Any, start: Any
+        self,
+        ui: Any,
+        logic: PanelLogic,
+        changed: Callable[..., Any],
+        whyNotReady: Callable[[], str],
+        onStart: Callable[..., Any],
     ) -> None:
         super().__init__(ui, logic, changed)
-        self._problem = problem
-        self._start = start
+        self._whyNotReady = whyNotReady
+        self._onStart = onStart
         self._devices = defaultDevices()
         self._models: Any = None
         self._finding = False
@@ -41,6 +46,7 @@ class RunSection(Section[PanelLogic]):
         ui.devicesButton.connect("clicked(bool)", self._onFindDevices)
         # Here and not in the .ui file: there it would be set before the box has its content.
         ui.logBox.collapsed = True
+        ui.logBox.visible = False
         self._fillModels()
         self._fillDevices()
         self._showIdle()
@@ -62,7 +68,7 @@ class RunSection(Section[PanelLogic]):
         if self.parameters is None:
             return
         running = self.logic.running
-        problem = "" if running else self._problem()
+        problem = "" if running else self._whyNotReady()
         busy = _("A run is going on: wait, or cancel it.") if running else ""
         self.setEnabled(
             self.ui.runButton, busy or problem, _("Search the ticked CTs for the ticked targets.")
@@ -84,7 +90,8 @@ class RunSection(Section[PanelLogic]):
         )
 
     def log(self, level: str, text: str) -> None:
-        """Add a line to the log; warnings open it."""
+        """Add a line to the log, which is hidden while it is empty; warnings open it."""
+        self.ui.logBox.visible = True
         sign = "⚠ " if level == "warning" else ""
         for line in text.splitlines():
             self.ui.logEdit.appendPlainText(f"{time.strftime('%H:%M:%S')}  {sign}{line}")
@@ -94,7 +101,7 @@ class RunSection(Section[PanelLogic]):
     def _onRun(self) -> None:
         if torchsetup.ensureTorch():
             with showingErrors(_("The localization could not be started.")):
-                self._start(self.listener())
+                self._onStart(self.listener())
         self.changed()
 
     def _onCancel(self) -> None:

@@ -44,7 +44,7 @@ class TemplatePart(Section[PanelLogic]):
         unused = set(self.parameters.unusedTemplateTargets)
         return [target for target in info.targets if target.name not in unused] if info else []
 
-    def problem(self) -> str:
+    def incompleteReason(self) -> str:
         """Why the chosen template cannot be used; empty if it can."""
         info = self.chosen()
         if info is None:

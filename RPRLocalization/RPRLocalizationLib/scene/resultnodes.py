@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import slicer
 import vtk
@@ -22,14 +24,16 @@ STATUS_COLORS = {
 RUN_ITEM_ATTRIBUTE = "RPRLoc.Run"
 
 
+STATUS_SIGNS = {OK: "✓", LOW_CONFIDENCE: "?", OUTSIDE: "○", FAILED: "✗"}
+
+
 def statusText(status: str) -> str:
-    """The status with its sign, for people: the sign and the word say the same as the colour."""
-    return {
-        OK: _("✓ found"),
-        LOW_CONFIDENCE: _("? check"),
-        OUTSIDE: _("○ outside"),
-        FAILED: _("✗ failed"),
-    }.get(status, status)
+    """The status with its sign: the same word as in the CSV, the reports and the documents.
+
+    Sign and word say the same as the colour, which not everybody sees.
+    """
+    sign = STATUS_SIGNS.get(status, "")
+    return f"{sign} {status}".strip()
 
 
 def extremeLabels(target: str) -> list[str]:
@@ -41,11 +45,11 @@ def extremeLabels(target: str) -> list[str]:
 class ResultNodes:
     """Makes and removes the nodes of a run's rows in a scene."""
 
-    def __init__(self, scene) -> None:
+    def __init__(self, scene: Any) -> None:
         self._scene = scene
         self._hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
 
-    def show(self, run: Run, indices, extremePoints: bool) -> None:
+    def show(self, run: Run, indices: Any, extremePoints: bool) -> None:
         """Make the nodes of the rows (of one query) that have a position and no node yet."""
         shown = [n for n in indices if run.rows[n].found and run.result(n) is None]
         if not shown:
@@ -70,7 +74,7 @@ class ResultNodes:
                     self._hierarchy.RemoveItem(item, False, False)
         self._scene.RemoveNode(run.node)
 
-    def _removeNode(self, node) -> None:
+    def _removeNode(self, node: Any) -> None:
         """Remove a node with its display and storage nodes and its subject hierarchy item.
 
         Without a window, Slicer leaves these.
@@ -85,12 +89,12 @@ class ResultNodes:
         if item:
             self._hierarchy.RemoveItem(item, False, False)
 
-    def _children(self, item, deep: bool) -> list[int]:
+    def _children(self, item: Any, deep: bool) -> list[int]:
         items = vtk.vtkIdList()
         self._hierarchy.GetItemChildren(item, items, deep)
         return [items.GetId(n) for n in range(items.GetNumberOfIds())]
 
-    def _showBox(self, run, index, folder, extremePoints) -> None:
+    def _showBox(self, run: Any, index: Any, folder: Any, extremePoints: Any) -> None:
         row = run.rows[index]
         node = self._scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", row.target)
         node.SetCenter(conversion.lpsToRas(row.center).tolist())
@@ -103,7 +107,7 @@ class ResultNodes:
         )
         run.setResult(index, node, points)
 
-    def _showExtremes(self, row, folder):
+    def _showExtremes(self, row: Any, folder: Any) -> Any:
         name = _("{target} extreme points").format(target=row.target)
         node = self._scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name)
         for label, point in zip(
@@ -114,7 +118,7 @@ class ResultNodes:
         node.GetDisplayNode().SetPointLabelsVisibility(False)
         return node
 
-    def _showLandmarks(self, run, indices, folder) -> None:
+    def _showLandmarks(self, run: Any, indices: Any, folder: Any) -> None:
         """One list per status, because a display node has one colour."""
         for status in dict.fromkeys(run.rows[n].status for n in indices):
             chosen = [n for n in indices if run.rows[n].status == status]
@@ -128,7 +132,7 @@ class ResultNodes:
                 run.setResult(n, node)
             self._dress(node, run.rows[chosen[0]], folder)
 
-    def _dress(self, node, row, folder) -> None:
+    def _dress(self, node: Any, row: Any, folder: Any) -> None:
         """Colour by status, description, folder."""
         node.SetAttribute(RESULT_ATTRIBUTE, row.status)
         node.SetDescription(" ".join(filter(None, [statusText(row.status), row.reason])))
@@ -177,8 +181,10 @@ def updateRow(run: Run, index: int) -> bool:
         if point is None:
             return False
         center, size = conversion.pointLps(node, point), None
+    if row.center is None or (size is not None and row.size is None):
+        return False
     same = np.allclose(center, row.center, atol=1e-3) and (
-        size is None or np.allclose(size, row.size, atol=1e-3)
+        size is None or row.size is None or np.allclose(size, row.size, atol=1e-3)
     )
     if same:
         return False

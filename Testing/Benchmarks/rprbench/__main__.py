@@ -84,6 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = arguments(argv)
     if args.report_from:
         return report_again(args)
+
     try:
         context = context_of(args)
         queries = query_names(args, context.cohort)
@@ -93,9 +94,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RprLocError as error:
         print(f"benchmark: {error}", file=sys.stderr)
         return 2
+
     if args.list:
         print("\n".join(f"{e.name:24}{e.title} ({len(e.units())} units)" for e in planned))
         return 0
+
     unknown = set(args.only or ()) - {e.name for e in planned}
     if unknown:
         print(f"benchmark: no experiment {', '.join(sorted(unknown))}; see --list", file=sys.stderr)
@@ -139,6 +142,7 @@ def context_of(args: argparse.Namespace) -> Context:
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
     device = resolve_device(args.device)
     args.out.mkdir(parents=True, exist_ok=True)
+
     return Context(
         Cohort(args.data),
         args.out,
@@ -168,6 +172,7 @@ def run_all(
     store = Store(context.out / "rows")
     results: dict[str, list[Row]] = {}
     failed: dict[str, str] = {}
+
     for experiment in planned:
         if only and experiment.name not in only:
             continue
@@ -180,12 +185,14 @@ def run_all(
                 f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
             )
         context.report(f"{experiment.title}: {(time.perf_counter() - started) / 60:.1f} min")
+
     entries = {e.name: store.finished(e.name, e.settings()) for e in planned}
     for experiment in planned:
-        found = entries[experiment.name]
+        finished = entries[experiment.name]
         results[experiment.name] = [
-            row for unit in experiment.units() if unit in found for row in found[unit]["rows"]
+            row for unit in experiment.units() if unit in finished for row in finished[unit]["rows"]
         ]
+
     return results, {
         "failed": failed,
         "notes": notes(planned, entries, failed),
@@ -222,6 +229,7 @@ def run_facts(entries: dict[str, dict[str, Row]]) -> dict[str, Any]:
         where[name] = [
             dict(pairs) for pairs in dict.fromkeys(tuple(sorted(e.items())) for e in each)
         ]
+
     seconds = {
         name: sum(unit["seconds"] for unit in units.values()) for name, units in entries.items()
     }
@@ -235,6 +243,7 @@ def command_line(args: argparse.Namespace) -> str:
         words.append("--quick")
     if args.only:
         words += ["--only", *args.only]
+
     for name, default in (
         ("split", SPLIT),
         ("references", REFERENCES),

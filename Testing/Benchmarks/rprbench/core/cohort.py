@@ -62,8 +62,8 @@ class Cohort:
 
     def complete(self, name: str) -> list[str]:
         """Those of ORGANS that are complete in a case."""
-        found = self.splits["cases"].get(name, {}).get("complete_organs", [])
-        return [organ for organ in ORGANS if organ in found]
+        complete = self.splits["cases"].get(name, {}).get("complete_organs", [])
+        return [organ for organ in ORGANS if organ in complete]
 
     def references(self) -> list[str]:
         """Cases of ``val`` that have all ORGANS complete."""

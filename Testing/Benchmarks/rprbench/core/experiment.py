@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from .method import Context
 from .provenance import provenance
@@ -17,8 +17,8 @@ PREPARATION = "(preparation)"
 class Experiment(ABC):
     """A part of the benchmark. ``name`` is its file, ``title`` its heading."""
 
-    name: ClassVar[str] | str
-    title: ClassVar[str] | str
+    name: str
+    title: str
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -48,6 +48,7 @@ def carry_out(experiment: Experiment, store: Store) -> list[Row]:
     if missing:
         report(f"{experiment.title}: {len(units) - len(missing)} of {len(units)} done before")
         _prepare(experiment, store, settings, done)
+
     started = time.perf_counter()
     for number, unit in enumerate(missing, start=1):
         begun = time.perf_counter()
@@ -59,6 +60,7 @@ def carry_out(experiment: Experiment, store: Store) -> list[Row]:
             f"  {experiment.name} {number}/{len(missing)} {unit}: {seconds:.1f} s, "
             f"{left / 60:.1f} min left"
         )
+
     done = store.finished(experiment.name, settings)
     return [row for unit in units for row in done[unit]["rows"]]
 

@@ -21,8 +21,8 @@ def commit() -> str:
     "unknown" outside of a checkout.
     """
     try:
-        found = _git("rev-parse", "--short=10", "HEAD")
-        return found + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
+        revision = _git("rev-parse", "--short=10", "HEAD")
+        return revision + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 

@@ -30,7 +30,7 @@ class Store:
         A line cut short by a kill does not count.
         """
         wanted = _as_read(settings)
-        found: dict[str, Row] = {}
+        entries: dict[str, Row] = {}
         path = self.path(experiment)
         for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
             try:
@@ -38,8 +38,8 @@ class Store:
             except ValueError:
                 continue
             if isinstance(entry, dict) and entry.get("settings") == wanted:
-                found[str(entry["unit"])] = entry
-        return found
+                entries[str(entry["unit"])] = entry
+        return entries
 
     def add(
         self,

@@ -37,6 +37,7 @@ def ask(context: Context, what: str, request: dict[str, Any]) -> dict[str, Any]:
     if done.returncode:
         last = "\n".join((done.stderr or done.stdout).strip().splitlines()[-5:])
         raise MeasurementError(f"measuring {what} {request} failed ({done.returncode}): {last}")
+
     answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return answer
 

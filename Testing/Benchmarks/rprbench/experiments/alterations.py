@@ -55,11 +55,13 @@ def respaced(volume: Volume, spacing: Sequence[float | None]) -> Volume:
         max(1, round(n * old / new))
         for n, old, new in zip(geometry.size, geometry.spacing, wanted, strict=True)
     ]
+
     hu = volume.array.astype(np.float32)
     for n in range(3):
         if wanted[n] != geometry.spacing[n]:
             share = _shares(geometry.size[n], float(geometry.spacing[n]), size[n], float(wanted[n]))
             hu = np.moveaxis(np.tensordot(share, hu, axes=(1, 2 - n)), 0, 2 - n)
+
     origin = geometry.origin + geometry.direction @ ((wanted - geometry.spacing) / 2)
     lattice = Geometry((size[0], size[1], size[2]), wanted, origin, geometry.direction)
     return Volume.from_array(hu, lattice.ijk_to_lps, volume.name)

@@ -51,8 +51,8 @@ class Comparison(Experiment):
         organs = [organ for organ in ORGANS if organ in query.organs]
         rows: list[Row] = []
         for name in self.references or [""]:
-            for variant, found in self.method.find(encoded, self._of(name), organs).items():
-                rows += [score(variant, name, query, organ, found[organ]) for organ in organs]
+            for variant, detections in self.method.find(encoded, self._of(name), organs).items():
+                rows += [score(variant, name, query, organ, detections[organ]) for organ in organs]
         return rows
 
     def _of(self, reference: str) -> Any:
@@ -61,7 +61,7 @@ class Comparison(Experiment):
         return self._prepared.get(reference)
 
 
-def score(variant: str, reference: str, query: Patient, organ: str, found: Detection) -> Row:
+def score(variant: str, reference: str, query: Patient, organ: str, detection: Detection) -> Row:
     """A row: IoU in percent and wall distance in mm.
 
     Where nothing was detected, the IoU is 0 and the wall distance None.
@@ -73,12 +73,12 @@ def score(variant: str, reference: str, query: Patient, organ: str, found: Detec
         "reference": reference,
         "query": query.name,
         "organ": organ,
-        "iou": 0.0 if found.box is None else round(100 * box_iou(found.box, truth), 3),
-        "awd_mm": None if found.box is None else round(wall_distance(found.box, truth), 3),
-        "box": None if found.box is None else listed(found.box),
-        "status": found.status,
-        "spread_mm": found.spread_mm,
-        "cycle_mm": found.cycle_mm,
+        "iou": 0.0 if detection.box is None else round(100 * box_iou(detection.box, truth), 3),
+        "awd_mm": None if detection.box is None else round(wall_distance(detection.box, truth), 3),
+        "box": None if detection.box is None else listed(detection.box),
+        "status": detection.status,
+        "spread_mm": detection.spread_mm,
+        "cycle_mm": detection.cycle_mm,
     }
 
 

@@ -63,6 +63,7 @@ class FewShot(Experiment):
         query = self.context.cohort.patient(unit)
         organs = [organ for organ in ORGANS if organ in query.organs]
         encoded = self.method.embed(query.volume)
+
         rows: list[Row] = []
         for count, drawn in self.pools.items():
             for index, pool in enumerate(drawn):
@@ -75,6 +76,7 @@ class FewShot(Experiment):
                         f"ours-{count}", "+".join(pool), query, result.target, detection_of(result)
                     )
                     rows.append({**row, "references": count, "pool": index})
+
         return rows
 
     def _template(self, pool: Pool) -> Template:
@@ -86,7 +88,7 @@ class FewShot(Experiment):
 
 
 def pools(
-    references: Sequence[str], wanted: dict[int, int], seed: int = 0
+    references: Sequence[str], pools_per_size: dict[int, int], seed: int = 0
 ) -> dict[int, list[Pool]]:
     """Size -> that many different pools, fewer if there are not as many.
 
@@ -96,12 +98,12 @@ def pools(
     many pools as any
     other: the sizes then differ in the number of references and not in which references were drawn.
     """
-    found: dict[int, list[Pool]] = {}
-    for size, count in wanted.items():
+    pools_of: dict[int, list[Pool]] = {}
+    for size, count in pools_per_size.items():
         if size > len(references):
             continue
         order = np.random.default_rng([seed, size]).permutation(len(references))
         dealt = [order[(np.arange(size) + n * size) % len(order)] for n in range(count)]
         names = [tuple(references[i] for i in sorted(hand)) for hand in dealt]
-        found[size] = list(dict.fromkeys(names))
-    return found
+        pools_of[size] = list(dict.fromkeys(names))
+    return pools_of

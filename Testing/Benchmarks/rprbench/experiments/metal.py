@@ -42,6 +42,7 @@ def with_metal(volume: Volume, z: float, rng: np.random.Generator) -> Volume:
     )
     level = int(np.abs(height.mean(axis=(1, 2)) - z).argmin())
     fillings = dense_spots(hu[level], x[level], y[level])
+
     strengths = rng.uniform(0.5, 1.0, (2, RAYS)) * np.where(np.arange(RAYS) % 2, 1.0, -1.0)
     for n in (
         np.flatnonzero(np.abs(height.mean(axis=(1, 2)) - z) <= HALF_HEIGHT_MM)
@@ -51,6 +52,7 @@ def with_metal(volume: Volume, z: float, rng: np.random.Generator) -> Volume:
         hu[n] += streaks(x[n], y[n], fillings, strengths)
         near = np.min([np.hypot(x[n] - a, y[n] - b) for a, b in fillings], axis=0)
         hu[n][near <= METAL_MM] = METAL_HU
+
     return Volume.from_array(np.moveaxis(hu, 0, axis), volume.geometry.ijk_to_lps, volume.name)
 
 
@@ -83,6 +85,7 @@ def streaks(
         angle = np.arctan2(y - b, x - a) / np.pi * len(rays)
         strength = np.interp(angle, np.arange(len(rays)), rays, period=len(rays))
         added += STREAK_HU * strength * STREAK_MM / np.maximum(STREAK_MM, np.hypot(x - a, y - b))
+
     first, last = np.array(fillings[0]), np.array(fillings[-1])
     along = last - first
     share = np.clip(

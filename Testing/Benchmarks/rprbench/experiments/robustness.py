@@ -218,6 +218,7 @@ class Robustness(Experiment):
         query = self.context.cohort.patient(unit)
         if not query.organs:
             return []
+
         plain: dict[tuple[str, str], Result] = {}
         rows: list[Row] = []
         for change in self.changes:
@@ -228,16 +229,17 @@ class Robustness(Experiment):
             # the first change is none
             plain = plain or answers
             rows += [
-                self._row(change, changed, query, r, found, plain[r, o])
-                for (r, o), found in answers.items()
+                self._row(change, changed, query, r, result, plain[r, o])
+                for (r, o), result in answers.items()
             ]
+
         return rows
 
     def _answers(self, query: Patient, volume: Volume) -> dict[tuple[str, str], Result]:
         """Reference and organ -> answer."""
         others = [reference for reference in self.references if reference != query.name]
-        found = self.method.locate(self.method.embed(volume), others, list(query.organs))
-        return {(reference, result.target): result for reference, result in found}
+        results = self.method.locate(self.method.embed(volume), others, list(query.organs))
+        return {(reference, result.target): result for reference, result in results}
 
     @staticmethod
     def _row(
@@ -245,21 +247,22 @@ class Robustness(Experiment):
         changed: Changed,
         query: Patient,
         reference: str,
-        found: Result,
+        result: Result,
         before: Result,
     ) -> Row:
-        box, truth = found.box, query.organs[found.target].box
+        box, truth = result.box, query.organs[result.target].box
         assert box is not None and truth is not None and before.center is not None
         truth = changed.box(truth)
         shift = np.linalg.norm(box.center - changed.place(before.center[None])[0])
+
         return {
             "change": change.id,
             "title": change.title,
             "reference": reference,
             "query": query.name,
-            "organ": found.target,
+            "organ": result.target,
             "iou": round(100 * box_iou(box, truth), 3),
             "awd_mm": round(wall_distance(box, truth), 3),
             "shift_mm": round(float(shift), 3),
-            "status": found.status,
+            "status": result.status,
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -59,12 +60,13 @@ class Cost(Measurement):
     def run(self, unit: str) -> list[Row]:
         """Measure one amount of work."""
         series, n = unit.rsplit("-", 1)
-        request = {
+        request: dict[str, Any] = {
             "series": series,
             "n": int(n),
             "reference": self.reference,
             "queries": self.queries,
         }
+
         measured = (
             measure_cost(self.context, **request)
             if self.context.quick
@@ -166,6 +168,7 @@ def wider(volume: Volume, edge: int) -> Volume:
     core = core[lower[0] : upper[0], lower[1] : upper[1], lower[2] : upper[2]]
     pad = [(0, max(0, edge - n)) for n in core.shape]
     array = np.ascontiguousarray(np.pad(core, pad, mode="symmetric")[:edge, :edge, :edge])
+
     return Volume(
         array,
         Geometry((edge, edge, edge), np.full(3, EXTENT_MM), np.zeros(3), np.eye(3)),

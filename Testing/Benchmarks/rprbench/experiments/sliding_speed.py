@@ -74,6 +74,7 @@ class SlidingTime(Measurement):
         reference = self.context.cohort.patient(self.reference)
         kind = "gray" if unit in self.gray.variants else "feature"
         each = self.samples[kind] // len(self.queries)
+
         counts, seconds = [], []
         for query in self.queries:
             volume = patch_grid(self.context.cohort.patient(query).volume).values
@@ -81,6 +82,7 @@ class SlidingTime(Measurement):
             count = int(np.prod(window_counts(volume)))
             counts.append(count)
             seconds.append(count * self._seconds_per_window(unit, reference, windows))
+
         organ = float(np.mean(seconds))
         return [
             {
@@ -103,6 +105,7 @@ class SlidingTime(Measurement):
             return POINTS * _mean_seconds(
                 lambda window: plain_likeness(window, patch, measure), windows
             )
+
         latent = self.feature.prepare(reference)[organ].latents[:1]
         metric: FeatureMeasure = "mse" if unit == "fm-mse" else "cosine"
         with torch.inference_mode():

@@ -58,10 +58,12 @@ def measure(method: Method, reference: str, queries: Sequence[str]) -> Row:
     started = time.perf_counter()
     prepared = method.prepare(marked) if method.needs_reference else None
     seconds_reference = time.perf_counter() - started
+
     whole, single = [], []
     for number, patient in enumerate([patients[0], *patients]):
         whole.append(_timed(method, patient.volume, prepared, ORGANS))
         single.append(_timed(method, patient.volume, prepared, [ORGANS[number % len(ORGANS)]]))
+
     return {
         "seconds_patient": median(whole[1:]),
         "seconds_organ": median(single[1:]),

@@ -110,8 +110,8 @@ class Statuses(Experiment):
     def _located(
         self, query: Patient, encoded: EmbeddedVolume, organs: Sequence[str], case: str, side: str
     ) -> list[Row]:
-        found = self.method.locate(encoded, self._others(query), organs)
-        return [judged(case, side, reference, query, result) for reference, result in found]
+        results = self.method.locate(encoded, self._others(query), organs)
+        return [judged(case, side, reference, query, result) for reference, result in results]
 
 
 def _box(query: Patient, organ: str) -> Box:
@@ -134,6 +134,7 @@ def judged(case: str, side: str, reference: str, query: Patient, result: Result)
     box = result.box
     if case == "gone" or box is None:
         return row
+
     truth = _box(query, result.target)
     error = float(np.linalg.norm(box.center - truth.center))
     row |= {"error_mm": _rounded(error) if result.found else None}

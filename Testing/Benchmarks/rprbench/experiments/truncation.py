@@ -49,6 +49,7 @@ def cut(volume: Volume, z: float, side: Side) -> Volume:
     if not len(layers):
         remaining = "below" if side == "top" else "above"
         raise InputError(f"{volume.name}: nothing is left of it {remaining} z = {z:.1f} mm")
+
     crop = [slice(None)] * 3
     crop[axis] = slice(int(layers[0]), int(layers[-1]) + 1)
     array = np.where(kept[tuple(crop)], volume.array[tuple(crop)], np.int16(AIR_HU))
@@ -57,6 +58,7 @@ def cut(volume: Volume, z: float, side: Side) -> Volume:
     geometry = volume.geometry
     origin = geometry.index_to_lps([first]).xyz[0]
     size = (array.shape[2], array.shape[1], array.shape[0])
+
     return Volume(
         array, Geometry(size, geometry.spacing, origin, geometry.direction), f"{volume.name}-cut"
     )
@@ -75,5 +77,5 @@ def coordinate(geometry: Geometry, axis: int) -> FloatArray:
     i, j, k = geometry.size
     steps = geometry.direction[axis] * geometry.spacing
     z, y, x = np.ogrid[:k, :j, :i]
-    found: FloatArray = geometry.origin[axis] + (steps[2] * z + steps[1] * y + steps[0] * x)
-    return found
+    coordinates: FloatArray = geometry.origin[axis] + (steps[2] * z + steps[1] * y + steps[0] * x)
+    return coordinates

@@ -55,25 +55,23 @@ class FeatureWindows:
         self._lengths = torch.linalg.vector_norm(self._latents, dim=0)
         self._spread = ((self._latents - self._mean[:, None]) ** 2).sum(dim=0)
 
-    def alike(self, wanted: Tensor, measure: FeatureMeasure) -> Tensor:
+    def alike(self, latents: Tensor, measure: FeatureMeasure) -> Tensor:
         """How alike latents (m, LATENT) and those of the windows are, (m, windows), more is better.
 
         mse: minus the mean square error; from the distances to the mean, since little of the
             latents differs.
         """
         if measure == "cosine":
-            return (
-                functional.normalize(wanted, dim=1)
-                @ self._latents
-                / self._lengths.clamp(min=_SHORTEST)
-            )
-        apart = wanted - self._mean
+            directions = functional.normalize(latents, dim=1)
+            likeness: Tensor = directions @ self._latents / self._lengths.clamp(min=_SHORTEST)
+            return likeness
+        apart = latents - self._mean
         product = apart @ self._latents - (apart @ self._mean)[:, None]
-        return -((apart**2).sum(dim=1)[:, None] - 2 * product + self._spread) / wanted.shape[1]
+        return -((apart**2).sum(dim=1)[:, None] - 2 * product + self._spread) / latents.shape[1]
 
-    def best(self, wanted: Tensor, measure: FeatureMeasure) -> list[Start | None]:
+    def best(self, latents: Tensor, measure: FeatureMeasure) -> list[Start | None]:
         """First voxel (z, y, x) of the window most alike, for each latent (m, LATENT)."""
-        places = torch.unravel_index(self.alike(wanted, measure).argmax(dim=1), self.counts)
+        places = torch.unravel_index(self.alike(latents, measure).argmax(dim=1), self.counts)
         return [
             (int(z), int(y), int(x)) for z, y, x in (torch.stack(places, dim=1) * STRIDE).tolist()
         ]
@@ -131,12 +129,12 @@ class FeatureMap(PatchMatching):
     def prepare(self, reference: Patient) -> dict[str, FeatureExample]:
         """Organ -> latents of the patches around its extreme points."""
         model = self.model()
-        found = {}
+        examples = {}
         for name, example in self.examples(reference).items():
             patches = torch.from_numpy(example.patches)[:, None].to(self.context.device)
             with torch.inference_mode():
-                found[name] = FeatureExample(model.encode(patches), example.rest)
-        return found
+                examples[name] = FeatureExample(model.encode(patches), example.rest)
+        return examples
 
     def encode(self, query: Volume) -> FeatureQuery:
         """Latents of all windows of the query."""

@@ -65,7 +65,7 @@ class PatchSource:
 
 def _patch(volume: npt.NDArray[np.float16], random: np.random.Generator) -> npt.NDArray[np.float16]:
     """A patch around a voxel that is not air; if all of _TRIES are, around the last one."""
-    room = np.array(volume.shape) - PATCH + 1
+    room = np.array(volume.shape, dtype=np.int64) - np.array(PATCH, dtype=np.int64) + 1
     starts = random.integers(room, size=(_TRIES, 3))
     z, y, x = (starts + np.array(PATCH) // 2).T
     start = starts[_TRIES - 1 if not volume[z, y, x].any() else int(np.argmax(volume[z, y, x] > 0))]
@@ -88,6 +88,7 @@ def train_encoder(
     saved = read_checkpoint(file, plan)
     if saved is not None and saved["step"] == plan.steps:
         return
+
     torch.manual_seed(plan.seed)
     model = AutoEncoder().to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=plan.learning_rate)
@@ -97,6 +98,7 @@ def train_encoder(
         optimizer.load_state_dict(saved["optimizer"])
         first, losses = int(saved["step"]), list(saved["losses"])
         report(f"  auto-encoder: goes on after step {first} of {plan.steps}")
+
     patches = source()
     started = time.perf_counter()
     for step in range(first, plan.steps):

@@ -92,6 +92,7 @@ class Detector(Method):
                 f"Detector: step {training.step} of {self.training.steps}, {len(samples)} patients"
             )
             training.run(self.context.report)
+
         self._detector = training.detector.eval()
 
     def prepare(self, reference: Patient) -> Any:
@@ -119,12 +120,12 @@ def detect(
     answer = detector([as_input(torch.from_numpy(grid.hu), net).to(device)])[0]
     labels = answer[detector.target_label_key]
     boxes, scores = answer[detector.target_box_key], answer[detector.pred_score_key]
-    found = {}
+    detections = {}
     for label, organ in enumerate(ORGANS):
         own = labels == label
         box = lps_box(mean_box(boxes[own], scores[own], net.overlap), grid) if own.any() else None
-        found[organ] = Detection(box, "none" if box is None else "ok")
-    return found
+        detections[organ] = Detection(box, "none" if box is None else "ok")
+    return detections
 
 
 def mean_box(boxes: Tensor, scores: Tensor, overlap: float) -> FloatArray:

@@ -147,6 +147,7 @@ def target_at(
     """
     boxes, labels, known = [], [], torch.zeros(len(ORGANS), dtype=torch.bool)
     back, size = np.linalg.inv(place.matrix), np.array(shape[::-1])
+
     half = np.abs(np.diag(back)) * sample.voxel / 2
     for name, points in sample.organs.items():
         label = ORGANS.index(_MIRRORED.get(name, name) if place.mirrored else name)
@@ -161,6 +162,7 @@ def target_at(
         if inside:
             boxes.append([*lower[::-1], *upper[::-1]])
             labels.append(label)
+
     return {
         "boxes": torch.tensor(boxes, dtype=torch.float32).reshape(-1, 6),
         "labels": torch.tensor(labels, dtype=torch.long),

@@ -93,6 +93,7 @@ class DetectorTraining:
         """Do the steps that are left, with a checkpoint every ``save_every_s`` and at the end."""
         first, total = self.step, self.settings.steps
         started = saved = time.monotonic()
+
         every, losses = max(1, total // REPORTS), []
         for step in range(first, total):
             losses.append(self.one_step())
@@ -137,6 +138,7 @@ class DetectorTraining:
             )
             images.append(image.to(self.device))
             targets.append({key: value.to(self.device) for key, value in target.items()})
+
         self.detector.train()
         losses = self.detector(images, targets)
         total: Tensor = losses[self.detector.cls_key] + losses[self.detector.box_reg_key]

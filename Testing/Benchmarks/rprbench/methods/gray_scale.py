@@ -46,11 +46,11 @@ class GrayScale(PatchMatching):
     def starts(self, encoded: GrayQuery, organ: Example) -> dict[str, list[Start | None]]:
         """Best windows by the measures that were asked for."""
         measures = [m for m in MEASURES if variant_of(m) in self.variants]
-        found: dict[str, list[Start | None]] = {variant_of(m): [] for m in measures}
+        starts: dict[str, list[Start | None]] = {variant_of(m): [] for m in measures}
         for patch in organ.patches:
             for measure, likeness in encoded.windows.likeness(patch, measures).items():
-                found[variant_of(measure)].append(best_window(likeness))
-        return found
+                starts[variant_of(measure)].append(best_window(likeness))
+        return starts
 
 
 def variant_of(measure: Measure) -> str:

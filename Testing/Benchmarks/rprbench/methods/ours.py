@@ -170,6 +170,7 @@ class Runs(Method):
                 organ: Detection(box_between(located[organ + LOWER], located[organ + UPPER]))
                 for organ in organs
             }
+
         return answers
 
     def _locator(self, runs: int | None) -> Locator:

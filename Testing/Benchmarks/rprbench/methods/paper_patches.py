@@ -94,6 +94,7 @@ class PatchReader(Reader):
             np.ceil((centre + net.receptive_field / 2 + 1) / net.alignment).astype(int)
             * net.alignment
         )
+
         return patch_latent(
             self.stage,
             cut_patch(self.grid.hu, start, stop),
@@ -131,12 +132,12 @@ def support_latents(stage: StageModel, grid: IsotropicVolume, points: np.ndarray
     net = stage.card.net
     reach = -(-(net.receptive_field // 2 + 1) // net.alignment) * net.alignment
     middle = reach // net.stride
-    found = []
+    latents = []
     for voxel in np.rint(grid.lps_to_zyx(points) - net.first_cell).astype(int):
-        found.append(
+        latents.append(
             patch_latent(stage, cut_patch(grid.hu, voxel - reach, voxel + reach), [middle] * 3)
         )
-    return torch.cat(found)
+    return torch.cat(latents)
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,6 +228,7 @@ class Patchwise(Method):
                 answers[variant][organ] = Detection(
                     box_of_points(self._fine(encoded, prepared.fine[organ], coarse))
                 )
+
         return answers
 
     def _fine(self, encoded: EncodedQuery, support: Tensor, position: Tensor) -> np.ndarray:

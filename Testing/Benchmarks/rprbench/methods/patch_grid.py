@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -89,4 +90,6 @@ def _two_of_three(hu: FloatVolume) -> FloatVolume:
     planes, rows, columns = hu.shape
     missing = np.full((-planes % 3, rows, columns), AIR_HU, dtype=np.float32)
     a, b, c = np.moveaxis(np.concatenate([hu, missing]).reshape(-1, 3, rows, columns), 1, 0)
-    return np.stack([0.75 * a + 0.25 * b, 0.25 * b + 0.75 * c], axis=1).reshape(-1, rows, columns)
+    pairs = np.stack([0.75 * a + 0.25 * b, 0.25 * b + 0.75 * c], axis=1)
+    # The type checker takes a product of float32 and a number for float64.
+    return cast(FloatVolume, pairs.reshape(-1, rows, columns))

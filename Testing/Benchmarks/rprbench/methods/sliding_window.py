@@ -47,6 +47,7 @@ class Windows:
             raise ValueError(
                 f"windows of {tuple(patch)} in a volume of {volume.shape}: even, and not larger"
             )
+
         self.threads = threads
         self.patch = tuple(patch)
         self.counts = tuple((n - m) // STRIDE + 1 for n, m in zip(volume.shape, patch, strict=True))
@@ -68,17 +69,20 @@ class Windows:
         mean, square = float(wanted.mean()), float((wanted**2).sum())
         # without the mean there is less to round off in float32
         covariance = self._correlation((wanted - mean).astype(np.float32))
-        found: dict[Measure, FloatArray] = {}
+        likeness: dict[Measure, FloatArray] = {}
         if "mse" in measures:
-            found["mse"] = -(self._squares - 2 * (covariance + mean * self._sums) + square) / size
+            likeness["mse"] = (
+                -(self._squares - 2 * (covariance + mean * self._sums) + square) / size
+            )
         if "cosine" in measures:
-            found["cosine"] = _normalized(
+            likeness["cosine"] = _normalized(
                 covariance + mean * self._sums, self._squares, square, size
             )
         if "ncc" in measures:
             variance = self._squares - self._sums**2 / size
-            found["ncc"] = _normalized(covariance, variance, square - size * mean**2, size)
-        return found
+            likeness["ncc"] = _normalized(covariance, variance, square - size * mean**2, size)
+
+        return likeness
 
     def _correlation(self, patch: FloatVolume) -> FloatArray:
         total: npt.NDArray[Any] | None = None
@@ -86,14 +90,15 @@ class Windows:
             part = np.conj(self._spectrum(_phase(patch, phase))) * spectrum
             total = part if total is None else np.add(total, part, out=total)
         full = scipy.fft.irfftn(total, s=self._shape, workers=self.threads, overwrite_x=True)
-        return full[tuple(slice(n) for n in self.counts)].astype(np.float64)
+        part_of_windows = tuple(slice(n) for n in self.counts)
+        return np.asarray(full[part_of_windows], dtype=np.float64)
 
     def _spectrum(self, part: FloatVolume) -> npt.NDArray[np.complex64]:
         """Like rfftn with padding, but rows of padding alone are not transformed."""
         z, y, x = self._shape
-        found = scipy.fft.rfft(part, n=x, axis=2, workers=self.threads)
-        found = scipy.fft.fft(found, n=y, axis=1, workers=self.threads)
-        return np.asarray(scipy.fft.fft(found, n=z, axis=0, workers=self.threads))
+        spectrum = scipy.fft.rfft(part, n=x, axis=2, workers=self.threads)
+        spectrum = scipy.fft.fft(spectrum, n=y, axis=1, workers=self.threads)
+        return np.asarray(scipy.fft.fft(spectrum, n=z, axis=0, workers=self.threads))
 
 
 def _phase(volume: FloatVolume, phase: tuple[int, ...]) -> FloatVolume:
@@ -103,24 +108,24 @@ def _phase(volume: FloatVolume, phase: tuple[int, ...]) -> FloatVolume:
 def _normalized(product: FloatArray, windows: FloatArray, patch: float, size: int) -> FloatArray:
     """``product`` over the root of the two sums of squares; NOTHING where one is flat."""
     least = size * FLAT**2
-    found = np.full(product.shape, NOTHING)
+    ratios = np.full(product.shape, NOTHING)
     if patch >= least:
         np.divide(
-            product, np.sqrt(np.maximum(windows, least) * patch), out=found, where=windows >= least
+            product, np.sqrt(np.maximum(windows, least) * patch), out=ratios, where=windows >= least
         )
-    return found
+    return ratios
 
 
 def local_sums(volume: npt.NDArray[np.floating[Any]], patch: Sequence[int]) -> FloatArray:
     """Sum of every window of stride 2, float64, by cumulative sums along each axis in turn."""
-    found = volume.astype(np.float64)
+    sums = volume.astype(np.float64)
     for axis, length in enumerate(patch):
-        ahead = np.cumsum(found, axis=axis)
+        ahead = np.cumsum(sums, axis=axis)
         ends = np.arange(length - 1, volume.shape[axis], STRIDE)
-        found = np.take(ahead, ends, axis=axis)
+        sums = np.take(ahead, ends, axis=axis)
         before = np.take(ahead, ends[1:] - length, axis=axis)
-        found[(slice(None),) * axis + (slice(1, None),)] -= before
-    return found
+        sums[(slice(None),) * axis + (slice(1, None),)] -= before
+    return sums
 
 
 def plain_likeness(window: FloatVolume, patch: FloatVolume, measure: Measure) -> float:

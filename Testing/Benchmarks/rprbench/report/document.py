@@ -113,6 +113,7 @@ def _markdown(block: Block) -> str:
 def _html(block: Block) -> str:
     if isinstance(block, Text):
         return f"<p>{html.escape(block.text)}</p>"
+
     if isinstance(block, Points):
         return (
             "<ul>\n"
@@ -122,6 +123,7 @@ def _html(block: Block) -> str:
     if isinstance(block, Picture):
         caption, file, alt = (html.escape(text) for text in (block.caption, block.file, block.alt))
         return f'<figure><img src="{file}" alt="{alt}"><figcaption>{caption}</figcaption></figure>'
+
     head = _cells("th", block.columns, block.left)
     rows = "\n".join(_cells("td", row, block.left) for row in block.rows)
     return (

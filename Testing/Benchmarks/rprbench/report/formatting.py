@@ -69,14 +69,14 @@ def chance(p: float | None) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
-def difference(found: Difference | None, digits: int) -> str:
+def difference(answers: Difference | None, digits: int) -> str:
     """A difference with its interval."""
-    if found is None:
+    if answers is None:
         return NONE
-    middle = signed(found.difference, digits)
-    if found.lower is None:
+    middle = signed(answers.difference, digits)
+    if answers.lower is None:
         return f"{middle} (no interval)"
-    return f"{middle} ({signed(found.lower, digits)} to {signed(found.upper, digits)})"
+    return f"{middle} ({signed(answers.lower, digits)} to {signed(answers.upper, digits)})"
 
 
 def within(value: float | None, lower: float | None, upper: float | None) -> str:

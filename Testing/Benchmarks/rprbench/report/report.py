@@ -109,9 +109,11 @@ def draw(measurements: Measurements, folder: Path) -> set[str]:
         "robustness": changes.draw_changes(measurements.changes(), folder / "robustness.png"),
         **{f"cost-{k}": cost.draw_cost(work, k, folder / f"cost-{k}.png") for k in cost.SERIES},
     }
+
     for name in PICTURES:
         if not done[name]:
             remove_file(folder / f"{name}.png")
+
     return {name for name, was_drawn in done.items() if was_drawn}
 
 
@@ -134,7 +136,7 @@ def make_sections(measurements: Measurements, drawn: set[str]) -> Iterator[Secti
     for title, needs, blocks in parts:
         yield Section(title, [*_not_run(measurements, needs), *blocks])
 
-    quoted = [Text(CITATION), Text(REMARK), tables.quoted(measurements)]
+    quoted: list[Block] = [Text(CITATION), Text(REMARK), tables.quoted(measurements)]
     yield Section("The paper's figures beside ours", quoted)
     yield Section("What this does not show", [Points(LIMITS)])
 
@@ -186,9 +188,11 @@ def how(measurements: Measurements) -> list[Block]:
         f"{name.capitalize()}: {facts.get(name, formatting.NONE)}"
         for name in ("command", "date", "machine", "commit")
     ]
+
     for name in ("references", "queries"):
         names = facts.get(name) or []
         run.append(f"{name.capitalize()} ({len(names)}): {', '.join(names)}")
+
     total = facts.get("total_seconds")
     run.append(
         f"Time of all parts: {formatting.NONE if total is None else f'{total / 60:.0f} minutes'}"

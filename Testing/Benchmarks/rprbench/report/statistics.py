@@ -117,6 +117,7 @@ def mean_of_organs(rows: Sequence[Row]) -> tuple[dict[str, Score], Score]:
         for organ in [*ORGANS, *sorted(set(groups) - set(ORGANS))]
         if organ in groups
     }
+
     distances = [s.awd_mm for s in organs.values() if s.awd_mm is not None]
     whole = score(rows)
     mean = Score(
@@ -173,10 +174,12 @@ def paired(
     keys = sorted(set(a) & set(b))
     if not keys:
         return None
+
     of_a = _per_patient(keys, a)
     of_b = _per_patient(keys, b)
     difference = of_a - of_b
     lower, upper, p = interval_of_mean(difference)
+
     return Paired(
         metric,
         float(difference.mean()),
@@ -241,12 +244,12 @@ def _has_references(rows: Iterable[Row]) -> bool:
 
 def _values(rows: Iterable[Row], metric: str, alone: bool) -> dict[Key, float]:
     """(query, organ) or (query, organ, reference) -> the mean of the values there."""
-    found: dict[Key, list[float]] = {}
+    values_of: dict[Key, list[float]] = {}
     for row in rows:
         key = (str(row["query"]), str(row["organ"])) + (() if alone else (str(row["reference"]),))
         if row[metric] is not None:
-            found.setdefault(key, []).append(float(row[metric]))
-    return {key: float(np.mean(values)) for key, values in found.items()}
+            values_of.setdefault(key, []).append(float(row[metric]))
+    return {key: float(np.mean(values)) for key, values in values_of.items()}
 
 
 def _per_patient(keys: Sequence[Key], values: dict[Key, float]) -> Vector:

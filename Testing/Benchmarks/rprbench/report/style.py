@@ -115,6 +115,7 @@ def spaced(positions: Sequence[float], gap: float, lowest: float, highest: float
     # Without the steps, "apart by a gap" is "not falling": least squares of that is pooling what
     # falls.
     wanted = np.array(positions, dtype=np.float64)[order] - steps
+
     blocks: list[tuple[float, int]] = []
     for value in wanted:
         mean, count = float(value), 1
@@ -124,6 +125,7 @@ def spaced(positions: Sequence[float], gap: float, lowest: float, highest: float
             mean, count = (mean * count + earlier * size) / (count + size), count + size
             blocks.pop()
         blocks.append((mean, count))
+
     level = np.clip(
         np.concatenate([np.full(n, mean) for mean, n in blocks]), lowest, highest - steps[-1]
     )
@@ -174,6 +176,7 @@ def label_points(
     """
     lowest, highest = axes.get_ylim()
     heights = [(y - lowest) / (highest - lowest) for _, y in points]
+
     levels = spaced(heights, LABEL_GAP, 0.0, 1.0)
     for (x, y), label, color, height in zip(points, labels, colors, levels, strict=True):
         axes.annotate(

@@ -58,6 +58,7 @@ def _own(measurements: Measurements) -> str:
             f"with {speed.get('threads', '?')} threads on {speed.get('device', '?')}, and "
             f"{formatting.whole(speed['peak_mb'])} MB at its peak"
         )
+
     return f"{text}."
 
 

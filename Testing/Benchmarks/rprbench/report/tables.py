@@ -76,6 +76,7 @@ def table3(measurements: Measurements, variants: Sequence[str]) -> Grid:
                 difference(measurements, variant, OURS),
             ]
         )
+
     return Grid(f"Table 3: all methods ({CELLS})", columns, rows)
 
 
@@ -85,6 +86,7 @@ def overview(measurements: Measurements) -> Grid:
     columns += ["Wall distance minus ours, mm", "p", "s per patient"]
     rivals = [v for v in measurements.rivals() if v != OURS]
     shown = sorted([OURS, *rivals], key=lambda v: -measurements.summary(v).mean.iou)
+
     rows = []
     for variant in shown:
         mean = measurements.summary(variant).mean
@@ -97,6 +99,7 @@ def overview(measurements: Measurements) -> Grid:
                 formatting.significant(measurements.speed(variant).get("seconds_patient")),
             ]
         )
+
     return Grid("All methods, best IoU first; differences are paired by patient", columns, rows)
 
 
@@ -122,6 +125,7 @@ def pairs(measurements: Measurements, variants: Sequence[str]) -> Grid:
         "Answers compared",
     ]
     columns += ["Found / asked"]
+
     rows = []
     for variant in variants:
         iou = measurements.against(variant, OURS, "iou")
@@ -135,6 +139,7 @@ def pairs(measurements: Measurements, variants: Sequence[str]) -> Grid:
                 f"{mean.found:,} / {mean.asked:,}",
             ]
         )
+
     return Grid("Each method minus ours, paired by patient (95 % interval)", columns, rows)
 
 
@@ -177,6 +182,7 @@ def sliding(measurements: Measurements) -> Grid:
         "Times slower",
     ]
     columns += ["Windows per point", "Of these timed"]
+
     rows = []
     for row in measurements.series("sliding"):
         variant = str(row["method"])
@@ -192,6 +198,7 @@ def sliding(measurements: Measurements) -> Grid:
                 formatting.whole(row.get("sampled")),
             ]
         )
+
     return Grid("The plain sliding window, estimated from a sample of its windows", columns, rows)
 
 
@@ -262,6 +269,7 @@ def pooled(measurements: Measurements) -> Grid:
     for n, summary in measurements.pools().items():
         more = formatting.difference(measurements.gain(n), 1)
         rows.append([str(n), str(len(summary.references)), *accuracy_cells(summary), more])
+
     return Grid(f"Few-shot ({CELLS})", columns, rows)
 
 
@@ -279,6 +287,7 @@ def robustness(changes: Sequence[Change]) -> Grid:
         "Reported ok",
         "n",
     ]
+
     rows = [
         [
             change.title,
@@ -329,6 +338,7 @@ def quoted(measurements: Measurements) -> Grid:
         "Here: mean",
         "Here: s per organ",
     ]
+
     rows = []
     for row in QUOTED:
         here = measurements.summary(row.ours).mean if measurements.has(row.ours) else None
@@ -344,4 +354,5 @@ def quoted(measurements: Measurements) -> Grid:
                 else formatting.NONE,
             ]
         )
+
     return Grid(f"Figures of the paper, beside ours ({CELLS})", columns, rows, left=2)

@@ -132,10 +132,12 @@ def assess(rows: Sequence[Row]) -> Trust | None:
     made = [row for row in rows if row["status"] != NOT_MADE]
     if not made:
         return None
+
     curves = {loss: {s: curve_of(made, s, loss) for s in SCORES} for loss in LOSSES}
     points = {
         loss: {r: status_point(made, kept, loss) for r, kept in KEPT.items()} for loss in LOSSES
     }
+
     return Trust(
         shares=all_shares(made),
         aurocs={t: {s: auroc(part, s) for s in SCORES} for t, part in groups(made).items()},
@@ -269,6 +271,7 @@ def shares(rows: Sequence[Row], case: str, side: str = "") -> Shares | None:
     taken = [r for r in rows if r["case"] == case and (not side or r["side"] == side)]
     if not taken:
         return None
+
     reported = [str(r["status"]) for r in taken]
     named = {
         s: reported.count(s) / len(taken)
@@ -277,6 +280,7 @@ def shares(rows: Sequence[Row], case: str, side: str = "") -> Shares | None:
     errors = [(float(r["error_mm"]), r["status"]) for r in taken if r["error_mm"] is not None]
     sure = [e for e, status in errors if status == "ok"]
     _, lower, upper = share_with_interval(taken, lambda r: bool(r["status"] == "ok"))
+
     return Shares(
         case,
         side,
@@ -292,14 +296,14 @@ def shares(rows: Sequence[Row], case: str, side: str = "") -> Shares | None:
 
 def all_shares(rows: Sequence[Row]) -> list[Shares]:
     """Per case, from whole to gone; where a case was cut from two sides, each side follows."""
-    found = []
+    listed = []
     for case in CASES:
         sides = sorted({str(r["side"]) for r in rows if r["case"] == case and r["side"]})
-        found += [
+        listed += [
             shares(rows, case),
             *(shares(rows, case, side) for side in (sides if len(sides) > 1 else [])),
         ]
-    return [s for s in found if s is not None]
+    return [s for s in listed if s is not None]
 
 
 def groups(rows: Sequence[Row]) -> dict[str, list[Row]]:

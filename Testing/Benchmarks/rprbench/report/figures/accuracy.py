@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -127,11 +128,12 @@ def _method(axes: Axes, summary: Summary, metric: str, height: float, color: str
     mean = getattr(summary.mean, metric)
     if mean is None:
         return
+
     each = [v for v in (getattr(s, metric) for s in summary.references.values()) if v is not None]
     if len(each) > 1:
         axes.plot(each, [height - 0.3] * len(each), "|", markersize=6, color=GRAY, zorder=2)
     spread = summary.spread(metric)
-    bar = {"capsize": 3, "elinewidth": 1.4, "markersize": 7, "zorder": 3}
+    bar: dict[str, Any] = {"capsize": 3, "elinewidth": 1.4, "markersize": 7, "zorder": 3}
     axes.errorbar([mean], [height], xerr=spread, fmt="o", color=color, **bar)
     axes.annotate(
         f"{mean:.1f}",
@@ -156,6 +158,7 @@ def draw_time(measurements: Measurements, variants: Sequence[str], path: Path) -
     taken = [v for v in variants if measurements.speed(v).get("seconds_patient")]
     if not taken:
         return False
+
     points = [
         (float(measurements.speed(v)["seconds_patient"]), measurements.summary(v).mean.iou)
         for v in taken
@@ -175,4 +178,5 @@ def draw_time(measurements: Measurements, variants: Sequence[str], path: Path) -
         axes.margins(x=0.08)
         titles = [measurements.title(v) for v in taken]
         label_points(axes, points, titles, [DARK] * len(taken))
+
     return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 
@@ -27,6 +28,7 @@ def draw_changes(changes: Sequence[Change], path: Path) -> bool:
     drawn = [change for change in changes if change.iou is not None]
     if not drawn:
         return False
+
     groups = _grouped(drawn)
     count = len(drawn) + len(groups)
     with drawing(path, 1, 1.4 + 0.29 * count) as (axes,):
@@ -44,6 +46,7 @@ def draw_changes(changes: Sequence[Change], path: Path) -> bool:
         axes.set(ylim=(-0.7, count - 0.4))
         axes.set(xlabel="IoU minus that of the unchanged CT (percentage points)")
         _explain_marks(axes)
+
     return True
 
 
@@ -63,7 +66,7 @@ def _dot(axes: Axes, change: Change, height: float) -> None:
     if lower is not None and upper is not None:
         axes.plot([lower, upper], [height, height], color=color, linewidth=1.8, zorder=2)
     filling = "white" if change.changes_nothing else color
-    style = {"markersize": 6, "markeredgecolor": color, "zorder": 3}
+    style: dict[str, Any] = {"markersize": 6, "markeredgecolor": color, "zorder": 3}
     axes.plot([middle], [height], "o", markerfacecolor=filling, **style)
 
 

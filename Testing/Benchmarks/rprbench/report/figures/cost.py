@@ -39,6 +39,7 @@ def draw_cost(rows: Sequence[Row], figure: str, path: Path) -> bool:
     }
     if not any(series.values()):
         return False
+
     ticks = sorted({int(row["n"]) for part in series.values() for row in part})
     with drawing(path, 2, 3.4) as both:
         for axes, (field, label) in zip(both, FIELDS.items(), strict=True):
@@ -51,6 +52,7 @@ def draw_cost(rows: Sequence[Row], figure: str, path: Path) -> bool:
             _tick(axes, figure, ticks)
         if figure == "volume":
             both[0].legend(loc="upper left")
+
     return True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -45,7 +46,7 @@ def _pool(axes: Axes, n: int, summary: Summary, metric: str) -> None:
     mean, spread = getattr(summary.mean, metric), summary.spread(metric)
     if mean is None:
         return
-    bar = {"capsize": 3, "elinewidth": 1.4, "markersize": 7, "zorder": 3}
+    bar: dict[str, Any] = {"capsize": 3, "elinewidth": 1.4, "markersize": 7, "zorder": 3}
     axes.errorbar([n], [mean], yerr=spread, fmt="o", color=color_of("ours"), **bar)
     axes.annotate(
         f"{mean:.1f}", (n, mean), (8, 0), textcoords="offset points", va="center", color=DARK

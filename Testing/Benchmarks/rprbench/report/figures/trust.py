@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -46,7 +47,7 @@ def draw_statuses(trust: Trust | None, path: Path) -> bool:
 
 def _write_share(axes: Axes, value: float, start: float, height: float) -> None:
     if value >= LEAST_WRITTEN:
-        style = {"ha": "center", "va": "center", "color": "black", "fontsize": 9}
+        style: dict[str, Any] = {"ha": "center", "va": "center", "color": "black", "fontsize": 9}
         axes.text(start + value / 2, height, f"{value:.0f}", **style)
 
 
@@ -88,7 +89,12 @@ def _curves(axes: Axes, trust: Trust, loss: str, scale: float) -> None:
         point = trust.points[loss].get(rule)
         if point is not None and point.risk is not None:
             color = STATUS_COLORS["ok"] if rule == "ok" else STATUS_COLORS["low-confidence"]
-            style = {"color": color, "markeredgecolor": DARK, "markersize": 9, "label": title}
+            style: dict[str, Any] = {
+                "color": color,
+                "markeredgecolor": DARK,
+                "markersize": 9,
+                "label": title,
+            }
             axes.plot(
                 [100 * point.coverage], [scale * point.risk], marker, linestyle="none", **style
             )
