@@ -1,21 +1,34 @@
-"""One run: every query in its own request, so that a query (or a worker) that fails costs its own rows only."""
+"""One run over many queries.
+
+Every query has its own request: one that fails (or ends the worker) costs its own rows only.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from slicer.i18n import tr as _
 
 from rprloc.errors import InputError, RprLocError
 
 from ..scene.resultrows import FAILED, ResultRow
-from .workerjob import JobObserver, TemplateSource, Worker, WorkerJob, problemOf
+from .workerjob import (
+    Event,
+    JobObserver,
+    Request,
+    Steps,
+    TemplateSource,
+    Worker,
+    WorkerJob,
+    WorkerProblem,
+)
 
 MOST_DEATHS_IN_A_ROW = 2
-_OF_THE_QUERY = ("input", "memory", "internal")
+_CODES_OF_ONE_QUERY = ("input", "memory", "internal")
 
 
 @dataclass(frozen=True)
@@ -23,12 +36,12 @@ class Query:
     """A CT to search: a loaded volume node, or the path of a file or DICOM folder."""
 
     name: str
-    node: object = None
+    node: Any = None
     path: str = ""
 
 
 class LocalizationJob(WorkerJob):
-    """Searches the queries one after the other; ``onRows(query, rows)`` is called for each when it is done."""
+    """Searches the queries one after the other; ``onRows(query, rows)`` is called after each."""
 
     def __init__(
         self,
@@ -38,8 +51,8 @@ class LocalizationJob(WorkerJob):
         model: str,
         device: str,
         listener: JobObserver,
-        onRows: Callable,
-        options: dict | None = None,
+        onRows: Callable[[Query, list[ResultRow]], None],
+        options: dict[str, Any] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(worker, source, model, device, listener)
@@ -57,87 +70,83 @@ class LocalizationJob(WorkerJob):
         self._onRows = lambda query, rows: None
         super().abandon()
 
-    def _work(self) -> None:
+    def work(self, template: dict[str, Any]) -> Steps:
+        """Search every query; what goes wrong with one costs its own rows only."""
         self._started = self._clock()
-        self._next()
 
-    def _next(self) -> None:
-        """Ask for the next query that can be read; end after the last."""
-        while self.done < len(self._queries) and not self.finished:
-            query = self._queries[self.done]
-            text = _("{name}: volume {number} of {total}")
-            self._progress(
-                self.done / len(self._queries),
-                text.format(name=query.name, number=self.done + 1, total=len(self._queries)),
-                self._secondsLeft(),
-            )
+        for number, query in enumerate(self._queries):
+            # Whoever was told of the last rows may have ended the job.
+            if self.finished:
+                return
+            self._announce(number, query)
             try:
-                volume = self._queryVolume(query)
+                yield self._locate(number, query, self._queryVolume(query), template)
             except (RprLocError, OSError, MemoryError) as error:
-                self._fail(query, str(error) or _("not enough memory"))
-                continue
-            self._locate(query, volume)
-            return
+                self._fail(query, template, str(error) or _("not enough memory"))
+            except WorkerProblem as error:
+                yield from self._recover(number, query, template, error)
+            else:
+                if self.done == number:
+                    self._fail(query, template, _("the worker gave no answer"))
+
         if not self.finished:
             self._progress(1.0, _("Done."), 0.0)
-            self._end()
 
-    def _queryVolume(self, query: Query) -> dict:
+    def _announce(self, number: int, query: Query) -> None:
+        total = len(self._queries)
+        text = _("{name}: volume {number} of {total}")
+        self._progress(
+            number / total,
+            text.format(name=query.name, number=number + 1, total=total),
+            self._secondsLeft(),
+        )
+
+    def _queryVolume(self, query: Query) -> dict[str, Any]:
         if query.node is None:
             return {"path": query.path, "name": query.name}
         if query.node.GetScene() is None:
             raise InputError(_("the volume was removed from the scene"))
         return {**self._volume(query.node), "name": query.name}
 
-    def _locate(self, query: Query, volume: dict) -> None:
-        answered = []
-
-        def onPartial(event):
-            answered.append(True)
+    def _locate(
+        self, number: int, query: Query, volume: dict[str, Any], template: dict[str, Any]
+    ) -> Request:
+        def onPartial(event: Event) -> None:
             self._deaths = 0
             rows = [ResultRow.fromWorker(row, query.name, query.path) for row in event["results"]]
             self._take(query, rows, bool(event.get("problem")))
 
-        def onResult(event):
-            self._worker.folder.clear()
-            if not answered:
-                self._fail(query, _("the worker gave no answer"))
-            self._next()
+        params = {**self._engine, "template": template, "options": self._options}
+        params["queries"] = [{"key": str(number), "volume": volume}]
+        return Request("locate", params, onPartial)
 
-        def onError(event):
-            self._worker.folder.clear()
-            self._onQueryError(query, event, bool(answered))
-
-        params = {**self._engine, "template": self.template, "options": self._options}
-        params["queries"] = [{"key": str(self.done), "volume": volume}]
-        self._ask("locate", params, onResult, onPartial, onError)
-
-    def _onQueryError(self, query: Query, event: dict, answered: bool) -> None:
-        code, message = str(event.get("code", "internal")), str(event.get("message", ""))
-        died = code == "worker-died"
-        if died and event.get("details"):
-            self._listener.onLog("warning", str(event["details"]))
+    def _recover(
+        self, number: int, query: Query, template: dict[str, Any], error: WorkerProblem
+    ) -> Steps:
+        """Get ready for the next query; raise the error again if the run cannot go on."""
+        problem = error.problem
+        died = problem.code == "worker-died"
+        if died and problem.details:
+            self._listener.onLog("warning", problem.details)
         self._deaths = self._deaths + 1 if died else 0
-        if not died and code not in _OF_THE_QUERY:
-            self._end(problemOf(event))
-            return
-        if not answered:
-            self._fail(query, message)
+        if not died and problem.code not in _CODES_OF_ONE_QUERY:
+            raise error
+
+        if self.done == number:
+            self._fail(query, template, problem.message)
+
+        # A worker that dies again and again would cost every query its rows, one restart each.
         if self._deaths >= MOST_DEATHS_IN_A_ROW:
-            self._end(problemOf(event))
-            return
+            raise error
         if died:
             self._listener.onLog("warning", _("The worker ended and is started again."))
-            self._hello(lambda event: self._next())
-        else:
-            self._next()
+            yield self._hello()
 
-    def _fail(self, query: Query, reason: str) -> None:
+    def _fail(self, query: Query, template: dict[str, Any], reason: str) -> None:
         """Rows that say why, one per target: a query never disappears from the results."""
         reason = " ".join(reason.split())
-        self._take(
-            query, [_failedRow(query, target, reason) for target in self.template["targets"]], True
-        )
+        rows = [_failedRow(query, target, reason) for target in template["targets"]]
+        self._take(query, rows, failed=True)
 
     def _take(self, query: Query, rows: list[ResultRow], failed: bool) -> None:
         self.done += 1
@@ -152,17 +161,18 @@ class LocalizationJob(WorkerJob):
         return (self._clock() - self._started) / self.done * (len(self._queries) - self.done)
 
 
-def _failedRow(query: Query, target: dict, reason: str) -> ResultRow:
+def _failedRow(query: Query, target: dict[str, Any], reason: str) -> ResultRow:
     return ResultRow(
         query.name, str(target["name"]), str(target["kind"]), FAILED, reason, path=query.path
     )
 
 
-def queriesOf(volumes, paths) -> list[Query]:
+def queriesOf(volumes: Iterable[Any], paths: Iterable[str | Path]) -> list[Query]:
     """Queries with names that all differ: a name that occurs twice gets its number."""
     pairs = [(node.GetName(), node, "") for node in volumes]
     pairs += [(Path(path).name, None, str(path)) for path in paths]
-    queries, taken = [], set()
+    queries: list[Query] = []
+    taken: set[str] = set()
     for name, node, path in pairs:
         unique, number = name, 2
         while unique in taken:

@@ -1,12 +1,13 @@
-"""Making a template of what is marked on a reference, or adding the reference to a template (few-shot)."""
+"""Makes a template of what is marked on a reference, or adds the reference to one (few-shot)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from slicer.i18n import tr as _
 
-from .workerjob import JobObserver, TemplateSource, Worker, WorkerJob
+from .workerjob import JobObserver, Request, Steps, TemplateSource, Worker, WorkerJob
 
 
 class TemplateJob(WorkerJob):
@@ -22,26 +23,24 @@ class TemplateJob(WorkerJob):
         model: str,
         device: str,
         listener: JobObserver,
-        onTemplate: Callable,
-        addTo: dict | None = None,
+        onTemplate: Callable[[dict[str, Any]], object],
+        addTo: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(worker, source, model, device, listener)
-        self._onMade = onTemplate
+        self._onTemplate = onTemplate
         self._addTo = addTo
 
     def abandon(self) -> None:
         """Stop without telling anyone but the worker (the scene is closing)."""
-        self._onMade = lambda template: None
+        self._onTemplate = lambda template: None
         super().abandon()
 
-    def _work(self) -> None:
-        if self._addTo is None:
-            self._complete({"template": self.template})
-            return
-        self._progress(0.5, _("Adding the reference to the template..."))
-        self._ask("template.merge", {"templates": [self._addTo, self.template]}, self._complete)
+    def work(self, template: dict[str, Any]) -> Steps:
+        """Pool the template into the other one, if there is one, and hand it over."""
+        if self._addTo is not None:
+            self._progress(0.5, _("Adding the reference to the template..."))
+            merged = yield Request("template.merge", {"templates": [self._addTo, template]})
+            template = merged["template"]
 
-    def _complete(self, event) -> None:
-        self._onMade(event["template"])
+        self._onTemplate(template)
         self._progress(1.0, _("Done."), 0.0)
-        self._end()

@@ -1,22 +1,26 @@
-"""Work for the worker process in steps: load the model, learn the template. Nothing here waits or blocks.
+"""Work for the worker process in steps: load the model, learn the template. Nothing here waits.
 
-The base of ``localizationjob`` and ``templatejob``. A job ends exactly once: ``onFinished`` is
-called with a problem (None, or code and one line for the user). Volumes pass as .npy files that are
-removed as soon as they are answered.
+The base of ``localizationjob`` and ``templatejob``. What a job does reads from top to bottom in its
+generator ``steps``: it yields a ``Request`` and goes on with the result when that has come; an
+error of the worker is raised there as ``WorkerProblem``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from slicer.i18n import tr as _
 
 from rprloc.errors import RprLocError
 
 from ..scene import conversion
-from ..scene.markedtargets import checkNames, targetSpec
+from ..scene.markedtargets import MarkedTarget, checkNames, targetSpec
 from ..worker.exchangefolder import ExchangeFolder
+
+Event = dict[str, Any]
+EventHandler = Callable[[Event], None]
 
 
 @dataclass(frozen=True)
@@ -33,22 +37,76 @@ class Problem:
         return self.code == "cancelled"
 
 
+class WorkerProblem(Exception):
+    """A request has failed; if the steps do not catch it, the job ends with ``problem``."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+def ignoreEvent(event: Event) -> None:
+    """For events that are of no interest."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the worker is asked for; ``onPartial`` gets the events that come before the result."""
+
+    method: str
+    params: dict[str, Any]
+    onPartial: EventHandler = ignoreEvent
+
+
+Steps = Generator[Request, Event, None]
+
+
+class PendingRequest(Protocol):
+    """A request that the client has sent."""
+
+    def cancel(self) -> None:
+        """Ask for its end; its last event still comes."""
+
+
+class Client(Protocol):
+    """The worker's client as jobs use it; callbacks never come before ``request`` has returned."""
+
+    def request(
+        self,
+        method: str,
+        params: dict[str, Any] | None = None,
+        onProgress: EventHandler | None = None,
+        onPartial: EventHandler | None = None,
+        onLog: EventHandler | None = None,
+        onResult: EventHandler | None = None,
+        onError: EventHandler | None = None,
+    ) -> PendingRequest:
+        """Send a request; exactly one of onResult and onError is called, once."""
+
+    def close(self) -> None:
+        """End the worker process."""
+
+
 @dataclass
 class JobObserver:
-    """What a job tells; any may be left out. onProgress(fraction 0..1, text, seconds left or None)."""
+    """What a job tells; any may be left out.
 
-    onProgress: Callable = lambda fraction, text, secondsLeft: None
-    onLog: Callable = lambda level, text: None
-    onFinished: Callable = lambda problem: None
+    onProgress(fraction 0..1, text, seconds left or None), onLog(level, text), onFinished(problem or
+    None).
+    """
+
+    onProgress: Callable[[float, str, float | None], None] = lambda fraction, text, left: None
+    onLog: Callable[[str, str], None] = lambda level, text: None
+    onFinished: Callable[[Problem | None], None] = lambda problem: None
 
 
 @dataclass
 class TemplateSource:
     """The template as its JSON object; or the reference volume node and its marked targets."""
 
-    template: dict | None = None
-    reference: object = None
-    targets: tuple = ()
+    template: dict[str, Any] | None = None
+    reference: Any = None
+    targets: tuple[MarkedTarget, ...] = ()
 
     def check(self) -> None:
         """Raise RprLocError at once for targets that cannot be used, before the worker is asked."""
@@ -62,12 +120,12 @@ class TemplateSource:
 class Worker:
     """The worker's client, and the folder through which voxels reach it."""
 
-    client: object
+    client: Client
     folder: ExchangeFolder
 
 
 class WorkerJob:
-    """Start, template, work, end; see the subclasses."""
+    """Start, template, ``work``, end. A job ends exactly once, and says so with ``onFinished``."""
 
     def __init__(
         self, worker: Worker, source: TemplateSource, model: str, device: str, listener: JobObserver
@@ -76,17 +134,16 @@ class WorkerJob:
         self._source = source
         self._engine = {"model": model, "device": device}
         self._listener = listener
-        self._request = None
+        self._pending: PendingRequest | None = None
+        self._then: list[Callable[[], None]] = []
         self.device = device
-        self.template: dict | None = None
         self.problem: Problem | None = None
         self.finished = False
-        self._then: list[Callable[[], None]] = []
 
     def start(self) -> None:
         """Begin; whatever goes wrong from now on ends the job with a problem."""
-        self._progress(0.0, _("Starting the worker..."))
-        self._hello(self._onHello)
+        self._running = self.steps()
+        self._advance(lambda: next(self._running))
 
     def whenFinished(self, then: Callable[[], None]) -> None:
         """Call ``then`` at the end, after the listener."""
@@ -96,10 +153,10 @@ class WorkerJob:
         """Stop at once; what is done is kept."""
         if self.finished:
             return
-        request = self._request
+        pending = self._pending
         self._end(Problem("cancelled", _("Cancelled.")))
-        if request is not None:
-            request.cancel()
+        if pending is not None:
+            pending.cancel()
 
     def abandon(self) -> None:
         """Stop without telling anyone but the worker (the scene is closing)."""
@@ -109,104 +166,105 @@ class WorkerJob:
     @property
     def busy(self) -> bool:
         """True while the worker still works for this job, also after it was cancelled."""
-        return self._request is not None
+        return self._pending is not None
 
-    def _work(self) -> None:
-        """What a subclass does with ``self.template``; it calls ``_end`` when done."""
+    def steps(self) -> Steps:
+        """Everything that the job does, in order."""
+        self._progress(0.0, _("Starting the worker..."))
+        hello = yield self._hello()
+        if hello.get("torch") is None:
+            text = _("PyTorch is not installed: it is needed to run the networks.")
+            raise WorkerProblem(Problem("no-torch", text))
+
+        self._progress(0.0, _("Loading the model..."))
+        loaded = yield Request("load", self._engine)
+        self.device = str(loaded.get("device", self.device))
+
+        template = self._source.template
+        if template is None:
+            self._progress(0.0, _("Learning the targets on the reference..."))
+            made = yield self._makeTemplate()
+            template = made["template"]
+
+        yield from self.work(template)
+
+    def work(self, template: dict[str, Any]) -> Steps:
+        """What a subclass does with the template."""
         raise NotImplementedError
 
-    def _ask(self, method, params, onResult, onPartial=lambda event: None, onError=None) -> None:
-        """One request at a time; answers that come after the end only free the arrays."""
+    def _hello(self) -> Request:
+        """Introduce the folder to the worker (again, if it was started anew)."""
+        return Request("hello", {"folder": self._worker.folder.path})
 
-        def guarded(then):
-            def call(event):
-                if not self.finished:
-                    self._try(then, event)
-
-            return call
-
-        def last(then):
-            def call(event):
-                self._request = None
-                if self.finished:
-                    self._worker.folder.clear()
-                else:
-                    self._try(then, event)
-
-            return call
-
-        self._request = self._worker.client.request(
-            method,
-            params,
-            onProgress=guarded(self._onWorkerProgress),
-            onPartial=guarded(onPartial),
-            onLog=guarded(
-                lambda event: self._listener.onLog(
-                    str(event.get("level", "info")), str(event["message"])
-                )
-            ),
-            onResult=last(onResult),
-            onError=last(onError or self._onError),
+    def _makeTemplate(self) -> Request:
+        reference = self._volume(self._source.reference)
+        targets = [targetSpec(target, self._saved) for target in self._source.targets]
+        return Request(
+            "template.make", {**self._engine, "reference": reference, "targets": targets}
         )
 
-    def _try(self, then, event) -> None:
-        """What goes wrong while an answer is handled ends the job; it must not get lost in Qt's event loop."""
+    def _advance(self, resume: Callable[[], Request]) -> None:
+        """Let the steps go on to their next request, and send it."""
+
+        def proceed() -> None:
+            try:
+                request = resume()
+            except StopIteration:
+                self._end()
+                return
+            # The job may have been cancelled by what the steps have just reported.
+            if not self.finished:
+                self._send(request)
+
+        self._guarded(proceed)
+
+    def _send(self, request: Request) -> None:
+        """One request at a time; answers that come after the job's end only free the arrays."""
+
+        def whileRunning(handle: EventHandler) -> EventHandler:
+            return lambda event: None if self.finished else self._guarded(lambda: handle(event))
+
+        def last(resume: Callable[[Event], Request]) -> EventHandler:
+            def answered(event: Event) -> None:
+                self._pending = None
+                self._worker.folder.clear()
+                if not self.finished:
+                    self._advance(lambda: resume(event))
+
+            return answered
+
+        self._pending = self._worker.client.request(
+            request.method,
+            request.params,
+            onPartial=whileRunning(request.onPartial),
+            onLog=whileRunning(self._onLog),
+            onResult=last(self._running.send),
+            onError=last(lambda event: self._running.throw(WorkerProblem(problemOf(event)))),
+        )
+
+    def _guarded(self, handle: Callable[[], None]) -> None:
+        """What goes wrong ends the job; it must not get lost in Qt's event loop."""
         try:
-            then(event)
+            handle()
+        except WorkerProblem as error:
+            self._end(error.problem)
         except RprLocError as error:
             self._end(Problem("input", str(error)))
         except Exception as error:
             self._end(Problem("internal", _("Internal error: {error}").format(error=repr(error))))
             raise
 
-    def _hello(self, then) -> None:
-        """Introduce the folder to the worker (again, if it was started anew)."""
-        self._ask("hello", {"folder": self._worker.folder.path}, then)
-
-    def _onHello(self, event) -> None:
-        if event.get("torch") is None:
-            self._end(
-                Problem(
-                    "no-torch", _("PyTorch is not installed: it is needed to run the networks.")
-                )
-            )
-            return
-        self._progress(0.0, _("Loading the model..."))
-        self._ask("load", self._engine, self._onLoaded)
-
-    def _onLoaded(self, event) -> None:
-        self.device = str(event.get("device", self.device))
-        if self._source.template is not None:
-            self._onTemplate({"template": self._source.template})
-            return
-        self._progress(0.0, _("Learning the targets on the reference..."))
-        reference = self._volume(self._source.reference)
-        targets = [targetSpec(target, self._saved) for target in self._source.targets]
-        self._ask(
-            "template.make",
-            {**self._engine, "reference": reference, "targets": targets},
-            self._onTemplate,
-        )
-
-    def _onTemplate(self, event) -> None:
-        self.template = event["template"]
-        self._worker.folder.clear()
-        self._work()
-
-    def _onError(self, event) -> None:
-        self._end(problemOf(event))
-
-    def _onWorkerProgress(self, event) -> None:
-        """Only the first phases are of interest here; a job over queries knows its own progress better."""
+    def _onLog(self, event: Event) -> None:
+        self._listener.onLog(str(event.get("level", "info")), str(event["message"]))
 
     def _progress(self, fraction: float, text: str, secondsLeft: float | None = None) -> None:
         self._listener.onProgress(fraction, text, secondsLeft)
 
-    def _volume(self, node) -> dict:
-        """Write a volume node for the worker; gives its VOLUME object. Raises InputError, OutputError."""
+    def _volume(self, node: Any) -> dict[str, Any]:
+        """Write a volume node for the worker, as its VOLUME object. Raises InputError, OSError."""
         return self._saved(conversion.volumeGrid(node))
 
-    def _saved(self, grid: conversion.VoxelGrid) -> dict:
+    def _saved(self, grid: conversion.VoxelGrid) -> dict[str, Any]:
         path = self._worker.folder.write(grid.array)
         return {"npy": path, "ijk_to_lps": grid.ijkToLps.tolist(), "name": grid.name}
 
@@ -214,8 +272,10 @@ class WorkerJob:
         if self.finished:
             return
         self.finished, self.problem = True, problem
+        # The worker may still read the arrays of a request that was not answered yet.
         if not self.busy:
             self._worker.folder.clear()
+
         try:
             self._listener.onFinished(problem)
         finally:
@@ -223,7 +283,7 @@ class WorkerJob:
                 then()
 
 
-def problemOf(event: dict) -> Problem:
+def problemOf(event: Event) -> Problem:
     """The problem that an error event of the worker tells."""
-    texts = (str(event.get(field, "")) for field in ("code", "message", "details"))
-    return Problem(*texts)
+    code, message, details = (str(event.get(key, "")) for key in ("code", "message", "details"))
+    return Problem(code or "internal", message, details)
