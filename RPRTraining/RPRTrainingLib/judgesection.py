@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import qt
-from RPRLocalizationLib.library.modelcatalog import CARD_NAME, listModels, readCard
+from RPRLocalizationLib.library.modelcatalog import listModels, readCard
 from RPRLocalizationLib.widgets import torchsetup
 from RPRLocalizationLib.widgets.helpers import signalsBlocked, tableItem
 from RPRLocalizationLib.widgets.section import Section, showingErrors
 from slicer.i18n import tr as _
+
+from rprloc.model.card import CARD_NAME
 
 from .errorpicture import errorPicture
 from .texts import lengths
