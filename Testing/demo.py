@@ -25,6 +25,7 @@ RESOURCES = ROOT / "RPRLocalization" / "Resources"
 SAMPLE = RESOURCES / "SampleData"
 TEMPLATES = RESOURCES / "Templates"
 DEFAULT_OUT = "rprloc-results"
+SAMPLE_PICTURE = Path("synthetic-query", "picture.png")
 SAMPLE_TITLE = (
     "SYNTHETIC SAMPLE, NOT A PATIENT (made from averages over many CTs, randomly deformed)"
 )
@@ -141,7 +142,17 @@ def evaluate_sample(python: Path, out: Path, options: list[str]) -> int:
     print("\nAgreement with the known truth of the synthetic sample:", flush=True)
     query = f"{SAMPLE / 'query.nii.gz'}={truth}"
     results = ["--json", str(out / "synthetic-evaluation.json"), "--overwrite"]
-    return rprloc(python, "evaluate", *sample_reference(), *results, *options, "--query", query)
+    code = rprloc(python, "evaluate", *sample_reference(), *results, *options, "--query", query)
+    return code or draw_truth(python, out)
+
+
+def draw_truth(python: Path, out: Path) -> int:
+    """Draw the sample's picture again, with the truth beside the results; returns the exit code."""
+    if not (out / "results.csv").is_file():
+        return 0
+    script = ROOT / "Testing" / "Screenshots" / "sample.py"
+    command = [str(python), str(script), str(out), str(out / SAMPLE_PICTURE)]
+    return subprocess.run(command, check=False).returncode
 
 
 def rprloc(python: Path, *arguments: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import qt
 import slicer
@@ -16,7 +17,7 @@ DEFAULT_DEVICE = "auto"
 class Settings:
     """Model, device and folders chosen once."""
 
-    def __init__(self, settings=None) -> None:
+    def __init__(self, settings: Any = None) -> None:
         self._settings = qt.QSettings() if settings is None else settings
 
     def _get(self, name: str, default: str) -> str:

@@ -1,1 +1,4 @@
-"""The Slicer side of the module RPRTraining: panel and logic over the worker process; the engine is ``rprtrain``."""
+"""The Slicer side of the module RPRTraining: panel and logic over the worker process.
+
+The engine is ``rprtrain``.
+"""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import qt
 from RPRLocalizationLib.widgets.helpers import signalsBlocked, tableItem
@@ -11,17 +13,17 @@ from slicer.i18n import tr as _
 
 from .scanrows import ScanRows
 from .texts import counted, lengths
-from .traininglogic import SCAN
+from .traininglogic import SCAN, RPRTrainingLogic
 
 NAME, VERDICT, PATIENT, SIZE, SPACING, HU, HEIGHT = range(7)
 FEW_PATIENTS = 20
 VERDICT_WIDTH = 130
 
 
-class CTsSection(Section):
+class CTsSection(Section[RPRTrainingLogic]):
     """Scanning a folder, and ticking volumes."""
 
-    def __init__(self, ui, logic, changed) -> None:
+    def __init__(self, ui: Any, logic: RPRTrainingLogic, changed: Callable[..., Any]) -> None:
         super().__init__(ui, logic, changed)
         self.scanned = ScanRows()
         self.folder = ""
@@ -49,7 +51,8 @@ class CTsSection(Section):
             return self._outcome or _("Press Scan in section 1.")
         if self.scanned.patients() < 2:
             return _(
-                "Tick CTs of at least two patients in section 1: some patients are held out to judge the model."
+                "Tick CTs of at least two patients in section 1: some patients are held out to "
+                "judge the model."
             )
         return ""
 
@@ -90,7 +93,8 @@ class CTsSection(Section):
         chosen, usable = len(self.chosen()), sum(map(self.scanned.usable, range(len(rows))))
         texts = [
             _(
-                "{chosen} of {usable} usable CTs ticked, of {patients} patients; {out} left out by the scan."
+                "{chosen} of {usable} usable CTs ticked, of {patients} patients; {out} left out by "
+                "the scan."
             ).format(
                 chosen=chosen,
                 usable=usable,
@@ -126,12 +130,12 @@ class CTsSection(Section):
                 self.logic.scan(self.folder, self._onRow, self._onProgress, self._onScanned)
         self.changed()
 
-    def _onProgress(self, event) -> None:
+    def _onProgress(self, event: Any) -> None:
         self.ui.scanProgressBar.maximum = max(1, int(event.get("total") or 1))
         self.ui.scanProgressBar.value = int(event.get("done") or 0)
         self.ui.scanLabel.text = str(event.get("message", ""))
 
-    def _onScanned(self, result, problem) -> None:
+    def _onScanned(self, result: Any, problem: Any) -> None:
         if problem is not None and problem.cancelled:
             self._outcome = _("⚠ The scan was cancelled: the list is not complete.")
         elif problem is not None:
@@ -167,7 +171,7 @@ class CTsSection(Section):
                 item.setForeground(qt.QBrush(qt.QColor(128, 128, 128)))
         return items
 
-    def _onItem(self, item) -> None:
+    def _onItem(self, item: Any) -> None:
         """One of several selected rows was ticked: all of them follow."""
         if item.column() != NAME or item.row() >= len(self.scanned.rows):
             return

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import qt
 from RPRLocalizationLib.library.modelcatalog import listModels, readCard
@@ -15,19 +17,21 @@ from rprloc.model.card import CARD_NAME
 
 from .errorpicture import errorPicture
 from .texts import lengths
-from .traininglogic import CHECK
+from .traininglogic import CHECK, RPRTrainingLogic
 
 MEASURE, MEAN, P95, COUNT = range(4)
 TABLE_HEIGHT = 260
 
 
-class JudgeSection(Section):
+class JudgeSection(Section[RPRTrainingLogic]):
     """The models of the trainings, then the installed ones; the self-check of the chosen one.
 
     rows: gives the ticked rows of section 1.
     """
 
-    def __init__(self, ui, logic, changed, rows) -> None:
+    def __init__(
+        self, ui: Any, logic: RPRTrainingLogic, changed: Callable[..., Any], rows: Any
+    ) -> None:
         super().__init__(ui, logic, changed)
         self._rows = rows
         self._models: list[dict] = []
@@ -46,7 +50,7 @@ class JudgeSection(Section):
         self._clear()
 
     @property
-    def model(self) -> dict | None:
+    def model(self) -> dict[str, Any] | None:
         """The chosen model, None if there is none.
 
         ``folder``, ``title``, ``run``: folder of its training or empty, ``installed``: the folder
@@ -56,7 +60,10 @@ class JudgeSection(Section):
         return self._models[index] if 0 <= index < len(self._models) else None
 
     def showRuns(self, runs: list[dict], chosen: str = "") -> None:
-        """List the models of these trainings and the installed ones; choose the one in the folder ``chosen``."""
+        """List the models of these trainings and the installed ones.
+
+        Choose the one in the folder ``chosen``.
+        """
         before = chosen or (self.model or {}).get("folder", "")
         installed = listModels(self.logic.settings.modelFolder)
         trained = [trainedModel(run, installed) for run in runs if run.get("model")]
@@ -78,7 +85,8 @@ class JudgeSection(Section):
             self.ui.checkButton,
             problem,
             _(
-                "Carry random points from one held-out CT to another and back, and measure how far off they end."
+                "Carry random points from one held-out CT to another and back, and measure how far "
+                "off they end."
             ),
         )
         self.setEnabled(
@@ -96,7 +104,8 @@ class JudgeSection(Section):
             return _("There is no model yet: train one in section 3.")
         if not self.model["run"] and len(self._rows()) < 2:
             return _(
-                "Scan a folder in section 1: an installed model is judged on the CTs that are ticked there."
+                "Scan a folder in section 1: an installed model is judged on the CTs that are "
+                "ticked there."
             )
         return ""
 
@@ -123,7 +132,7 @@ class JudgeSection(Section):
         self.changed()
 
     def _params(self) -> dict:
-        model = self.model
+        model = self.model or {}
         self._checked = model["folder"]
         return {
             "model": model["folder"],
@@ -133,21 +142,21 @@ class JudgeSection(Section):
             "targets": self.ui.checkTargetsEdit.currentPath.strip() or None,
         }
 
-    def _onProgress(self, event) -> None:
+    def _onProgress(self, event: Any) -> None:
         self.ui.checkProgressBar.maximum = max(1, int(event.get("total") or 1))
         self.ui.checkProgressBar.value = int(event.get("done") or 0)
         self.ui.checkLabel.text = str(event.get("message", ""))
 
-    def _onDone(self, result, problem) -> None:
+    def _onDone(self, result: Any, problem: Any) -> None:
         if problem is not None:
             self._outcome = f"⚠ {problem.message}"
         else:
-            self._outcome = outcomeText(result, bool(self.model["run"]))
+            self._outcome = outcomeText(result, bool((self.model or {})["run"]))
             self._fillTable(result.get("rows", ()))
             self._showPicture(result.get("errors") or {})
         self.changed()
 
-    def _fillTable(self, rows) -> None:
+    def _fillTable(self, rows: Any) -> None:
         table = self.ui.checkTable
         table.setRowCount(len(rows))
         for index, row in enumerate(rows):
@@ -170,7 +179,10 @@ class JudgeSection(Section):
 
 
 def outcomeText(result: dict, own: bool) -> str:
-    """The verdict, what it was measured on, and what it is worth. own: a model of a training of this computer."""
+    """The verdict, what it was measured on, and what it is worth. own.
+
+    A model of a training of this computer.
+    """
     text = _("{verdict} Measured on {volumes} CTs, {pairs} pairs of them.")
     lines = [
         text.format(
@@ -182,7 +194,8 @@ def outcomeText(result: dict, own: bool) -> str:
     if own and not result.get("held_out", True):
         lines.append(
             _(
-                "⚠ The training has seen these CTs: too few were held out. The true errors may be larger."
+                "⚠ The training has seen these CTs: too few were held out. The true errors may be "
+                "larger."
             )
         )
     lines += [_("⚠ Left out: {name}").format(name=name) for name in result.get("left_out", ())]
@@ -202,7 +215,7 @@ def trainedModel(run: dict, installed: list) -> dict:
     }
 
 
-def installedModel(info) -> dict:
+def installedModel(info: Any) -> dict:
     """A model of the localization panel's list."""
     title = _("{name} {version} (installed)").format(name=info.name, version=info.version)
     return {"folder": str(info.folder), "title": title, "run": "", "installed": str(info.folder)}
@@ -231,6 +244,6 @@ def measureHint(row: dict) -> str:
     return hints.get(str(row.get("name", "")), "")
 
 
-def withUnit(value, unit) -> str:
+def withUnit(value: Any, unit: Any) -> str:
     """``7.3 mm``; a dash for None."""
     return "-" if value is None else f"{lengths([value], 1)} {unit or ''}".strip()

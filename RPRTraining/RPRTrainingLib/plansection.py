@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from html import escape
+from typing import Any
 
 import qt
 from RPRLocalizationLib.library.modelcatalog import listModels
@@ -19,24 +21,26 @@ from slicer.i18n import tr as _
 
 from .ctssection import countedCTs
 from .texts import duration
-from .traininglogic import SCAN
+from .traininglogic import SCAN, RPRTrainingLogic
 
 PLAN_DELAY_MS = 300
 STAGES = ("coarse", "fine")
 
 
-class PlanSection(Section):
+class PlanSection(Section[RPRTrainingLogic]):
     """Name, preset, numbers, device; ``plan`` is the worker's answer, None until it is there.
 
     rows: gives the ticked rows of section 1. images: gives its folder.
     """
 
-    def __init__(self, ui, logic, changed, rows) -> None:
+    def __init__(
+        self, ui: Any, logic: RPRTrainingLogic, changed: Callable[..., Any], rows: Any
+    ) -> None:
         super().__init__(ui, logic, changed)
         self._rows = rows
-        self.plan: dict | None = None
+        self.plan: dict[str, Any] | None = None
         self._problem = ""
-        self._asked: dict | None = None
+        self._asked: dict[str, Any] | None = None
         self._planning = False
         self._finding = False
         self._devices = defaultDevices()
@@ -140,7 +144,7 @@ class PlanSection(Section):
         self._showPlan()
 
     def _request(self, asked: dict, measure: bool) -> None:
-        def onPlan(result, problem):
+        def onPlan(result: Any, problem: Any) -> None:
             current = asked == self.params(self._rows())
             untimed = (
                 current and not measure and result is not None and result.get("seconds") is None
@@ -237,7 +241,7 @@ class PlanSection(Section):
         setattr(self.logic.settings, setting, value)
         self.changed()
 
-    def _onPreset(self, index) -> None:
+    def _onPreset(self, index: Any) -> None:
         self.logic.settings.preset = self.ui.presetSelector.itemData(index)
         self._onResetNumbers()
 
@@ -249,7 +253,7 @@ class PlanSection(Section):
         self._changes = {}
         self.changed()
 
-    def _onDevice(self, index) -> None:
+    def _onDevice(self, index: Any) -> None:
         self.logic.settings.device = self.ui.trainDeviceSelector.itemData(index)
         self.changed()
 
@@ -259,7 +263,7 @@ class PlanSection(Section):
             self.logic.findDevices(self._onDevices)
         self.changed()
 
-    def _onDevices(self, result, problem) -> None:
+    def _onDevices(self, result: Any, problem: Any) -> None:
         self._finding = False
         if problem is not None:
             self._problem = problem.message
@@ -269,7 +273,7 @@ class PlanSection(Section):
         self.changed()
 
 
-def chosenData(selector):
+def chosenData(selector: Any) -> Any:
     """The data of the chosen item; None if there is none."""
     return selector.itemData(selector.currentIndex) if selector.count else None
 
@@ -330,7 +334,7 @@ def stageText(stage: dict) -> str:
         "{title}: {spacing} mm voxels, range r = {reach} mm, receptive field {seen} mm, {time}."
     )
     return text.format(
-        title=titles.get(stage.get("name"), stage.get("name")),
+        title=titles.get(str(stage.get("name")), stage.get("name")),
         spacing=f"{stage.get('spacing', 0):g}",
         reach=f"{stage.get('range_mm', 0):g}",
         seen=f"{stage.get('receptive_mm', 0):.0f}",

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from slicer.i18n import tr as _
 
 
 def duration(seconds: float | None) -> str:
-    """``45 s``, ``12 min``, ``3 h 20 min`` or ``2 days 4 h``: as exact as an estimate can be; empty for None."""
+    """``45 s``, ``12 min``, ``3 h 20 min`` or ``2 days 4 h``: as exact as an estimate can be.
+
+    Empty for None.
+    """
     if seconds is None:
         return ""
     if seconds < 90:
@@ -26,7 +31,7 @@ def millimetres(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f} mm"
 
 
-def lengths(values, digits: int = 2) -> str:
+def lengths(values: Any, digits: int = 2) -> str:
     """``0.98 x 0.98 x 2.5``; empty for no values."""
     return " x ".join(f"{round(value, digits):g}" for value in values or ())
 

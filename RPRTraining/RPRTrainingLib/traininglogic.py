@@ -1,10 +1,15 @@
-"""The module's logic: what the panel asks of the worker process. One thing at a time, nothing waits."""
+"""The module's logic: what the panel asks of the worker process.
+
+One thing at a time, nothing waits.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from RPRLocalizationLib.jobs.workerjob import problemOf
+from RPRLocalizationLib.jobs.workerjob import Problem
 from RPRLocalizationLib.worker import process
 from RPRLocalizationLib.worker.client import WorkerClient
 from slicer.i18n import tr as _
@@ -22,7 +27,9 @@ SCAN, TRAIN, CHECK, FILES = "scan", "train", "check", "files"
 
 
 class RPRTrainingLogic(ScriptedLoadableModuleLogic):
-    """Scan, plan, train, check, install: requests to the worker, with callbacks from the event loop.
+    """Scan, plan, train, check, install.
+
+    Requests to the worker, with callbacks from the event loop.
 
     client, settings: can be injected for tests. Every ``onDone(result, problem)`` is called once:
     with the result's fields and None, or with None and a ``Problem``.
@@ -30,7 +37,7 @@ class RPRTrainingLogic(ScriptedLoadableModuleLogic):
     For scripts, the command line (``rprloc train``, ``rprloc check``) is the simpler way.
     """
 
-    def __init__(self, client=None, settings: TrainingSettings | None = None) -> None:
+    def __init__(self, client: Any = None, settings: TrainingSettings | None = None) -> None:
         super().__init__()
         self.client = client or trainingClient()
         self.settings = settings or TrainingSettings()
@@ -58,8 +65,17 @@ class RPRTrainingLogic(ScriptedLoadableModuleLogic):
             FILES: _("Model files are being written: wait a moment."),
         }.get(self._task, "")
 
-    def scan(self, folder: str, onRow, onProgress, onDone) -> None:
-        """List the volumes under a folder: onRow(row) for each, onProgress(event). Raises InputError if busy."""
+    def scan(
+        self,
+        folder: str,
+        onRow: Callable[..., Any],
+        onProgress: Callable[..., Any],
+        onDone: Callable[..., Any],
+    ) -> None:
+        """List the volumes under a folder: onRow(row) for each, onProgress(event).
+
+        Raises InputError if busy.
+        """
         self._begin(
             SCAN,
             "train.scan",
@@ -69,15 +85,18 @@ class RPRTrainingLogic(ScriptedLoadableModuleLogic):
             onPartial=lambda event: onRow(event["row"]),
         )
 
-    def plan(self, params: dict, onDone) -> None:
-        """Ask what a training would be: ranges, time, memory. The first answer takes seconds: a few steps are timed."""
+    def plan(self, params: dict, onDone: Callable[..., Any]) -> None:
+        """Ask what a training would be: ranges, time, memory.
+
+        The first answer takes seconds: a few steps are timed.
+        """
         self._ask("train.plan", params, onDone)
 
-    def findRuns(self, folders: list[str], onDone) -> None:
+    def findRuns(self, folders: list[str], onDone: Callable[..., Any]) -> None:
         """Ask for trainings in these folders, finished or not."""
         self._ask("train.find", {"folders": folders}, onDone)
 
-    def findDevices(self, onDone) -> None:
+    def findDevices(self, onDone: Callable[..., Any]) -> None:
         """Ask for the devices of this computer."""
         self._ask("devices", {}, onDone)
 
@@ -87,13 +106,13 @@ class RPRTrainingLogic(ScriptedLoadableModuleLogic):
         self.curves.begin(name)
         run = TrainingRun(name)
 
-        def onPartial(event):
+        def onPartial(event: Any) -> None:
             if event.get("progress"):
                 run.take(event["progress"])
                 self.curves.take(event["progress"])
                 listener.onChanged()
 
-        def onDone(result, problem):
+        def onDone(result: Any, problem: Any) -> None:
             run.state = RunState.ENDED
             listener.onFinished(result, problem)
 
@@ -122,11 +141,13 @@ class RPRTrainingLogic(ScriptedLoadableModuleLogic):
         """End the training early; the best network so far is kept."""
         self._act("stop", RunState.STOPPING)
 
-    def check(self, params: dict, onProgress, onDone) -> None:
+    def check(
+        self, params: dict, onProgress: Callable[..., Any], onDone: Callable[..., Any]
+    ) -> None:
         """Judge a model without labels: onProgress(event). Raises InputError if busy."""
         self._begin(CHECK, "train.check", params, onDone, onProgress=onProgress)
 
-    def files(self, method: str, params: dict, onDone) -> None:
+    def files(self, method: str, params: dict, onDone: Callable[..., Any]) -> None:
         """``model.install``, ``model.export`` or ``model.import``. Raises InputError if busy."""
         self._begin(FILES, method, params, onDone)
 
@@ -136,11 +157,14 @@ class RPRTrainingLogic(ScriptedLoadableModuleLogic):
             self._request.cancel()
 
     def close(self) -> None:
-        """End the worker process, also in the middle of a training: it can be resumed from its last checkpoint."""
+        """End the worker process, also in the middle of a training.
+
+        It can be resumed from its last checkpoint.
+        """
         self.client.close()
 
     def _act(self, action: str, state: RunState) -> None:
-        if self.training:
+        if self.run is not None and self.training:
             self.run.state = state
             self.client.act(self.run.request, action)
 
@@ -148,23 +172,25 @@ class RPRTrainingLogic(ScriptedLoadableModuleLogic):
         if self._task:
             raise InputError(self.busyReason())
 
-    def _begin(self, task: str, method: str, params: dict, onDone, **callbacks):
+    def _begin(
+        self, task: str, method: str, params: dict, onDone: Callable[..., Any], **callbacks: Any
+    ) -> Any:
         self._refuseSecond()
         self._task = task
 
-        def done(result, problem):
+        def done(result: Any, problem: Any) -> None:
             self._task, self._request = "", None
             onDone(result, problem)
 
         self._request = self._ask(method, params, done, **callbacks)
         return self._request
 
-    def _ask(self, method: str, params: dict, onDone, **callbacks):
+    def _ask(self, method: str, params: dict, onDone: Callable[..., Any], **callbacks: Any) -> Any:
         return self.client.request(
             method,
             params,
             onResult=lambda event: onDone(event, None),
-            onError=lambda event: onDone(None, problemOf(event)),
+            onError=lambda event: onDone(None, Problem.of(event)),
             **callbacks,
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import qt
 
 from .ctssection import CTsSection
@@ -14,7 +16,7 @@ from .usesection import UseSection
 class TrainingPanel:
     """Connects the sections: every change updates all of them, once the application is idle."""
 
-    def __init__(self, ui, logic) -> None:
+    def __init__(self, ui: Any, logic: Any) -> None:
         self.ui, self.logic = ui, logic
         self._soon = qt.QTimer()
         self._soon.setSingleShot(True)
@@ -54,13 +56,16 @@ class TrainingPanel:
         }
 
     def findRuns(self, chosen: str = "") -> None:
-        """List trainings and models anew; a worker is started only if there is a training to look at."""
+        """List trainings and models anew.
+
+        A worker is started only if there is a training to look at.
+        """
         folder = self.logic.settings.runsFolder
         if self.logic.training or not any(folder.glob(f"*/{RUN_NAME}")):
             self._showRuns(self._runs, chosen)
             return
 
-        def onFound(result, problem):
+        def onFound(result: Any, problem: Any) -> None:
             if problem is not None:
                 self.train.log("warning", problem.message)
             self._showRuns(list(result["runs"]) if result else self._runs, chosen)
@@ -80,5 +85,5 @@ class TrainingPanel:
         self.plan.fillModels()
         self.updateSoon()
 
-    def _onEnded(self, result) -> None:
+    def _onEnded(self, result: Any) -> None:
         self.findRuns(str((result or {}).get("model") or ""))

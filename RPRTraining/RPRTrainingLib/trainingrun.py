@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from slicer.i18n import tr as _
 
@@ -39,14 +40,13 @@ class TrainingRun:
     """
 
     name: str
-    request: object = None
+    request: Any = None
     stageNames: tuple[str, ...] = ("coarse", "fine")
     state: RunState = RunState.STARTING
     stage: str = ""
     step: int = 0
     fraction: float = 0.0
     secondsLeft: float | None = None
-    throughput: float | None = None
     errorMm: float | None = None
     heldOutMm: float | None = None
     guessMm: float | None = None
@@ -80,7 +80,6 @@ class TrainingRun:
             self.secondsLeft = float(left)
 
     def _takeFigures(self, event: dict) -> None:
-        self.throughput = event.get("throughput") or self.throughput
         if event.get("pair_mm") is not None:
             self.errorMm = float(event["pair_mm"])
         validation = event.get("validation") or {}

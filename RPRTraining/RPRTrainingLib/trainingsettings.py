@@ -20,7 +20,9 @@ def _remembered(name: str, default: str = "") -> property:
 
 
 class TrainingSettings(Settings):
-    """The fields of the panel, as texts; device and model folder are those of the localization panel.
+    """The fields of the panel, as texts.
+
+    Device and model folder are those of the localization panel.
 
     ctsFolder: CTs to learn from. chosenRunsFolder: where trainings are kept, empty for the default.
     minutes: length of the training, empty for the full one.

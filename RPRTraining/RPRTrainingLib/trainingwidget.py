@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 
@@ -18,10 +20,10 @@ class RPRTrainingWidget(ScriptedLoadableModuleWidget):
 
     makeLogic = staticmethod(RPRTrainingLogic)
 
-    def __init__(self, parent=None) -> None:
+    def __init__(self, parent: Any = None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
-        self.logic = None
-        self.panel = None
+        self.logic: Any = None
+        self.panel: Any = None
 
     def setup(self) -> None:
         """Called when the module is opened for the first time."""
@@ -34,7 +36,10 @@ class RPRTrainingWidget(ScriptedLoadableModuleWidget):
         self.panel = TrainingPanel(self.ui, self.logic)
 
     def enter(self) -> None:
-        """Called each time the module is opened: look for trainings that were interrupted, and for new models."""
+        """Called each time the module is opened.
+
+        Look for trainings that were interrupted, and for new models.
+        """
         self.panel.findRuns()
 
     def cleanup(self) -> None:

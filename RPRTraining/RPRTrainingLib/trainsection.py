@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from RPRLocalizationLib.widgets import torchsetup
 from RPRLocalizationLib.widgets.section import Section, showingErrors
@@ -13,13 +15,14 @@ from slicer.i18n import tr as _
 from .curves import CurveView
 from .plansection import folderName
 from .texts import duration, millimetres
+from .traininglogic import RPRTrainingLogic
 from .trainingrun import RunListener, RunState
 
 _STEPS = 1000
 RUN_NAME = "run.json"
 
 
-class TrainSection(Section):
+class TrainSection(Section[RPRTrainingLogic]):
     """Trains what sections 1 and 2 say.
 
     problem: gives why a training cannot start. request: gives the parameters of ``train.start`` but
@@ -27,7 +30,15 @@ class TrainSection(Section):
     ended: called when a training has ended.
     """
 
-    def __init__(self, ui, logic, changed, problem, request, ended) -> None:
+    def __init__(
+        self,
+        ui: Any,
+        logic: RPRTrainingLogic,
+        changed: Callable[..., Any],
+        problem: Any,
+        request: Any,
+        ended: Any,
+    ) -> None:
         super().__init__(ui, logic, changed)
         self._problem, self._request, self._ended = problem, request, ended
         self.unfinished: list[dict] = []
@@ -75,14 +86,15 @@ class TrainSection(Section):
             if self.logic.curves.points
             else _("There is no curve yet: it begins with the first training steps."),
             _(
-                "Show the error during the training in a plot view; again: back to the former layout."
+                "Show the error during the training in a plot view; again: back to the former "
+                "layout."
             ),
         )
         self.ui.curveButton.text = (
             _("Back to my layout") if self.curveView.shown else _("Show curves")
         )
         self.ui.trainProgressBar.visible = training
-        if training:
+        if training and run is not None:
             self.ui.trainProgressBar.value = round(_STEPS * run.fraction)
         self.ui.trainStatusLabel.text = statusText(run) if training else self._outcome
         self.ui.trainFiguresLabel.text = figuresText(run) if run is not None else ""
@@ -99,14 +111,16 @@ class TrainSection(Section):
 
     def _updatePauseAndStop(self) -> None:
         training = self.logic.training
-        state = self.logic.run.state if training else None
+        run = self.logic.run
+        state = run.state if training and run is not None else None
         nothing = "" if training else _("No training is running.")
-        wait = {
+        waiting = {
             RunState.PAUSING: _("The training pauses after its current step."),
             RunState.STOPPING: _(
                 "The training stops after its current step and keeps the best network."
             ),
-        }.get(state, "")
+        }
+        wait = waiting.get(state, "") if state is not None else ""
         paused = state == RunState.PAUSED
         self.ui.pauseButton.text = _("Continue") if paused else _("Pause")
         hint = (
@@ -146,7 +160,8 @@ class TrainSection(Section):
             )
 
     def _onPause(self) -> None:
-        if self.logic.run.state == RunState.PAUSED:
+        run = self.logic.run
+        if run is not None and run.state == RunState.PAUSED:
             self.logic.resume()
         else:
             self.logic.pause()
@@ -156,7 +171,7 @@ class TrainSection(Section):
         self.logic.stop()
         self.changed()
 
-    def _onFinished(self, result, problem) -> None:
+    def _onFinished(self, result: Any, problem: Any) -> None:
         if problem is None:
             done = result.get("state") != "stopped"
             self._outcome = (
@@ -169,7 +184,8 @@ class TrainSection(Section):
             message = problem.message
             if problem.code == WORKER_DIED:
                 message = _(
-                    "The training process ended unexpectedly. Resume goes on from its last saved state."
+                    "The training process ended unexpectedly. Resume goes on from its last saved "
+                    "state."
                 )
             self._outcome = f"⚠ {message}"
             self.log("info" if problem.cancelled else "warning", message)
@@ -200,13 +216,13 @@ def runText(run: dict) -> str:
     text = _("{name}: {stage}, {percent} % done, saved {date}")
     return text.format(
         name=run.get("name") or Path(str(run.get("folder", ""))).name,
-        stage=stages.get(run.get("stage"), _("beginning")),
+        stage=stages.get(str(run.get("stage")), _("beginning")),
         percent=round(100 * float(run.get("fraction") or 0.0)),
         date=str(run.get("updated", "")).replace("T", " ")[:16],
     )
 
 
-def statusText(run) -> str:
+def statusText(run: Any) -> str:
     """What the training does, in one line."""
     if run.state == RunState.STARTING:
         return _("Starting the worker...")
@@ -224,7 +240,7 @@ def statusText(run) -> str:
     return _("{text} - about {time} left").format(text=text, time=left) if left else text
 
 
-def figuresText(run) -> str:
+def figuresText(run: Any) -> str:
     """The latest figures, in words."""
     lines = []
     if run.errorMm is not None:
@@ -232,8 +248,4 @@ def figuresText(run) -> str:
     if run.heldOutMm is not None:
         text = _("Error on held-out CTs: {error} (without a network: {guess})")
         lines.append(text.format(error=millimetres(run.heldOutMm), guess=millimetres(run.guessMm)))
-    if run.throughput and run.active:
-        lines.append(
-            _("Speed: {speed} cells x volumes per second").format(speed=f"{run.throughput:,.0f}")
-        )
     return "\n".join(lines)

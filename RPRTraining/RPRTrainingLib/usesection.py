@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import slicer
 from RPRLocalizationLib.library.modelcatalog import listModels
@@ -11,19 +13,27 @@ from RPRLocalizationLib.widgets.section import Section, showingErrors
 from slicer.i18n import tr as _
 
 from .plansection import folderName
+from .traininglogic import RPRTrainingLogic
 
 EXISTS = "exists"
 ZIP_FILTER = "RPRLoc model (*.zip)"
 
 
-class UseSection(Section):
+class UseSection(Section[RPRTrainingLogic]):
     """Install, export and import.
 
     model: gives the chosen model of section 4. listAgain(folder): lists the models anew and chooses
         one.
     """
 
-    def __init__(self, ui, logic, changed, model, listAgain) -> None:
+    def __init__(
+        self,
+        ui: Any,
+        logic: RPRTrainingLogic,
+        changed: Callable[..., Any],
+        model: Any,
+        listAgain: Any,
+    ) -> None:
         super().__init__(ui, logic, changed)
         self._model, self._listAgain = model, listAgain
         self._outcome = ""
@@ -77,7 +87,7 @@ class UseSection(Section):
     def _install(self, method: str, params: dict, replace: bool = False) -> None:
         into = str(self.logic.settings.installFolder)
 
-        def onDone(result, problem):
+        def onDone(result: Any, problem: Any) -> None:
             if problem is None:
                 self._onInstalled(str(result["folder"]) if method == "model.import" else "")
             elif problem.code == EXISTS and not replace:
@@ -105,7 +115,7 @@ class UseSection(Section):
         if not path:
             return
 
-        def onDone(result, problem):
+        def onDone(result: Any, problem: Any) -> None:
             if problem is None:
                 size = float(result.get("bytes") or 0) / 1e6
                 text = _("Written: {path} ({size} MB).")

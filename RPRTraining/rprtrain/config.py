@@ -10,7 +10,7 @@ from rprloc.model.network_config import PnetConfig
 from .augmentation import Augmentation
 
 # Where memory runs out, a stage shrinks down to these, and no further: with fewer points the loss
-# is too noisy, and a view of 32 voxels is about what the network needs to see around one cell.
+# is too noisy, and 32 voxels are about what the fine network reads around one cell.
 LEAST_SUPPORTS = 100
 LEAST_EDGE = 32
 EDGE_FACTOR = 0.8

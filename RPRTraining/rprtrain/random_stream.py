@@ -47,5 +47,5 @@ class RandomStream:
         return torch.randn(*shape, generator=self.generator)
 
     def choose(self, total: int, count: int) -> Tensor:
-        """``count`` different indices below ``total``; all of them, shuffled, if there are fewer."""
+        """``count`` different indices below ``total``; all of them, shuffled, if too few."""
         return torch.randperm(total, generator=self.generator)[:count]

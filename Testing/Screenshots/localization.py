@@ -3,7 +3,7 @@ r"""The README's picture of the panel: the tutorial on the synthetic sample; rea
 Called so:
 
     export PYTHONPATH=Testing:RPRLocalization:RPRTraining
-    python -m slicerhost RPRLocalization --size 1800x1100 \
+    python -m slicerhost RPRLocalization --size 1800x1120 \
         --screenshot Resources/Screenshots/localization.png \
         --script Testing/Screenshots/localization.py
 """
@@ -19,7 +19,7 @@ from RPRLocalizationLib.scene.resultrows import Run
 from RPRLocalizationLib.scene.viewing import resultCorners
 
 SHOWN = "Mandible"
-PANEL_PIXELS = 560
+PANEL_PIXELS = 660
 LONGEST_RUN_S = 240
 
 
@@ -80,8 +80,7 @@ def take_picture(window: Any, host: Any) -> None:
     localize(ui, widget.logic, host)
     select_result(ui.resultsTable, SHOWN)
     annotate_views()
-    # What remains to be done with the results is below the fold otherwise.
-    ui.referenceSection.collapsed = True
+    # The review of the results would be below the fold.
     ui.queriesSection.collapsed = True
     window.renderVolume(slicer.util.getNode(QUERY))
     host.processEvents()

@@ -1,7 +1,7 @@
 r"""The README's picture of the training panel: a real training of minutes on a folder of CTs.
 
     export PYTHONPATH=Testing:RPRLocalization:RPRTraining
-    RPRLOC_CTS=FOLDER python -m slicerhost RPRTraining --size 1500x1000 \
+    RPRLOC_CTS=FOLDER python -m slicerhost RPRTraining --size 1500x950 \
         --screenshot Resources/Screenshots/training.png --script Testing/Screenshots/training.py
 
 FOLDER holds CTs of one body region (60 are enough). Nothing in the picture is invented: the worker
@@ -22,7 +22,7 @@ from RPRLocalizationLib.worker import process
 from RPRLocalizationLib.worker.client import WorkerClient
 from RPRTrainingLib.traininglogic import PLUGIN, TRAINING_FOLDER
 
-MINUTES = float(os.environ.get("RPRLOC_MINUTES", "8"))
+MINUTES = float(os.environ.get("RPRLOC_MINUTES", "5"))
 SHOWN_FRACTION = 0.97
 PATIENCE_S = 3600.0
 

@@ -1,4 +1,7 @@
-"""The panel with the real worker and the bundled model on the synthetic sample: what a user sees is right."""
+"""The panel with the real worker and the bundled model on the synthetic sample.
+
+What a user sees is right.
+"""
 
 from __future__ import annotations
 

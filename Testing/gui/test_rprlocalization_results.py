@@ -1,4 +1,7 @@
-"""Section 4 of the panel: table, review, dragging, cropping, export, removal. The worker is played."""
+"""Section 4 of the panel: table, review, dragging, cropping, export, removal.
+
+The worker is played.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Sections 2 and 3 of the panel: what is searched, the run, its progress, log and errors. The worker is played."""
+"""Sections 2 and 3 of the panel: what is searched, the run, its progress, log and errors.
+
+The worker is played.
+"""
 
 from __future__ import annotations
 

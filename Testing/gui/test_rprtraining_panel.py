@@ -1,4 +1,7 @@
-"""Sections 1 and 2 of the panel RPRTraining: what is scanned, ticked and planned. The worker is played."""
+"""Sections 1 and 2 of the panel RPRTraining: what is scanned, ticked and planned.
+
+The worker is played.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The panel RPRTraining with the real worker process, on the synthetic sample: what both sides must agree on."""
+"""The panel RPRTraining with the real worker process, on the synthetic sample.
+
+What both sides must agree on.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The worker client in Slicer's event loop: callbacks, cancelling, and workers that die, hang or talk nonsense."""
+"""The worker client in Slicer's event loop.
+
+Callbacks, cancelling, and workers that die, hang or talk nonsense.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ SIGKILL = 9
 
 
 class Answers:
-    """Callbacks of a request that keep what they are given; the loop is entered until the last one."""
+    """Callbacks of a request that keep what they are given.
+
+    The loop is entered until the last one.
+    """
 
     def __init__(self, host, client, method, params=None):
         self.events = []

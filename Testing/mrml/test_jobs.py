@@ -1,4 +1,7 @@
-"""Runs over many queries: one that fails costs its own rows only. No worker process: its protocol is played."""
+"""Runs over many queries: one that fails costs its own rows only.
+
+No worker process: its protocol is played.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from pathlib import Path
 import pytest
 from RPRLocalizationLib.jobs.localizationjob import LocalizationJob, queriesOf
 from RPRLocalizationLib.jobs.templatejob import TemplateJob
-from RPRLocalizationLib.jobs.workerjob import JobObserver, TemplateSource, Worker
+from RPRLocalizationLib.jobs.workerjob import EngineChoice, JobObserver, TemplateSource, Worker
 from RPRLocalizationLib.scene.markedtargets import targetsOf
 from RPRLocalizationLib.worker.exchangefolder import ExchangeFolder
 from support import scenes
@@ -34,8 +37,7 @@ class Bench:
             Worker(self.client, self.folder),
             source or TemplateSource(template=template(ORGANS)),
             queriesOf(volumes, paths),
-            "han-ct",
-            "auto",
+            EngineChoice("han-ct", "auto"),
             listener,
             lambda query, rows: self.rows.update({query.name: rows}),
             **({"clock": clock} if clock else {}),
@@ -241,7 +243,12 @@ def test_referenceIsPooledIntoATemplate(scene):
     old = template([{"name": "nose", "kind": "landmark", "examples": [{"reference": "first"}]}])
     made, client = [], FakeWorker()
     TemplateJob(
-        Worker(client, ExchangeFolder()), source, "m", "cpu", JobObserver(), made.append, old
+        Worker(client, ExchangeFolder()),
+        source,
+        EngineChoice("m", "cpu"),
+        JobObserver(),
+        made.append,
+        old,
     ).start()
     client.run()
     assert [e["reference"] for e in made[0]["targets"][0]["examples"]] == ["first", "CT 1"]

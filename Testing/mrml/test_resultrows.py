@@ -1,4 +1,7 @@
-"""Results in the scene: folders, nodes, colours, rows that follow the nodes, and all of it saved and loaded."""
+"""Results in the scene.
+
+Folders, nodes, colours, rows that follow the nodes, and all of it saved and loaded.
+"""
 
 from __future__ import annotations
 

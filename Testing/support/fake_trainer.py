@@ -1,4 +1,7 @@
-"""A stand-in for the worker with the training plug-in: answers as the protocol page says, without training anything."""
+"""A stand-in for the worker with the training plug-in.
+
+Answers as the protocol page says, without training anything.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +76,10 @@ def write_card(folder: Path, name: str) -> None:
 
 
 class FakeTrainer(FakeWorker):
-    """``rows``: what a scan finds. ``actions``: what was asked of the training. ``runs``: what train.find gives."""
+    """``rows``: what a scan finds. ``actions``: what was asked of the training.
+
+    ``runs``: what train.find gives.
+    """
 
     def __init__(self, later: Any = None) -> None:
         super().__init__(later)

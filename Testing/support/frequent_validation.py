@@ -6,16 +6,20 @@ and how the network is trained, stay as they are.
 
 from __future__ import annotations
 
-from functools import partial
+from typing import Any
 
 from rprloc.worker.job import Registry
-from rprtrain.run import train
 
 VALIDATE_EVERY = 20
 
 
 def register(registry: Registry) -> None:
     """Change the schedule of every training of this worker; add no method."""
-    train.TrainingSchedule = partial(  # type: ignore[misc, assignment]
-        train.TrainingSchedule, validate_every=VALIDATE_EVERY
-    )
+    from rprtrain.optimization.schedule import TrainingSchedule
+
+    plain = TrainingSchedule.__init__
+
+    def often(self: TrainingSchedule, *args: Any, **settings: Any) -> None:
+        plain(self, *args, **{"validate_every": VALIDATE_EVERY, **settings})
+
+    TrainingSchedule.__init__ = often  # type: ignore[method-assign]

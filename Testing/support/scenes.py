@@ -1,4 +1,7 @@
-"""Nodes for the tests of the mrml tier: an analytic phantom in any voxel order, transforms, segments."""
+"""Nodes for the tests of the mrml tier.
+
+An analytic phantom in any voxel order, transforms, segments.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +23,19 @@ EXTENT = np.array([72.0, 84.0, 96.0])
 
 
 def hounsfield(ras: np.ndarray) -> np.ndarray:
-    """HU of the phantom at RAS positions (..., 3): smooth, and different along every axis and direction."""
+    """HU of the phantom at RAS positions (..., 3).
+
+    Smooth, and different along every axis and direction.
+    """
     x, y, z = np.moveaxis(ras - CENTER, -1, 0)
     return 8.0 * x + 5.0 * y - 6.0 * z + 0.06 * x * z
 
 
 def ijkMatrix(axes, signs, tilt=None) -> tuple[np.ndarray, tuple[int, int, int]]:
-    """(4x4 IJK to RAS, size) of a lattice over the phantom: voxel axis n runs along RAS axis axes[n], signs[n]."""
+    """(4x4 IJK to RAS, size) of a lattice over the phantom.
+
+    Voxel axis n runs along RAS axis axes[n], signs[n].
+    """
     direction = np.zeros((3, 3))
     for column, (axis, sign) in enumerate(zip(axes, signs, strict=True)):
         direction[axis, column] = sign

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import qt
 import slicer
 import vtk
@@ -10,6 +12,7 @@ from slicer.util import VTKObservationMixin
 
 from ..widgets import dialogs, torchsetup
 from ..widgets.section import showingErrors
+from .panellogic import PanelLogic
 from .queriessection import QueriesSection, candidateVolumes
 from .referencesection import ReferenceSection
 from .resultssection import ResultsSection
@@ -17,13 +20,16 @@ from .runsection import RunSection
 
 
 class Panel(VTKObservationMixin):
-    """Connects the sections: each says why it is not complete, and is updated after every change."""
+    """Connects the sections.
 
-    def __init__(self, ui, logic) -> None:
+    Each says why it is not complete, and is updated after every change.
+    """
+
+    def __init__(self, ui: Any, logic: PanelLogic) -> None:
         super().__init__()
         self.ui = ui
         self.logic = logic
-        self.parameters = None
+        self.parameters: Any = None
         self._guiTag = None
         self._updating = False
         self._soon = qt.QTimer()
@@ -38,7 +44,7 @@ class Panel(VTKObservationMixin):
         ui.saveTemplateButton.connect("clicked(bool)", self._onSaveTemplate)
         ui.addToTemplateButton.connect("clicked(bool)", self._onAddToTemplate)
 
-    def setParameters(self, parameters) -> None:
+    def setParameters(self, parameters: Any) -> None:
         """Show another parameter node; None while the scene is closing."""
         if self.parameters is not None:
             self.parameters.disconnectGui(self._guiTag)
@@ -51,7 +57,7 @@ class Panel(VTKObservationMixin):
             self.addObserver(parameters, vtk.vtkCommand.ModifiedEvent, self.updateSoon)
             self.update()
 
-    def updateSoon(self, caller=None, event=None) -> None:
+    def updateSoon(self, caller: Any = None, event: Any = None) -> None:
         """Update once when the application is idle, however often this is called until then."""
         self._soon.start()
 
@@ -83,7 +89,7 @@ class Panel(VTKObservationMixin):
         """Why a run cannot start, for the user; empty if it can."""
         return self.reference.problem() or self.queries.problem()
 
-    def start(self, listener) -> None:
+    def start(self, listener: Any) -> None:
         """Start a run with what is chosen. Raises RprLocError."""
         self.reference.placing.stop()
         self.queries.rescan()
@@ -108,7 +114,10 @@ class Panel(VTKObservationMixin):
         self.update()
 
     def _chooseDefaults(self) -> None:
-        """The first loaded CT is the reference until the user chooses; never once something was marked on another."""
+        """The first loaded CT is the reference until the user chooses.
+
+        Never once something was marked on another.
+        """
         if self.parameters.referenceVolume is None and not self.reference.nodes():
             volumes = candidateVolumes(slicer.mrmlScene)
             if volumes:
@@ -117,7 +126,9 @@ class Panel(VTKObservationMixin):
     def _onSaveTemplate(self) -> None:
         title = dialogs.askText(_("Save as template"), _("Name of the template:"))
         if title:
-            self._makeTemplate(lambda **how: self.logic.saveTemplate(*self._marked(), title, **how))
+            self._makeTemplate(
+                lambda **options: self.logic.saveTemplate(*self._marked(), title, **options)
+            )
 
     def _onAddToTemplate(self) -> None:
         own = {info.title: info for info in self.logic.library.templates() if not info.bundled}
@@ -127,10 +138,10 @@ class Panel(VTKObservationMixin):
                 lambda **how: self.logic.addToTemplate(own[title], *self._marked(), **how)
             )
 
-    def _marked(self):
+    def _marked(self) -> tuple[Any, Any]:
         return self.parameters.referenceVolume, self.reference.usedTargets()
 
-    def _makeTemplate(self, make) -> None:
+    def _makeTemplate(self, make: Any) -> None:
         if torchsetup.ensureTorch():
             with showingErrors(_("The template could not be made.")):
                 make(waitForCompletion=False, listener=self.run.listener())

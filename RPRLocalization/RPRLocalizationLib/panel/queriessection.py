@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import qt
 import slicer
 from slicer.i18n import tr as _
@@ -12,23 +15,24 @@ from ..library.ctfiles import ctFiles
 from ..parameters import ReferenceSource, liveNodes
 from ..widgets.helpers import signalsBlocked
 from ..widgets.section import Section
+from .panellogic import PanelLogic
 
 _ID_ROLE = qt.Qt.UserRole
 
 
-class QueriesSection(Section):
+class QueriesSection(Section[PanelLogic]):
     """Ticking loaded volumes, and choosing a folder."""
 
-    def __init__(self, ui, logic, changed) -> None:
+    def __init__(self, ui: Any, logic: PanelLogic, changed: Callable[..., Any]) -> None:
         super().__init__(ui, logic, changed)
-        self._shown = None
-        self._folder = ("", [], "")
+        self._shown: Any = None
+        self._folder: tuple[str, list[str], str] = ("", [], "")
         ui.allButton.connect("clicked(bool)", lambda: self._tickShown(True))
         ui.noneButton.connect("clicked(bool)", lambda: self._tickShown(False))
         ui.volumesList.connect("itemChanged(QListWidgetItem*)", self._onItem)
         ui.folderEdit.connect("currentPathChanged(QString)", self._onFolder)
 
-    def setParameters(self, parameters) -> None:
+    def setParameters(self, parameters: Any) -> None:
         super().setParameters(parameters)
         self._shown = None
 
@@ -37,7 +41,10 @@ class QueriesSection(Section):
         return liveNodes(self.parameters.queryVolumes, slicer.mrmlScene)
 
     def paths(self) -> list[str]:
-        """CT files of the folder, if it is used; listed anew if the folder was changed in the panel."""
+        """CT files of the folder, if it is used.
+
+        Listed anew if the folder was changed in the panel.
+        """
         return self._listed()[0] if self.parameters.useQueryFolder else []
 
     def rescan(self) -> None:
@@ -73,7 +80,7 @@ class QueriesSection(Section):
         )
         self.setEnabled(self.ui.noneButton, nothing, _("Untick all CTs that are shown."))
 
-    def _reference(self):
+    def _reference(self) -> Any:
         """The CT that is no query by default; none if the targets come from a template."""
         byTemplate = self.parameters.referenceSource == ReferenceSource.TEMPLATE
         return None if byTemplate else self.parameters.referenceVolume
@@ -127,7 +134,7 @@ class QueriesSection(Section):
         self.parameters.queryVolumes = [*kept, *(n for n in nodes if n is not self._reference())]
         self.changed()
 
-    def _onItem(self, item) -> None:
+    def _onItem(self, item: Any) -> None:
         node = slicer.mrmlScene.GetNodeByID(item.data(_ID_ROLE))
         others = [known for known in self.ticked() if known is not node]
         self.parameters.queryVolumes = (
@@ -135,15 +142,18 @@ class QueriesSection(Section):
         )
         self.changed()
 
-    def _onFolder(self, path) -> None:
+    def _onFolder(self, path: Any) -> None:
         if self.parameters is not None:
             self.parameters.queryFolder = path
             self.rescan()
             self.changed()
 
 
-def candidateVolumes(scene) -> list:
-    """Scalar volumes of the scene that may be CTs: no label maps, nothing hidden, one number per voxel."""
+def candidateVolumes(scene: Any) -> list:
+    """Scalar volumes of the scene that may be CTs.
+
+    No label maps, nothing hidden, one number per voxel.
+    """
     className = "vtkMRMLScalarVolumeNode"
     nodes = [
         scene.GetNthNodeByClass(n, className)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import qt
 import slicer
 import vtk
@@ -15,6 +18,7 @@ from ..scene.markedtargets import (
     BOX,
     LANDMARK,
     SEGMENT,
+    MarkedTarget,
     candidateNodes,
     checkNames,
     rename,
@@ -23,21 +27,22 @@ from ..scene.markedtargets import (
 )
 from ..widgets.helpers import signalsBlocked, tableItem
 from ..widgets.section import Section, showingErrors
+from .panellogic import PanelLogic
 from .templatesection import TemplatePart
 
 _MARKUPS = slicer.vtkMRMLMarkupsNode
 
 
-class ReferenceSection(Section):
+class ReferenceSection(Section[PanelLogic]):
     """Choosing the CT, placing and taking targets, and the list of targets."""
 
-    def __init__(self, ui, logic, changed) -> None:
+    def __init__(self, ui: Any, logic: PanelLogic, changed: Callable[..., Any]) -> None:
         super().__init__(ui, logic, changed)
         self.placing = placing.Placing()
         self.template = TemplatePart(ui, logic, changed)
-        self._shown = None
-        self._existing = None
-        self._observed = []
+        self._shown: Any = None
+        self._existing: Any = None
+        self._observed: list[Any] = []
         ui.referenceSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._onReference)
         ui.markedRadio.connect("toggled(bool)", self._onSource)
         ui.placeLandmarkButton.connect("clicked(bool)", self._onPlaceLandmark)
@@ -53,7 +58,7 @@ class ReferenceSection(Section):
             self._onPlaceMode,
         )
 
-    def setParameters(self, parameters) -> None:
+    def setParameters(self, parameters: Any) -> None:
         super().setParameters(parameters)
         self.template.setParameters(parameters)
         self._shown = self._existing = None
@@ -147,7 +152,7 @@ class ReferenceSection(Section):
                 selector.addItem(name, nodeID)
             selector.currentIndex = max(selector.findData(before), 0) if state else -1
 
-    def _chosenExisting(self):
+    def _chosenExisting(self) -> Any:
         selector = self.ui.existingSelector
         nodeID = selector.itemData(selector.currentIndex) if selector.currentIndex >= 0 else None
         return slicer.mrmlScene.GetNodeByID(nodeID) if nodeID else None
@@ -168,14 +173,16 @@ class ReferenceSection(Section):
                 self.ui.placeBoxButton,
                 placing.ROI,
                 _(
-                    "Click here, then click two opposite corners of the organ in a slice view; drag the handles after."
+                    "Click here, then click two opposite corners of the organ in a slice view; "
+                    "drag the handles after."
                 ),
             ),
         ):
             self.setEnabled(button, noReference, tip)
             button.checked = placed == className
         nothing = _(
-            "There are no points, boxes or segmentations in the scene that are not in the list already."
+            "There are no points, boxes or segmentations in the scene that are not in the list "
+            "already."
         )
         reason = noReference or ("" if self._chosenExisting() is not None else nothing)
         self.setEnabled(self.ui.addExistingButton, reason, _("Add it to the list of targets."))
@@ -185,12 +192,13 @@ class ReferenceSection(Section):
             self.ui.removeTargetButton,
             "" if selected else _("Select a target in the list first."),
             _(
-                "Take the selected target out of the list; landmarks and boxes placed here are deleted."
+                "Take the selected target out of the list; landmarks and boxes placed here are "
+                "deleted."
             ),
         )
         self.template.updateButtons(self.markedProblem(), self.usesTemplate())
 
-    def _onSource(self, marked) -> None:
+    def _onSource(self, marked: Any) -> None:
         if self.parameters is not None:
             self.placing.stop()
             self.parameters.referenceSource = (
@@ -198,17 +206,17 @@ class ReferenceSection(Section):
             )
             self.changed()
 
-    def _onReference(self, node=None) -> None:
+    def _onReference(self, node: Any = None) -> None:
         if self.parameters is not None:
             self.changed()
 
-    def _onPlaceLandmark(self, checked) -> None:
+    def _onPlaceLandmark(self, checked: Any) -> None:
         self._place(checked, lambda: placing.landmarkList(self.nodes()))
 
-    def _onPlaceBox(self, checked) -> None:
+    def _onPlaceBox(self, checked: Any) -> None:
         self._place(checked, placing.newBox)
 
-    def _place(self, checked, makeNode) -> None:
+    def _place(self, checked: Any, makeNode: Any) -> None:
         self.placing.stop()
         self._dropUnplaced()
         if checked:
@@ -219,7 +227,7 @@ class ReferenceSection(Section):
                 self.placing.start(node)
         self.changed()
 
-    def _onPlaceMode(self, caller=None, event=None) -> None:
+    def _onPlaceMode(self, caller: Any = None, event: Any = None) -> None:
         self._dropUnplaced()
         if self.parameters is not None:
             self.changed()
@@ -229,7 +237,7 @@ class ReferenceSection(Section):
         if node is not None:
             slicer.mrmlScene.RemoveNode(node)
 
-    def _onExisting(self, index=None) -> None:
+    def _onExisting(self, index: Any = None) -> None:
         self._updateButtons()
 
     def _onAddExisting(self) -> None:
@@ -237,16 +245,16 @@ class ReferenceSection(Section):
             self._add(self._chosenExisting())
         self.changed()
 
-    def _add(self, node) -> None:
+    def _add(self, node: Any) -> None:
         nodes = self.nodes()
         if node.GetID() not in [known.GetID() for known in nodes]:
             self.parameters.targetNodes = [*nodes, node]
 
-    def _target(self, row):
+    def _target(self, row: Any) -> MarkedTarget | None:
         targets = targetsOf(self.nodes())
         return targets[row] if 0 <= row < len(targets) else None
 
-    def _onItem(self, item) -> None:
+    def _onItem(self, item: Any) -> None:
         if self.usesTemplate():
             self.template.onItem(item, self.ui.targetsTable)
         else:
@@ -279,7 +287,7 @@ class ReferenceSection(Section):
                 ]
         self.changed()
 
-    def _observe(self, nodes) -> None:
+    def _observe(self, nodes: Any) -> None:
         """Follow the points, boxes and segments that are targets."""
         known = [node for node, _event in self._observed]
         if {id(n) for n in known} == {id(n) for n in nodes}:
@@ -290,11 +298,11 @@ class ReferenceSection(Section):
         for node, event in self._observed:
             self.addObserver(node, event, self._onTargetNode)
 
-    def _onTargetNode(self, caller=None, event=None) -> None:
+    def _onTargetNode(self, caller: Any = None, event: Any = None) -> None:
         self.changed()
 
 
-def _eventsOf(node):
+def _eventsOf(node: Any) -> tuple[Any, ...]:
     if node.IsA("vtkMRMLSegmentationNode"):
         return (
             slicer.vtkSegmentation.SegmentAdded,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
 import qt
 import slicer
@@ -13,25 +15,26 @@ from ..scene import viewing
 from ..scene.conversion import lpsToRas
 from ..scene.export import writeCsv, writeMarkups
 from ..scene.resultnodes import STATUS_COLORS, ResultNodes, statusText, updateRow
-from ..scene.resultrows import ACCEPTED, LOW_CONFIDENCE, REJECTED, STATUSES, Run
+from ..scene.resultrows import ACCEPTED, LOW_CONFIDENCE, REJECTED, STATUSES, ResultRow, Run
 from ..widgets import dialogs
 from ..widgets.helpers import color, signalsBlocked, tableItem
 from ..widgets.section import Section, showingErrors
+from .panellogic import PanelLogic
 
 CT, TARGET, STATUS, CENTER, SIZE, SPREAD, CYCLE, REVIEW = range(8)
 _TINT = 0.35
 _WIDEST_CT = 130
 
 
-class ResultsSection(Section):
+class ResultsSection(Section[PanelLogic]):
     """Shows one run at a time."""
 
-    def __init__(self, ui, logic, changed) -> None:
+    def __init__(self, ui: Any, logic: PanelLogic, changed: Callable[..., Any]) -> None:
         super().__init__(ui, logic, changed)
-        self.run = None
-        self._runs = []
-        self._shown = None
-        self._followed = []
+        self.run: Any = None
+        self._runs: list[Any] = []
+        self._shown: Any = None
+        self._followed: list[Any] = []
         ui.runSelector.connect("activated(int)", self._onRun)
         ui.resultsTable.connect("itemSelectionChanged()", self._onSelection)
         # Also a click on the row that is selected already: the user may have scrolled away.
@@ -45,21 +48,21 @@ class ResultsSection(Section):
         ui.exportCsvButton.connect("clicked(bool)", self._onExportCsv)
         ui.exportMarkupsButton.connect("clicked(bool)", self._onExportMarkups)
 
-    def setParameters(self, parameters) -> None:
+    def setParameters(self, parameters: Any) -> None:
         super().setParameters(parameters)
         self._shown = None
         self._runs = [] if parameters is None else Run.ofScene(slicer.mrmlScene)
         self.run = self._runs[-1] if self._runs else None
         self._follow()
 
-    def choose(self, run) -> None:
+    def choose(self, run: Any) -> None:
         """Show a run that has just begun."""
         self._runs.append(run)
         self.run = run
         self._shown = None
         self._follow()
 
-    def onRows(self, run, indices) -> None:
+    def onRows(self, run: Any, indices: Any) -> None:
         """Rows of a query have come; the first of a run is shown at once."""
         if run is self.run:
             self._follow()
@@ -93,8 +96,11 @@ class ResultsSection(Section):
             selector.currentIndex = selector.findData(self.run.identifier) if self.run else -1
 
     def _fill(self) -> None:
-        """Only what has changed: a selection or a scroll position must not get lost while rows come in."""
-        rows = self.run.rows if self.run else []
+        """Only what has changed.
+
+        A selection or a scroll position must not get lost while rows come in.
+        """
+        rows: list[ResultRow] = self.run.rows if self.run else []
         table = self.ui.resultsTable
         with signalsBlocked(table):
             if self._shown is None or table.rowCount > len(rows):
@@ -112,12 +118,12 @@ class ResultsSection(Section):
         self.ui.summaryLabel.text = _summary(rows)
 
     @staticmethod
-    def _fitColumns(table) -> None:
+    def _fitColumns(table: Any) -> None:
         """As wide as their texts, but no CT name pushes the status out of sight."""
         table.resizeColumnsToContents()
         table.setColumnWidth(CT, min(table.columnWidth(CT), _WIDEST_CT))
 
-    def _fillRow(self, table, number, row) -> None:
+    def _fillRow(self, table: Any, number: Any, row: Any) -> None:
         center = "" if row.center is None else _triple(lpsToRas(row.center))
         moved = _(" (moved)") if row.edited else ""
         reviews = {ACCEPTED: _("accepted"), REJECTED: _("rejected")}
@@ -144,7 +150,7 @@ class ResultsSection(Section):
         row = self.run.rows[index] if index is not None else None
         self.setEnabled(self.ui.acceptButton, noRow, _("Mark it as right, and go to the next one."))
         self.setEnabled(self.ui.rejectButton, noRow, _("Mark it as wrong, and go to the next one."))
-        left = [r for r in self.run.rows if not r.review] if self.run else []
+        left: list[ResultRow] = [r for r in self.run.rows if not r.review] if self.run else []
         allDone = noRun or ("" if left else _("Every result has been reviewed."))
         self.setEnabled(
             self.ui.nextButton,
@@ -153,7 +159,9 @@ class ResultsSection(Section):
         )
         isLoaded = row is not None and self.run.volume(index) is not None
         loadReason = noRow or (_("This CT is loaded already.") if isLoaded else "")
-        loadReason = loadReason or ("" if row.path else _("This CT was removed from the scene."))
+        loadReason = loadReason or (
+            "" if row and row.path else _("This CT was removed from the scene.")
+        )
         self.setEnabled(
             self.ui.loadButton, loadReason, _("Load the CT file of this row and show its results.")
         )
@@ -178,20 +186,20 @@ class ResultsSection(Section):
         self.ui.reasonLabel.text = explanation(row) if row is not None else ""
         self.ui.reasonLabel.visible = bool(self.ui.reasonLabel.text)
 
-    def _noCrop(self, row, index, isLoaded) -> str:
+    def _noCrop(self, row: Any, index: Any, isLoaded: Any) -> str:
         if row.kind != "box" or self.run.result(index) is None:
             return _("Only an organ box that was found can be cropped to.")
         return "" if isLoaded else _("Load this CT first.")
 
-    def _index(self):
+    def _index(self) -> int | None:
         """The selected row, or None."""
         row = self.ui.resultsTable.currentRow()
         return row if self.run is not None and 0 <= row < len(self.run.rows) else None
 
-    def _select(self, index) -> None:
+    def _select(self, index: Any) -> None:
         self.ui.resultsTable.setCurrentCell(index, TARGET)
 
-    def _firstToShow(self, indices) -> int:
+    def _firstToShow(self, indices: Any) -> int:
         return next((n for n in indices if self.run.rows[n].found), indices.start)
 
     def _onSelection(self) -> None:
@@ -201,7 +209,7 @@ class ResultsSection(Section):
                 viewing.showRow(self.run, index)
         self._updateButtons()
 
-    def _onRun(self, position) -> None:
+    def _onRun(self, position: Any) -> None:
         identifier = self.ui.runSelector.itemData(position)
         self.run = next((run for run in self._runs if run.identifier == identifier), None)
         self._shown = None
@@ -216,7 +224,10 @@ class ResultsSection(Section):
         self.changed()
 
     def _onNext(self) -> None:
-        """The next row without a review after the selected one; doubtful ones of the whole run come first."""
+        """The next row without a review after the selected one.
+
+        Doubtful ones of the whole run come first.
+        """
         rows = self.run.rows
         start = self._index() or 0
         order = [*range(start + 1, len(rows)), *range(start + 1)]
@@ -235,7 +246,8 @@ class ResultsSection(Section):
             self.run.setVolume(same, volume)
             ResultNodes(slicer.mrmlScene).show(self.run, same, self.parameters.extremePoints)
             self._follow()
-            viewing.showRow(self.run, index)
+            if index is not None:
+                viewing.showRow(self.run, index)
         self.changed()
 
     def _onCrop(self) -> None:
@@ -273,7 +285,7 @@ class ResultsSection(Section):
 
     def _follow(self) -> None:
         """Observe the nodes of the run: the user may drag a box."""
-        nodes = self.run.resultNodes() if self.run is not None else []
+        nodes: list[Any] = self.run.resultNodes() if self.run is not None else []
         if nodes == self._followed:
             return
         self._followNone()
@@ -289,7 +301,7 @@ class ResultsSection(Section):
         self.removeObservers()
         self._followed = []
 
-    def _onMoved(self, caller=None, event=None) -> None:
+    def _onMoved(self, caller: Any = None, event: Any = None) -> None:
         if self.run is None:
             return
         mine = [n for n in range(len(self.run.rows)) if self.run.result(n) is caller]
@@ -299,7 +311,7 @@ class ResultsSection(Section):
             self.changed()
 
 
-def explanation(row) -> str:
+def explanation(row: Any) -> str:
     """What a status means, and why, in a sentence or two."""
     meaning = {
         STATUSES[0]: _("Found: the votes agree."),
@@ -312,16 +324,16 @@ def explanation(row) -> str:
     return " ".join(filter(None, [f"{row.query}, {row.target}: {meaning}", row.reason]))
 
 
-def _summary(rows) -> str:
+def _summary(rows: Any) -> str:
     counts = Counter(row.status for row in rows)
     return ", ".join(
         f"{statusText(status)}: {counts[status]}" for status in STATUSES if counts[status]
     )
 
 
-def _triple(values) -> str:
+def _triple(values: Any) -> str:
     return "" if values is None else ", ".join(f"{float(value):.1f}" for value in values)
 
 
-def _decimals(value) -> str:
+def _decimals(value: Any) -> str:
     return "" if value is None else f"{value:.1f}"

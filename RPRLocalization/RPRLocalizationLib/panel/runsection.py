@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 from slicer.i18n import tr as _
 
@@ -11,22 +13,25 @@ from ..library.modelcatalog import listModels
 from ..widgets import dialogs, torchsetup
 from ..widgets.helpers import defaultDevices, detectedDevices, duration, fillDevices, signalsBlocked
 from ..widgets.section import Section, showingErrors
+from .panellogic import PanelLogic
 
 _STEPS = 1000
 
 
-class RunSection(Section):
+class RunSection(Section[PanelLogic]):
     """Starts runs (and the making of templates) and shows how they go on.
 
     problem: gives why a run cannot start. start(listener): starts one.
     """
 
-    def __init__(self, ui, logic, changed, problem, start) -> None:
+    def __init__(
+        self, ui: Any, logic: PanelLogic, changed: Callable[..., Any], problem: Any, start: Any
+    ) -> None:
         super().__init__(ui, logic, changed)
         self._problem = problem
         self._start = start
         self._devices = defaultDevices()
-        self._models = None
+        self._models: Any = None
         self._finding = False
         ui.runButton.connect("clicked(bool)", self._onRun)
         ui.cancelButton.connect("clicked(bool)", self._onCancel)
@@ -45,7 +50,10 @@ class RunSection(Section):
         return JobObserver(self._onProgress, self.log, self._onFinished)
 
     def refresh(self) -> None:
-        """The module is opened: models may have been installed, and model and device been chosen, elsewhere."""
+        """The module is opened.
+
+        Models may have been installed, and model and device been chosen, elsewhere.
+        """
         self._fillModels()
         self._fillDevices()
 
@@ -93,7 +101,7 @@ class RunSection(Section):
         self.logic.cancel()
         self.changed()
 
-    def _onProgress(self, fraction: float, text: str, secondsLeft) -> None:
+    def _onProgress(self, fraction: float, text: str, secondsLeft: Any) -> None:
         self.ui.progressBar.visible = True
         self.ui.progressBar.value = round(_STEPS * fraction)
         left = duration(secondsLeft)
@@ -101,7 +109,7 @@ class RunSection(Section):
             _("{text} - about {time} left").format(text=text, time=left) if left else text
         )
 
-    def _onFinished(self, problem) -> None:
+    def _onFinished(self, problem: Any) -> None:
         self._showIdle()
         if problem is None:
             self.ui.progressLabel.text = _("Done.")
@@ -135,7 +143,7 @@ class RunSection(Section):
     def _fillDevices(self) -> None:
         fillDevices(self.ui.deviceSelector, self._devices, self.logic.settings.device)
 
-    def _onModel(self, index) -> None:
+    def _onModel(self, index: Any) -> None:
         self.logic.settings.model = self.ui.modelSelector.itemData(index)
         self.changed()
 
@@ -151,7 +159,7 @@ class RunSection(Section):
                 )
         self.changed()
 
-    def _onDevice(self, index) -> None:
+    def _onDevice(self, index: Any) -> None:
         self.logic.settings.device = self.ui.deviceSelector.itemData(index)
         self.changed()
 
@@ -161,7 +169,7 @@ class RunSection(Section):
             self.logic.findDevices(self._onDevices, self._onDevicesFailed)
         self.changed()
 
-    def _onDevices(self, devices) -> None:
+    def _onDevices(self, devices: Any) -> None:
         self._finding = False
         self._devices = detectedDevices(devices)
         self._fillDevices()
@@ -173,7 +181,7 @@ class RunSection(Section):
         )
         self.changed()
 
-    def _onDevicesFailed(self, message) -> None:
+    def _onDevicesFailed(self, message: Any) -> None:
         self._finding = False
         self.log("warning", message)
         self.changed()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import qt
 import slicer
 from slicer.i18n import tr as _
@@ -10,27 +13,28 @@ from ..library.modelcatalog import listModels
 from ..widgets import dialogs
 from ..widgets.helpers import signalsBlocked, tableItem
 from ..widgets.section import Section, showingErrors
+from .panellogic import PanelLogic
 
 _KEY_ROLE = qt.Qt.UserRole
 
 
-class TemplatePart(Section):
+class TemplatePart(Section[PanelLogic]):
     """Choosing, renaming, deleting, importing, exporting and making templates."""
 
-    def __init__(self, ui, logic, changed) -> None:
+    def __init__(self, ui: Any, logic: PanelLogic, changed: Callable[..., Any]) -> None:
         super().__init__(ui, logic, changed)
-        self._shown = None
+        self._shown: Any = None
         ui.templateSelector.connect("activated(int)", self._onChosen)
         ui.renameTemplateButton.connect("clicked(bool)", self._onRename)
         ui.deleteTemplateButton.connect("clicked(bool)", self._onDelete)
         ui.importTemplateButton.connect("clicked(bool)", self._onImport)
         ui.exportTemplateButton.connect("clicked(bool)", self._onExport)
 
-    def setParameters(self, parameters) -> None:
+    def setParameters(self, parameters: Any) -> None:
         super().setParameters(parameters)
         self._shown = None
 
-    def chosen(self):
+    def chosen(self) -> Any:
         """The chosen TemplateInfo; None if there is none, or if its file is gone."""
         return self.logic.library.find(self.parameters.template)
 
@@ -71,7 +75,7 @@ class TemplatePart(Section):
             _description(info) if info else _("The template of this scene is gone.")
         )
 
-    def _fill(self, templates) -> None:
+    def _fill(self, templates: Any) -> None:
         state = ([(t.key, t.bodyRegion) for t in templates], self.parameters.template)
         if state == self._shown:
             return
@@ -87,7 +91,7 @@ class TemplatePart(Section):
                 )
             selector.currentIndex = selector.findData(self.parameters.template)
 
-    def fillTargets(self, table) -> None:
+    def fillTargets(self, table: Any) -> None:
         """Show the targets of the chosen template in the table."""
         info = self.chosen()
         unused = set(self.parameters.unusedTemplateTargets)
@@ -105,7 +109,7 @@ class TemplatePart(Section):
                 table.setItem(row, 2, tableItem(count))
         table.resizeColumnsToContents()
 
-    def onItem(self, item, table) -> None:
+    def onItem(self, item: Any, table: Any) -> None:
         """A target of the template was ticked or unticked."""
         rows = [table.item(row, 0) for row in range(table.rowCount)]
         self.parameters.unusedTemplateTargets = [
@@ -145,11 +149,12 @@ class TemplatePart(Section):
             self.ui.addToTemplateButton,
             busy or markedProblem or noneYet,
             _(
-                "Add this reference to a template of your library: several references find better than one."
+                "Add this reference to a template of your library: several references find better "
+                "than one."
             ),
         )
 
-    def _onChosen(self, index) -> None:
+    def _onChosen(self, index: Any) -> None:
         self.parameters.template = self.ui.templateSelector.itemData(index, _KEY_ROLE) or ""
         self.parameters.unusedTemplateTargets = []
         self.changed()
@@ -192,7 +197,7 @@ class TemplatePart(Section):
                 self.logic.library.exportFile(info, path)
 
 
-def _description(info) -> str:
+def _description(info: Any) -> str:
     """The organs of a template, and how many references they were learned from."""
     references = {name for target in info.targets for name in target.references}
     names = ", ".join(target.name for target in info.targets)

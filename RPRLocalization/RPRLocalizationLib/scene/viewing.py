@@ -1,4 +1,4 @@
-"""Showing a result: its CT, zoomed to the results; the slices through it; no other patient's nodes."""
+"""Showing a result: its CT, zoomed to the results; slices through it; no other patient's nodes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def showRow(run, index: int) -> None:
 
 
 def resultCorners(run, query: str) -> np.ndarray:
-    """Lower and upper corner of every located box or landmark of a query: (2 n, 3), world RAS mm."""
+    """Lower and upper corners of every located box or landmark of a query: (2 n, 3), RAS mm."""
     found = [row for row in run.rows if row.query == query and row.found]
     halves = [np.zeros(3) if row.size is None else np.asarray(row.size) / 2 for row in found]
     centers = [np.asarray(conversion.lpsToRas(row.center), float) for row in found]
@@ -47,7 +47,7 @@ def resultCorners(run, query: str) -> np.ndarray:
 
 
 def zoomTo(points) -> None:
-    """Centre the slice views on points (n, 3; world RAS mm), all at the zoom that shows every point.
+    """Centre the slice views on points (n, 3; world RAS mm), all at a zoom that shows them all.
 
     One zoom for all views, because sizes could not be compared between them otherwise.
     """
@@ -81,7 +81,7 @@ def loadCt(path: str, name: str):
 
 
 def jumpTo(ras) -> None:
-    """Move every slice through a position in world RAS; only a view that does not show it is panned."""
+    """Move every slice through a position (3,) in world RAS mm; pan only views without it."""
     position = [float(value) for value in ras]
     for node in _sliceNodes():
         if _isInView(node, position):
@@ -91,7 +91,7 @@ def jumpTo(ras) -> None:
 
 
 def showOnlyQuery(run, index: int) -> None:
-    """Hide the results of other CTs, which lie in other patients; name and handles for the chosen box.
+    """Hide the results of other CTs (other patients); only the chosen box has name and handles.
 
     With the names of all boxes at once, they would cover each other and the image.
     """
@@ -108,7 +108,10 @@ def showOnlyQuery(run, index: int) -> None:
 
 
 def cropTo(volume, roi, name: str):
-    """Crop a volume to an ROI with Slicer's Crop Volume; gives the new volume. Raises InputError."""
+    """Crop a volume to an ROI with Slicer's Crop Volume; returns the new volume.
+
+    Raises InputError if the module is missing or the box does not lie in the CT.
+    """
     module = getattr(slicer.modules, "cropvolume", None)
     if module is None:
         raise InputError(_("This Slicer has no Crop Volume module."))

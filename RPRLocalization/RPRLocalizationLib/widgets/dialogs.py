@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import qt
 import slicer
@@ -25,7 +26,7 @@ def askItem(title: str, label: str, items: list[str]) -> str:
     return dialog.textValue() if dialog.exec_() == qt.QDialog.Accepted else ""
 
 
-def askOpenFile(settings, title: str, filters: str) -> str:
+def askOpenFile(settings: Any, title: str, filters: str) -> str:
     """Path of a file to read; empty if cancelled."""
     path = qt.QFileDialog.getOpenFileName(
         slicer.util.mainWindow(), title, settings.lastFolder, filters
@@ -33,20 +34,23 @@ def askOpenFile(settings, title: str, filters: str) -> str:
     return _remembered(settings, path)
 
 
-def askSaveFile(settings, title: str, name: str, filters: str) -> str:
-    """Path of a file to write; empty if cancelled. The dialog itself asks before a file is replaced."""
+def askSaveFile(settings: Any, title: str, name: str, filters: str) -> str:
+    """Path of a file to write; empty if cancelled.
+
+    The dialog itself asks before a file is replaced.
+    """
     start = str(Path(settings.lastFolder) / name) if settings.lastFolder else name
     path = qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), title, start, filters)
     return _remembered(settings, path)
 
 
-def askFolder(settings, title: str) -> str:
+def askFolder(settings: Any, title: str) -> str:
     """Path of a folder; empty if cancelled."""
     path = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title, settings.lastFolder)
     return _remembered(settings, path, isFolder=True)
 
 
-def _remembered(settings, path, isFolder: bool = False) -> str:
+def _remembered(settings: Any, path: Any, isFolder: bool = False) -> str:
     if path:
         settings.lastFolder = str(path) if isFolder else str(Path(path).parent)
     return path or ""

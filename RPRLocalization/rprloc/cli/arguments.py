@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import NoReturn, Protocol
 
+from ..localization.steps import STEPS
 from .exit_codes import EXIT_BAD_INPUT
 
-STEPS = ("coarse", "coarse2", "coarse3", "fine")
 LARGEST_NUMBER = 10**9
 
 

@@ -141,11 +141,11 @@ def _show_progress(text: str) -> None:
 
 def _print_report(located: list[QueryResult], synthetic: bool) -> None:
     from ..localization.batch import PHASES
-    from ..localization.result import table
+    from ..localization.result import format_table
 
     if synthetic:
         print(f"{SYNTHETIC_NOTE}\n")
-    print(table(_rows(located)))
+    print(format_table(_rows(located)))
     print()
 
     width = max(len(one.name) for one in located)

@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..geometry import Geometry, Points
-from ..localization.result import Result
+from ..localization.result import Result, Status
 from ..targets.labelmap import LabelMap, read_label_map
 from ..targets.markups import clean_name
-from ..targets.target import Target, target_from_mask, targets_from_markups
+from ..targets.target import Kind, Target, target_from_mask, targets_from_markups
 from .metrics import box_iou, landmark_error, wall_distance
 
 SUCCESS_MM = 10.0
@@ -51,8 +51,8 @@ class Score:
 
     query: str
     target: str
-    kind: str
-    status: str
+    kind: Kind
+    status: Status
     scored: Scored
     iou: float | None = None
     awd_mm: float | None = None

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -33,11 +32,9 @@ from .estimate import (
 )
 from .example import ReferenceFields, make_example
 from .result import Result
+from .steps import COARSE_ROUNDS, Steps
 from .template import Template, TemplateTarget
 from .voting import Consensus, multi_run_ensemble
-
-Steps = Literal["coarse", "coarse2", "coarse3", "fine"]
-COARSE_ROUNDS: dict[str, int] = {"coarse": 1, "coarse2": 2, "coarse3": 3}
 
 
 @dataclass(frozen=True)
@@ -228,6 +225,7 @@ class Locator:
             size=None if target.kind == "landmark" else upper - lower,
             spread_mm=estimate.spread_mm,
             cycle_mm=cycle,
+            similarity=estimate.similarity,
             points=None if target.kind == "landmark" else Points(points, Frame.LPS),
         )
 

@@ -19,9 +19,9 @@ from ..errors import InputError
 from ..files import atomic_write_text, output_errors, remove_file, safe_name, safe_names
 from ..geometry import Box, Frame, Points
 from ..targets.markups import write_fiducial, write_roi
+from ..targets.target import Kind
 
 Status = Literal["ok", "low-confidence", "outside", "failed"]
-Kind = Literal["landmark", "box"]
 
 CSV_HEADER = (
     *("query", "target", "kind", "status", "cx", "cy", "cz", "sx", "sy", "sz"),
@@ -35,6 +35,7 @@ class Result:
 
     center: (3,) of the landmark or box, size: (3,) of the box; None where there is none. spread_mm:
     scatter of the votes; cycle_mm: distance to the target after mapping back to the reference.
+    similarity: cosine similarity of the matched descriptors, None without a fine network.
     points: the six located extreme points (6, 3). reason: why the status is not ``ok``, empty
     otherwise. Raises InputError for an ``ok`` or ``low-confidence`` result without a position, or
     for numbers that are not finite.
@@ -50,6 +51,7 @@ class Result:
     spread_mm: float | None = None
     cycle_mm: float | None = None
     points: Points | None = None
+    similarity: float | None = None
 
     def __post_init__(self) -> None:
         for field in ("center", "size"):
@@ -130,7 +132,7 @@ def _write_markup(file: Path, result: Result) -> None:
         write_fiducial(file, result.target, Points(result.center[None], Frame.LPS), description)
 
 
-def table(results: Sequence[Result]) -> str:
+def format_table(results: Sequence[Result]) -> str:
     """A table for the screen, one line per result under a header (LPS mm).
 
     Empty text for no results.

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from ..errors import TemplateError
 from ..files import atomic_write_text, prepare_output_file
 from ..model.card import ModelCard
+from ..targets.target import Kind
 
 SCHEMA = "rprloc-template"
 SCHEMA_VERSION = 1
 MAX_BYTES = 200_000_000
 
-Kind = Literal["landmark", "box"]
 Floats = NDArray[np.float32]
 
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..geometry import Box, Frame, Geometry, Points
 from ..image.volume import Volume, read_volume
-from ..localization.locator import COARSE_ROUNDS, Options
+from ..localization.locator import Options
+from ..localization.steps import STEPS
 from ..localization.template import Template
 from ..targets.markups import clean_name
 from ..targets.target import Target, target_from_box, target_from_mask, target_from_point
@@ -153,7 +154,7 @@ def options_of(data: Any) -> Options:
     if not isinstance(data, dict) or set(data) - {"steps", "runs", "seed"}:
         raise BadRequestError("options may hold steps, runs and seed")
     steps, runs, seed = data.get("steps", "fine"), data.get("runs"), data.get("seed", 0)
-    if steps != "fine" and steps not in COARSE_ROUNDS:
+    if steps not in STEPS:
         raise BadRequestError("steps must be coarse, coarse2, coarse3 or fine")
     numbers = [seed] if runs is None else [runs, seed]
     if any(isinstance(n, bool) or not isinstance(n, int) or not 0 <= n < 2**31 for n in numbers):

@@ -92,7 +92,7 @@ def parse_request(line: bytes) -> tuple[RequestId, str, dict[str, Any]]:
 
 
 class RequestShapeError(BadRequestError):
-    """A request whose id is known, but not what it wants."""
+    """A request that has an id, but no method or no parameters."""
 
     def __init__(self, request_id: RequestId) -> None:
         super().__init__("the request needs a method (text) and params (an object)")

@@ -38,7 +38,7 @@ EXTENT_MM, RIDGE = 80.0, 0.05
 # Corners from which the affine map is read off again.
 CORNER_MM = 100.0
 
-# More CTs than this take hours and hardly change the mean. Fewer have no mean.
+# Enough for a mean, as the cost grows with every CT; fewer than the least have none.
 MOST_CTS, LEAST_CTS = 120, 4
 # Correlation with the mean below which a CT is left out: then it shows something else.
 LEAST_AGREEMENT = 0.6

@@ -146,21 +146,21 @@ def early_stop(report: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
     Yields a function that answers True once one has come.
     """
     asked = False
-    usual: dict[signal.Signals, Any] = {}
+    previous: dict[signal.Signals, Any] = {}
 
     def ask(number: int, frame: Any) -> None:
         nonlocal asked
         asked = True
-        for kind, handler in usual.items():
+        for kind, handler in previous.items():
             signal.signal(kind, handler)
         report("stopping: this step, validation and export are still to come (Ctrl-C again aborts)")
 
     for kind in (signal.SIGINT, signal.SIGTERM):
-        usual[kind] = signal.signal(kind, ask)
+        previous[kind] = signal.signal(kind, ask)
     try:
         yield lambda: asked
     finally:
-        for kind, handler in usual.items():
+        for kind, handler in previous.items():
             signal.signal(kind, handler)
 
 

@@ -80,7 +80,7 @@ def selection_error(validation: Validation) -> float:
 def better(
     best: BestCheckpoint | None, step: int, phase: int, validation: Validation, net: nn.Module
 ) -> BestCheckpoint | None:
-    """The better of ``best`` and the network just validated; that of the later phase if they differ."""
+    """The better of ``best`` and the network just validated; the latter in a new phase."""
     error = selection_error(validation)
     if math.isnan(error):
         return best

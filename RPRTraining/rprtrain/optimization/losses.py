@@ -1,4 +1,4 @@
-"""Losses: relative position regression (Eq. 1 to 3 of the paper, made robust) and point contrast."""
+"""Losses: relative position regression (Eq. 1 to 3 of the paper) and point contrast."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NEAR_MM = 40.0
 SAME_PLACE_MM = 1e-3
 # Softens the error's root at 0, where its gradient would jump: errors below 1 mm count squared.
 SMOOTH_MM2 = 1.0
-# In place of -inf, which bfloat16 and masked rows do not survive.
+# In place of -inf, of which a softmax can make NaN.
 MASKED_LOGIT = -1e4
 
 

@@ -58,8 +58,8 @@ class StepFigures:
 class ViewField:
     """A view and its latent field, read at voxels of the view.
 
-    What ``rprloc.model.field.LatentField`` is for a CT in LPS mm. Which cells hold tissue is decided
-    as there, so that the cells that are trained are those that vote.
+    As ``rprloc.model.field.LatentField`` is read in LPS mm. Which cells hold tissue is decided as
+    there, so that the cells that are trained are those that vote.
 
     Attributes:
         view: the view.
@@ -150,7 +150,7 @@ def run_step(
         latents = support.field.latents(support.places[keep])
 
         for q, query in enumerate(samples):
-            # A cut view's border is not where the CT ends, so pairs within it are left out.
+            # Within one cut view, the cut itself would tell where a cell is.
             if q == s and support.field.view.cut:
                 continue
             errors = _all_pairs(latents, query.source[keep], query)
@@ -185,7 +185,7 @@ def _sample(field: ViewField, points: Tensor, rng: RandomStream) -> _Sample:
 
 
 def _all_pairs(latents: Tensor, points: Tensor, query: _Sample) -> PairErrors:
-    """Loss of all pairs of support latents (S, 3), at points (S, 3) of the query's CT, and cells."""
+    """Loss of all pairs of supports (latents and points of the query's CT, (S, 3)) and cells."""
     stage = query.field.stage
     offsets = cross_offsets(points, query.field.view, query.cells, stage.spacing)
     weights = (stage.loss_floor_mm, stage.loss_slope, stage.reach_mm)

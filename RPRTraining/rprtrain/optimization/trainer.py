@@ -289,7 +289,7 @@ class Trainer:
         return run_step(self.parallel, self.training[index], self.working, rng, partner)
 
     def _atlas(self, pairs: CrossPatientPairs) -> Atlas:
-        """The atlas; the leader of the group makes it, and nothing is lost if that is interrupted."""
+        """The atlas; the group's leader makes it, and nothing is lost if that is interrupted."""
         if not pairs.ready:
             if self.group.leads:
                 if not pairs.path.exists():

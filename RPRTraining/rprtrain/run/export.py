@@ -1,4 +1,4 @@
-"""From trained weights to a model folder: TorchScript files, each with its card, and ``model.json``."""
+"""From trained weights to a model folder: TorchScript files with their cards, ``model.json``."""
 
 from __future__ import annotations
 

@@ -6,12 +6,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from rprloc.image.hounsfield import AIR_OF_SCALE_HU
+
 from ..augmentation import Augmentation
 from ..random_stream import RandomStream
 
 # What is altered: everything denser than this, so that air stays air. Lower than the HU of tissue
 # (-400), because lung is altered too.
 NOT_AIR_HU = -900.0
+# Water above air, on the scale of Hounsfield units.
+HU_OF_WATER = 1000.0
 BLUR_ALONG_Z, BLUR_ALL_AXES = (3, 1, 1), (3, 3, 3)
 
 
@@ -29,9 +33,9 @@ def augment_intensity(hu: Tensor, ranges: Augmentation, rng: RandomStream) -> Te
     altered = hu > NOT_AIR_HU
 
     # Gamma and gain act on the density, which is 0 in air and 1 in water.
-    density = ((hu + 1000.0) / 1000.0).clamp_min(0.0)
+    density = ((hu - AIR_OF_SCALE_HU) / HU_OF_WATER).clamp_min(0.0)
     density = density ** rng.uniform(*ranges.gamma) * rng.uniform(*ranges.gain)
-    out = density * 1000.0 - 1000.0 + rng.uniform(*ranges.offset_hu)
+    out = density * HU_OF_WATER + AIR_OF_SCALE_HU + rng.uniform(*ranges.offset_hu)
 
     if rng.chance(ranges.blur_probability):
         along_z = rng.chance(ranges.slice_blur_probability)

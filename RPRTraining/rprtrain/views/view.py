@@ -156,7 +156,7 @@ def _random_centre(
     edges: list[int],
     cuts: list[bool],
 ) -> Tensor:
-    """(3,) source voxel under the middle of the view: near the focus, and the view inside the CT."""
+    """(3,) source voxel under the view's middle: near the focus, with the view inside the CT."""
     shift = torch.tensor(
         [
             rng.uniform(*ranges.cut_shift) * edge if cut else rng.uniform(*ranges.whole_shift)

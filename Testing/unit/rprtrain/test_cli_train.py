@@ -62,19 +62,19 @@ def test_one_signal_ends_early_and_still_exports(
         answers.append(stop())
 
     replace_training(monkeypatch, act)
-    usual = signal.getsignal(kind)
+    previous = signal.getsignal(kind)
     assert main(["train", "--images", "cts", "--out", "o", "--device", "cpu"]) == 0
     assert answers == [False, True]
-    assert signal.getsignal(kind) is usual
+    assert signal.getsignal(kind) is previous
     assert "stopping" in capsys.readouterr().out
 
 
 @pytest.fixture
 def ctrl_c_is_heard() -> Iterator[None]:
     """As in a terminal; a job that a shell started in the background ignores Ctrl-C."""
-    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
-    signal.signal(signal.SIGINT, usual)
+    signal.signal(signal.SIGINT, previous)
 
 
 @pytest.mark.usefixtures("ctrl_c_is_heard")

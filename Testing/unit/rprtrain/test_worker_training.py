@@ -41,8 +41,8 @@ def rows(images: Path) -> list[dict[str, Any]]:
 
 def test_a_scan_sends_every_row(images: Path) -> None:
     answer, job = call("train.scan", folder=str(images))
-    found = [event["row"] for event in job.of_kind("partial")]
-    assert [(row["name"], row["used"]) for row in found] == [("a", True), ("b", True), ("c", False)]
+    rows = [event["row"] for event in job.of_kind("partial")]
+    assert [(row["name"], row["used"]) for row in rows] == [("a", True), ("b", True), ("c", False)]
     assert answer == {"used": 2, "left_out": 1, "patients": 2}
     assert [event["done"] for event in job.of_kind("progress") if event["total"]] == [1, 2, 3]
     with pytest.raises(BadRequestError, match="folder"):
@@ -53,15 +53,23 @@ def test_a_scan_sends_every_row(images: Path) -> None:
 
 def test_a_plan_of_the_rows(rows: list[dict[str, Any]], tiny_model: Path) -> None:
     changes = {"coarse": {"spacing": 3.0}}
-    usual = {"rows": rows, "preset": "from-data", "device": "cpu", "minutes": 6, "measure": False}
-    assert "another shape" in call("train.plan", **usual, start_from=str(tiny_model))[0]["problem"]
-    same = call("train.plan", **{**usual, "preset": "abdomen"}, start_from="han-ct")[0]
+    settings = {
+        "rows": rows,
+        "preset": "from-data",
+        "device": "cpu",
+        "minutes": 6,
+        "measure": False,
+    }
+    assert (
+        "another shape" in call("train.plan", **settings, start_from=str(tiny_model))[0]["problem"]
+    )
+    same = call("train.plan", **{**settings, "preset": "abdomen"}, start_from="han-ct")[0]
     assert same["problem"] == "" and any("han-ct" in note for note in same["notes"])
-    plan, _ = call("train.plan", **usual, changes=changes, start_from="")
+    plan, _ = call("train.plan", **settings, changes=changes, start_from="")
     assert (plan["training"], plan["held_out"], plan["patients"], plan["problem"]) == (1, 1, 2, "")
     assert plan["stages"][0]["seconds"] == 180 and plan["stages"][0]["spacing"] == 3.0
     assert "2 patients" in plan["notes"][0] and plan["memory_gb"] > 0 and plan["gpu_gb"] is None
-    assert "at least 2" in call("train.plan", **{**usual, "rows": []})[0]["problem"]
+    assert "at least 2" in call("train.plan", **{**settings, "rows": []})[0]["problem"]
     with pytest.raises(BadRequestError, match="minutes"):
         call("train.plan", rows=rows, minutes=-1)
     with pytest.raises(InputError, match="path"):
@@ -71,7 +79,7 @@ def test_a_plan_of_the_rows(rows: list[dict[str, Any]], tiny_model: Path) -> Non
 
 
 def start(folder: Path, images: Path, rows: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
-    usual = {
+    settings = {
         "images": str(images),
         "rows": rows,
         "stages": STAGES,
@@ -79,7 +87,7 @@ def start(folder: Path, images: Path, rows: list[dict[str, Any]], **more: Any) -
         "steps": 2,
         "device": "cpu",
     }
-    return {"out": str(folder), **usual, "name": "mine", "body_region": "phantom", **more}
+    return {"out": str(folder), **settings, "name": "mine", "body_region": "phantom", **more}
 
 
 def test_training_sends_events_and_ends_with_the_card(

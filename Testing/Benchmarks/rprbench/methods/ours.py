@@ -12,8 +12,9 @@ import torch
 from rprloc.geometry import Box, Points
 from rprloc.image.volume import Volume
 from rprloc.localization.embedding import EmbeddedVolume
-from rprloc.localization.locator import Locator, Options, Steps, box_walls
+from rprloc.localization.locator import Locator, Options, box_walls
 from rprloc.localization.result import Result
+from rprloc.localization.steps import Steps
 from rprloc.localization.template import Template
 from rprloc.model.loading import ModelPair, find_model, load_model
 from rprloc.targets.target import Target, target_from_point

@@ -29,7 +29,9 @@ from rprloc.localization.embedding import cropped
 from rprloc.localization.estimate import StackedExamples, stack_examples
 from rprloc.localization.example import AROUND_MM, tissue_points
 from rprloc.localization.locator import Locator, Options, box_centre, box_walls
+from rprloc.localization.result import Result
 from rprloc.localization.robust_affine import transform_points
+from rprloc.localization.steps import Steps
 from rprloc.model.field import LatentField
 from rprloc.model.loading import ModelPair, load_model
 from rprloc.model.settings import ConfidenceThresholds
@@ -99,18 +101,32 @@ def test_options_are_checked(model: ModelPair) -> None:
     assert Locator(replace(model, fine=None), Options(steps="coarse")).options.steps == "coarse"
 
 
-def test_pooling_two_references_uses_both(model: ModelPair, sample: Sample) -> None:
-    locator = Locator(model)
-    organs = load_targets(sample.reference_labels, sample.label_ids)
-    first = locator.make_template(locator.embed(read_volume(sample.reference)), organs)
-    second = locator.make_template(
-        locator.embed(read_volume(sample.query)),
-        load_targets(sample.query_labels, sample.label_ids),
+@pytest.mark.parametrize("steps", ["coarse", "fine"])
+def test_pooling_two_references_uses_both(model: ModelPair, sample: Sample, steps: Steps) -> None:
+    locator = Locator(model, Options(steps=steps))
+    first = locator.make_template(
+        locator.embed(read_volume(sample.reference)),
+        load_targets(sample.reference_labels, sample.label_ids),
     )
+    query = locator.embed(read_volume(sample.query))
+    second = locator.make_template(query, load_targets(sample.query_labels, sample.label_ids))
+
     both = first.merged(second)
     assert all(len(t.examples) == 2 for t in both.targets)
-    query = locator.embed(read_volume(sample.query))
-    assert len(locator.locate(query, both)) == 2
+
+    answers = [_extreme_points(locator.locate(query, t)) for t in (first, second, both)]
+    assert not np.allclose(answers[0], answers[1], atol=0.1)
+    if steps == "coarse":
+        # Each example's points vote on their own, and the answer is their mean.
+        np.testing.assert_allclose(answers[2], (answers[0] + answers[1]) / 2, atol=1e-3)
+    else:
+        assert not np.allclose(answers[2], answers[0], atol=0.1)
+        assert not np.allclose(answers[2], answers[1], atol=0.1)
+
+
+def _extreme_points(results: list[Result]) -> np.ndarray:
+    """All located extreme points, (targets, 6, 3) LPS mm."""
+    return np.stack([r.points.xyz for r in results if r.points is not None])
 
 
 def points_at(*rows: tuple[float, float, float]) -> Tensor:
