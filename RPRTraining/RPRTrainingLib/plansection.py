@@ -11,6 +11,7 @@ from RPRLocalizationLib.widgets import torchsetup
 from RPRLocalizationLib.widgets.helpers import (
     defaultDevices,
     detectedDevices,
+    duration,
     fillDevices,
     signalsBlocked,
 )
@@ -18,7 +19,6 @@ from RPRLocalizationLib.widgets.section import Section
 from slicer.i18n import tr as _
 
 from .ctssection import countedCTs
-from .texts import duration
 from .traininglogic import SCAN
 
 PLAN_DELAY_MS = 300

@@ -6,13 +6,14 @@ import time
 from pathlib import Path
 
 from RPRLocalizationLib.widgets import torchsetup
+from RPRLocalizationLib.widgets.helpers import duration
 from RPRLocalizationLib.widgets.section import Section, showingErrors
 from RPRLocalizationLib.worker.client import WORKER_DIED
 from slicer.i18n import tr as _
 
 from .curves import CurveView
 from .plansection import folderName
-from .texts import duration, millimetres
+from .texts import millimetres
 from .trainingrun import RunListener, RunState
 
 _STEPS = 1000

@@ -36,6 +36,7 @@ class RunSection(Section):
         ui.devicesButton.connect("clicked(bool)", self._onFindDevices)
         # Here and not in the .ui file: there it would be set before the box has its content.
         ui.logBox.collapsed = True
+        ui.logBox.visible = False
         self._fillModels()
         self._fillDevices()
         self._showIdle()
@@ -80,6 +81,7 @@ class RunSection(Section):
         sign = "⚠ " if level == "warning" else ""
         for line in text.splitlines():
             self.ui.logEdit.appendPlainText(f"{time.strftime('%H:%M:%S')}  {sign}{line}")
+            self.ui.logBox.visible = True
         if level == "warning":
             self.ui.logBox.collapsed = False
 

@@ -38,11 +38,22 @@ def color(rgb, fraction: float = 1.0):
 
 
 def duration(seconds: float | None) -> str:
-    """``about 2 min 5 s``; empty for None."""
+    """Return ``45 s``, ``12 min``, ``3 h 20 min`` or ``2 days 4 h``; an empty text for None.
+
+    No more digits than an estimate deserves: seconds below 90 s only.
+    """
     if seconds is None:
         return ""
-    minutes, rest = divmod(max(0, round(seconds)), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    if seconds < 90:
+        return _("{seconds} s").format(seconds=max(0, round(seconds)))
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return _("{minutes} min").format(minutes=minutes)
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return _("{hours} h {minutes} min").format(hours=hours, minutes=minutes)
+    days, hours = divmod(hours, 24)
+    return _("{days} days {hours} h").format(days=days, hours=hours)
 
 
 def defaultDevices() -> list[tuple[str, str]]:
