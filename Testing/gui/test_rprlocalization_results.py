@@ -8,11 +8,10 @@ import json
 import numpy as np
 import pytest
 import slicer
+from RPRLocalizationLib.panel.resultssection import CENTER, CT, REVIEW, SIZE, SPREAD, STATUS, TARGET
 from RPRLocalizationLib.scene import conversion, viewing
 from support.panel_driver import PanelDriver
 from support.paths import SAMPLE_DATA as SAMPLE
-
-CT, TARGET, STATUS, CENTER, SIZE, SPREAD, CYCLE, REVIEW = range(8)
 
 
 @pytest.fixture
@@ -56,13 +55,13 @@ def test_emptyTableExplainsItsButtons(panel):
 def test_tableTellsEverythingByTextAndColour(done):
     assert done.cells(CT) == ["query 1"] * 4 + ["query 2"] * 4
     assert done.cells(TARGET) == ["nose", "liver", "doubtful spleen", "outside kidney"] * 2
-    assert done.cells(STATUS)[:4] == ["✓ found", "✓ found", "? check", "○ outside"]
+    assert done.cells(STATUS)[:4] == ["✓ ok", "✓ ok", "? low-confidence", "○ outside"]
     assert done.cells(SIZE)[:2] == ["", "20.0, 20.0, 20.0"] and done.cells(SPREAD)[0] == "3.0"
     backgrounds = {
         done.ui.resultsTable.item(row, STATUS).background().color().name() for row in (1, 2, 3)
     }
     assert len(backgrounds) == 3
-    assert done.ui.summaryLabel.text == "✓ found: 4, ? check: 2, ○ outside: 2"
+    assert done.ui.summaryLabel.text == "✓ ok: 4, ? low-confidence: 2, ○ outside: 2"
 
 
 def test_doubtfulResultsExplainThemselves(done):
@@ -216,7 +215,7 @@ def test_deletedResultNodeIsNoError(done):
     slicer.mrmlScene.RemoveNode(done.run.result(1))
     done.host.processEvents()
     select(done, 1)
-    assert not done.ui.cropButton.enabled and done.cells(STATUS)[1] == "✓ found"
+    assert not done.ui.cropButton.enabled and done.cells(STATUS)[1] == "✓ ok"
 
 
 def test_deletedVolumeIsExplained(done):

@@ -53,7 +53,7 @@ class PanelDriver:
         return self.take(node)
 
     def take(self, node):
-        """Choose a node in "Or take" and press Add."""
+        """Choose a node in "From scene" and press Add."""
         self.host.processEvents()
         self.ui.existingSelector.setCurrentIndex(self.ui.existingSelector.findData(node.GetID()))
         self.click(self.ui.addExistingButton)

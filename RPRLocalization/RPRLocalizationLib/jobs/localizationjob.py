@@ -10,8 +10,9 @@ from pathlib import Path
 from slicer.i18n import tr as _
 
 from rprloc.errors import InputError, RprLocError
+from rprloc.localization.status import FAILED
 
-from ..scene.resultrows import FAILED, ResultRow
+from ..scene.resultrows import ResultRow
 from .workerjob import JobObserver, TemplateSource, Worker, WorkerJob, problemOf
 
 MOST_DEATHS_IN_A_ROW = 2

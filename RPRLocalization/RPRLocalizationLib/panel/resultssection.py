@@ -9,18 +9,23 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
+from rprloc.localization.status import FAILED, LOW_CONFIDENCE, OK, OUTSIDE, STATUSES
+
 from ..scene import viewing
 from ..scene.conversion import lpsToRas
 from ..scene.export import writeCsv, writeMarkups
 from ..scene.resultnodes import STATUS_COLORS, ResultNodes, statusText, updateRow
-from ..scene.resultrows import ACCEPTED, LOW_CONFIDENCE, REJECTED, STATUSES, Run
+from ..scene.resultrows import ACCEPTED, REJECTED, Run
 from ..widgets import dialogs
 from ..widgets.helpers import color, signalsBlocked, tableItem
 from ..widgets.section import Section, showingErrors
 
-CT, TARGET, STATUS, CENTER, SIZE, SPREAD, CYCLE, REVIEW = range(8)
+# What tells how far a result can be trusted stands first: a panel of usual width shows no more.
+STATUS, TARGET, CT, SIZE, SPREAD, CYCLE, REVIEW, CENTER = range(8)
+# Dark text stays legible on a status colour mixed with this much white.
 _TINT = 0.35
-_WIDEST_CT = 130
+# Pixels; long names are cut, and their tooltip tells all of them.
+_WIDEST_NAME = 120
 
 
 class ResultsSection(Section):
@@ -109,28 +114,33 @@ class ResultsSection(Section):
                     self._shown[number] = state
                     self._fillRow(table, number, row)
         self._fitColumns(table)
+        table.setColumnHidden(CT, len({row.query for row in rows}) < 2)
         self.ui.summaryLabel.text = _summary(rows)
 
     @staticmethod
     def _fitColumns(table) -> None:
-        """As wide as their texts, but no CT name pushes the status out of sight."""
+        """As wide as their texts, but no name pushes spread and cycle error out of sight."""
         table.resizeColumnsToContents()
-        table.setColumnWidth(CT, min(table.columnWidth(CT), _WIDEST_CT))
+        for column in (TARGET, CT):
+            table.setColumnWidth(column, min(table.columnWidth(column), _WIDEST_NAME))
 
     def _fillRow(self, table, number, row) -> None:
         center = "" if row.center is None else _triple(lpsToRas(row.center))
         moved = _(" (moved)") if row.edited else ""
         reviews = {ACCEPTED: _("accepted"), REJECTED: _("rejected")}
-        cells = [
-            row.query,
-            row.target,
-            statusText(row.status),
-            f"{center}{moved}",
-            _triple(row.size),
-        ]
-        cells += [_decimals(row.spread), _decimals(row.cycle), reviews.get(row.review, "")]
+        cells = {
+            STATUS: statusText(row.status),
+            TARGET: row.target,
+            CT: row.query,
+            SIZE: _triple(row.size),
+            SPREAD: _decimals(row.spread),
+            CYCLE: _decimals(row.cycle),
+            REVIEW: reviews.get(row.review, ""),
+            CENTER: f"{center}{moved}",
+        }
+
         tip = explanation(row)
-        for column, text in enumerate(cells):
+        for column, text in cells.items():
             item = tableItem(text, tip)
             if column == STATUS:
                 item.setBackground(qt.QBrush(color(STATUS_COLORS[row.status], _TINT)))
@@ -149,7 +159,7 @@ class ResultsSection(Section):
         self.setEnabled(
             self.ui.nextButton,
             allDone,
-            _("Go to the next result without a review; those to check come first."),
+            _("Go to the next result without a review; those of low confidence come first."),
         )
         isLoaded = row is not None and self.run.volume(index) is not None
         loadReason = noRow or (_("This CT is loaded already.") if isLoaded else "")
@@ -302,12 +312,12 @@ class ResultsSection(Section):
 def explanation(row) -> str:
     """What a status means, and why, in a sentence or two."""
     meaning = {
-        STATUSES[0]: _("Found: the votes agree."),
-        STATUSES[1]: _("Look at it before you use it."),
-        STATUSES[2]: _(
+        OK: _("The votes agree."),
+        LOW_CONFIDENCE: _("Look at it before you use it."),
+        OUTSIDE: _(
             "It does not seem to be in this CT; the position is a guess beyond what was scanned."
         ),
-        STATUSES[3]: _("This CT could not be searched."),
+        FAILED: _("This CT could not be searched."),
     }[row.status]
     return " ".join(filter(None, [f"{row.query}, {row.target}: {meaning}", row.reason]))
 

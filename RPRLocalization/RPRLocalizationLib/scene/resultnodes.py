@@ -7,9 +7,11 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
+from rprloc.localization.status import FAILED, LOW_CONFIDENCE, OK, OUTSIDE
+
 from . import conversion
 from .markedtargets import RESULT_ATTRIBUTE
-from .resultrows import FAILED, LOW_CONFIDENCE, OK, OUTSIDE, Run
+from .resultrows import Run
 
 # Okabe and Ito's palette: told apart with every kind of colour blindness. The table repeats the
 # status as text.
@@ -25,8 +27,8 @@ RUN_ITEM_ATTRIBUTE = "RPRLoc.Run"
 def statusText(status: str) -> str:
     """The status with its sign, for people: the sign and the word say the same as the colour."""
     return {
-        OK: _("✓ found"),
-        LOW_CONFIDENCE: _("? check"),
+        OK: _("✓ ok"),
+        LOW_CONFIDENCE: _("? low-confidence"),
         OUTSIDE: _("○ outside"),
         FAILED: _("✗ failed"),
     }.get(status, status)

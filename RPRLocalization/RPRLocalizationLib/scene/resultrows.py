@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, fields
 
 import slicer
 
+from rprloc.localization.status import LOW_CONFIDENCE, OK
+
 RUN_ATTRIBUTE = "RPRLoc.Run"
 VOLUME_ROLE, NODE_ROLE, POINTS_ROLE = "volume", "result", "points"
-OK, LOW_CONFIDENCE, OUTSIDE, FAILED = "ok", "low-confidence", "outside", "failed"
-STATUSES = (OK, LOW_CONFIDENCE, OUTSIDE, FAILED)
 ACCEPTED, REJECTED = "accepted", "rejected"
 
 
