@@ -41,7 +41,7 @@ class CTsSection(Section):
         """Rows to train on."""
         return self.scanned.chosen()
 
-    def problem(self) -> str:
+    def incompleteReason(self) -> str:
         """Why there is nothing to train on; empty if there is."""
         if not self.ui.ctsFolderEdit.currentPath:
             return _("Choose a folder with CTs in section 1.")

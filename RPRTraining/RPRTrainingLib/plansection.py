@@ -57,7 +57,7 @@ class PlanSection(Section):
         self._soon.stop()
         super().cleanup()
 
-    def problem(self) -> str:
+    def incompleteReason(self) -> str:
         """Why a training cannot start with this; empty if it can."""
         if not self.name():
             return _("Give the model a name in section 2.")

@@ -23,7 +23,7 @@ class TrainingPanel:
         self.cts = CTsSection(ui, logic, self.updateSoon)
         self.plan = PlanSection(ui, logic, self.updateSoon, self.cts.chosen)
         self.train = TrainSection(
-            ui, logic, self.updateSoon, self.problem, self.request, self._onEnded
+            ui, logic, self.updateSoon, self.whyNotReady, self.request, self._onEnded
         )
         self.judge = JudgeSection(ui, logic, self.updateSoon, self.cts.chosen)
         self.use = UseSection(ui, logic, self.updateSoon, lambda: self.judge.model, self.findRuns)
@@ -41,9 +41,9 @@ class TrainingPanel:
         for section in self.sections:
             section.update()
 
-    def problem(self) -> str:
+    def whyNotReady(self) -> str:
         """Why a training cannot start, for the user; empty if it can."""
-        return self.cts.problem() or self.plan.problem()
+        return self.cts.incompleteReason() or self.plan.incompleteReason()
 
     def request(self) -> dict:
         """The parameters of ``train.start``, but for the folder."""

@@ -23,14 +23,13 @@ RUN_NAME = "run.json"
 class TrainSection(Section):
     """Trains what sections 1 and 2 say.
 
-    problem: gives why a training cannot start. request: gives the parameters of ``train.start`` but
-        for the folder.
-    ended: called when a training has ended.
+    whyNotReady: returns why a training cannot start, empty if it can. request: returns the
+        parameters of ``train.start`` but for the folder. onEnded: called when a training has ended.
     """
 
-    def __init__(self, ui, logic, changed, problem, request, ended) -> None:
+    def __init__(self, ui, logic, changed, whyNotReady, request, onEnded) -> None:
         super().__init__(ui, logic, changed)
-        self._problem, self._request, self._ended = problem, request, ended
+        self._whyNotReady, self._request, self._onEnded = whyNotReady, request, onEnded
         self.unfinished: list[dict] = []
         self._outcome = ""
         self.curveView = CurveView(logic.curves, changed)
@@ -55,7 +54,7 @@ class TrainSection(Section):
     def update(self) -> None:
         """Enable the buttons, or say why not; show how far the training is."""
         run, training = self.logic.run, self.logic.training
-        problem = self.logic.busyReason() or self._problem()
+        problem = self.logic.busyReason() or self._whyNotReady()
         self.setEnabled(
             self.ui.trainButton,
             problem,
@@ -176,7 +175,7 @@ class TrainSection(Section):
             self.log("info" if problem.cancelled else "warning", message)
             if problem.details:
                 self.log("warning", problem.details)
-        self._ended(result)
+        self._onEnded(result)
         self.changed()
         if problem is not None and problem.code == "no-torch":
             torchsetup.ensureTorch()

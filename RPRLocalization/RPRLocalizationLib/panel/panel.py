@@ -32,7 +32,7 @@ class Panel(VTKObservationMixin):
         self._soon.connect("timeout()", self.update)
         self.reference = ReferenceSection(ui, logic, self.updateSoon)
         self.queries = QueriesSection(ui, logic, self.updateSoon)
-        self.run = RunSection(ui, logic, self.updateSoon, self.problem, self.start)
+        self.run = RunSection(ui, logic, self.updateSoon, self.whyNotReady, self.start)
         self.results = ResultsSection(ui, logic, self.updateSoon)
         self.sections = (self.reference, self.queries, self.run, self.results)
         ui.saveTemplateButton.connect("clicked(bool)", self._onSaveTemplate)
@@ -79,9 +79,9 @@ class Panel(VTKObservationMixin):
             section.cleanup()
         self.removeObservers()
 
-    def problem(self) -> str:
+    def whyNotReady(self) -> str:
         """Why a run cannot start, for the user; empty if it can."""
-        return self.reference.problem() or self.queries.problem()
+        return self.reference.incompleteReason() or self.queries.incompleteReason()
 
     def start(self, listener) -> None:
         """Start a run with what is chosen. Raises RprLocError."""

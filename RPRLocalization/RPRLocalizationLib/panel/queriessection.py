@@ -44,7 +44,7 @@ class QueriesSection(Section):
         """Forget what the folder held: a run takes what is there now."""
         self._folder = ("", [], "")
 
-    def problem(self) -> str:
+    def incompleteReason(self) -> str:
         """Why there is nothing to search; empty if there is something."""
         if self.parameters.useQueryFolder and self._listed()[1]:
             return self._listed()[1]

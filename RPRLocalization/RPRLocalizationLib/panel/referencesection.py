@@ -73,13 +73,13 @@ class ReferenceSection(Section):
         """The ticked targets marked on the reference."""
         return tuple(target for target in targetsOf(self.nodes()) if target.used)
 
-    def problem(self) -> str:
+    def incompleteReason(self) -> str:
         """Why this section is not complete, for the user; empty if it is."""
         if self.usesTemplate():
-            return self.template.problem()
-        return self.markedProblem()
+            return self.template.incompleteReason()
+        return self.whyNotMarked()
 
-    def markedProblem(self) -> str:
+    def whyNotMarked(self) -> str:
         """Why the marked targets cannot be used; empty if they can."""
         if self.parameters.referenceVolume is None:
             return _("Choose the reference CT in section 1.")
@@ -188,7 +188,7 @@ class ReferenceSection(Section):
                 "Take the selected target out of the list; landmarks and boxes placed here are deleted."
             ),
         )
-        self.template.updateButtons(self.markedProblem(), self.usesTemplate())
+        self.template.updateButtons(self.whyNotMarked(), self.usesTemplate())
 
     def _onSource(self, marked) -> None:
         if self.parameters is not None:

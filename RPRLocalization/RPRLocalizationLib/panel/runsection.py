@@ -18,13 +18,13 @@ _STEPS = 1000
 class RunSection(Section):
     """Starts runs (and the making of templates) and shows how they go on.
 
-    problem: gives why a run cannot start. start(listener): starts one.
+    whyNotReady: returns why a run cannot start, empty if it can. onStart(observer): starts one.
     """
 
-    def __init__(self, ui, logic, changed, problem, start) -> None:
+    def __init__(self, ui, logic, changed, whyNotReady, onStart) -> None:
         super().__init__(ui, logic, changed)
-        self._problem = problem
-        self._start = start
+        self._whyNotReady = whyNotReady
+        self._onStart = onStart
         self._devices = defaultDevices()
         self._models = None
         self._finding = False
@@ -55,7 +55,7 @@ class RunSection(Section):
         if self.parameters is None:
             return
         running = self.logic.running
-        problem = "" if running else self._problem()
+        problem = "" if running else self._whyNotReady()
         busy = _("A run is going on: wait, or cancel it.") if running else ""
         self.setEnabled(
             self.ui.runButton, busy or problem, _("Search the ticked CTs for the ticked targets.")
@@ -88,7 +88,7 @@ class RunSection(Section):
     def _onRun(self) -> None:
         if torchsetup.ensureTorch():
             with showingErrors(_("The localization could not be started.")):
-                self._start(self.listener())
+                self._onStart(self.listener())
         self.changed()
 
     def _onCancel(self) -> None:

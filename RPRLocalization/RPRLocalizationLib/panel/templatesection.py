@@ -40,7 +40,7 @@ class TemplatePart(Section):
         unused = set(self.parameters.unusedTemplateTargets)
         return [target for target in info.targets if target.name not in unused] if info else []
 
-    def problem(self) -> str:
+    def incompleteReason(self) -> str:
         """Why the chosen template cannot be used; empty if it can."""
         info = self.chosen()
         if info is None:
@@ -112,7 +112,7 @@ class TemplatePart(Section):
             i.text() for i in rows if i.checkState() != qt.Qt.Checked
         ]
 
-    def updateButtons(self, markedProblem: str, byTemplate: bool) -> None:
+    def updateButtons(self, whyNotMarked: str, byTemplate: bool) -> None:
         """Enable the buttons, or say why not."""
         info = self.chosen()
         none = "" if info else _("Choose a template first.")
@@ -136,14 +136,14 @@ class TemplatePart(Section):
         self.ui.saveTemplateButton.visible = self.ui.addToTemplateButton.visible = not byTemplate
         self.setEnabled(
             self.ui.saveTemplateButton,
-            busy or markedProblem,
+            busy or whyNotMarked,
             _("Keep the ticked targets in your library: later they are found without this CT."),
         )
         own = [t for t in self.logic.library.templates() if not t.bundled]
         noneYet = "" if own else _("Your library has no template yet: save one first.")
         self.setEnabled(
             self.ui.addToTemplateButton,
-            busy or markedProblem or noneYet,
+            busy or whyNotMarked or noneYet,
             _(
                 "Add this reference to a template of your library: several references find better than one."
             ),
