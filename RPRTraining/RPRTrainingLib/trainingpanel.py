@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import qt
+from RPRLocalizationLib.jobs.workerjob import Problem
 
 from .ctssection import CTsSection
 from .judgesection import JudgeSection
 from .plansection import PlanSection
+from .traininglogic import RPRTrainingLogic
 from .trainsection import RUN_NAME, TrainSection
 from .usesection import UseSection
 
@@ -14,7 +18,7 @@ from .usesection import UseSection
 class TrainingPanel:
     """Connects the sections: every change updates all of them, once the application is idle."""
 
-    def __init__(self, ui, logic) -> None:
+    def __init__(self, ui: Any, logic: RPRTrainingLogic) -> None:
         self.ui, self.logic = ui, logic
         self._soon = qt.QTimer()
         self._soon.setSingleShot(True)
@@ -28,7 +32,7 @@ class TrainingPanel:
         self.judge = JudgeSection(ui, logic, self.updateSoon, self.cts.chosen)
         self.use = UseSection(ui, logic, self.updateSoon, lambda: self.judge.model, self.findRuns)
         self.sections = (self.cts, self.plan, self.train, self.judge, self.use)
-        self._runs: list[dict] = []
+        self._runs: list[dict[str, Any]] = []
         self.judge.showRuns([])
         self.update()
 
@@ -45,7 +49,7 @@ class TrainingPanel:
         """Why a training cannot start, for the user; empty if it can."""
         return self.cts.incompleteReason() or self.plan.incompleteReason()
 
-    def request(self) -> dict:
+    def request(self) -> dict[str, Any]:
         """The parameters of ``train.start``, but for the folder."""
         return {
             "images": self.cts.folder,
@@ -60,7 +64,7 @@ class TrainingPanel:
             self._showRuns(self._runs, chosen)
             return
 
-        def onFound(result, problem):
+        def onFound(result: Any, problem: Problem | None) -> None:
             if problem is not None:
                 self.train.log("warning", problem.message)
             self._showRuns(list(result["runs"]) if result else self._runs, chosen)
@@ -73,12 +77,12 @@ class TrainingPanel:
         for section in self.sections:
             section.cleanup()
 
-    def _showRuns(self, runs: list[dict], chosen: str) -> None:
+    def _showRuns(self, runs: list[dict[str, Any]], chosen: str) -> None:
         self._runs = runs
         self.train.showRuns(runs)
         self.judge.showRuns(runs, chosen)
         self.plan.fillModels()
         self.updateSoon()
 
-    def _onEnded(self, result) -> None:
+    def _onEnded(self, result: Any) -> None:
         self.findRuns(str((result or {}).get("model") or ""))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import qt
 import slicer
+from RPRLocalizationLib.jobs.workerjob import Problem
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
 from .traininglogic import RPRTrainingLogic
@@ -15,25 +17,25 @@ from .traininglogic import RPRTrainingLogic
 class RPRTrainingTest(ScriptedLoadableModuleTest):
     """Run by "Reload and Test" of Slicer's developer mode, and by the extension's tests. Needs no PyTorch."""
 
-    def setUp(self):
+    def setUp(self) -> None:
         slicer.mrmlScene.Clear()
 
-    def runTest(self):
+    def runTest(self) -> None:
         self.setUp()
         self.test_folderIsScanned()
 
-    def test_folderIsScanned(self):
+    def test_folderIsScanned(self) -> None:
         """A folder with a file that is no CT: the scan ends, and says so."""
         logic, outcome = RPRTrainingLogic(), []
         loop = qt.QEventLoop()
 
-        def onDone(result, problem):
+        def onDone(result: Any, problem: Problem | None) -> None:
             outcome.append(problem)
             loop.quit()
 
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "damaged.nii").write_bytes(b"no image")
-            rows = []
+            rows: list[dict[str, Any]] = []
             try:
                 logic.scan(folder, rows.append, lambda event: None, onDone)
                 if not outcome:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from RPRLocalizationLib.jobs.workerjob import Problem
 from RPRLocalizationLib.widgets import torchsetup
 from RPRLocalizationLib.widgets.helpers import duration
 from RPRLocalizationLib.widgets.section import Section, showingErrors
@@ -14,25 +17,36 @@ from slicer.i18n import tr as _
 from .curves import CurveView
 from .plansection import folderName
 from .texts import millimetres
-from .trainingrun import RunListener, RunState
+from .traininglogic import RPRTrainingLogic
+from .trainingrun import RunListener, RunState, TrainingRun
 
 _STEPS = 1000
 RUN_NAME = "run.json"
 
 
-class TrainSection(Section):
+class TrainSection(Section[RPRTrainingLogic]):
     """Trains what sections 1 and 2 say.
 
     whyNotReady: returns why a training cannot start, empty if it can. request: returns the
         parameters of ``train.start`` but for the folder. onEnded: called when a training has ended.
     """
 
-    def __init__(self, ui, logic, changed, whyNotReady, request, onEnded) -> None:
+    def __init__(
+        self,
+        ui: Any,
+        logic: RPRTrainingLogic,
+        changed: Callable[[], None],
+        whyNotReady: Callable[[], str],
+        request: Callable[[], dict[str, Any]],
+        onEnded: Callable[[Any], None],
+    ) -> None:
         super().__init__(ui, logic, changed)
         self._whyNotReady, self._request, self._onEnded = whyNotReady, request, onEnded
-        self.unfinished: list[dict] = []
+        self.unfinished: list[dict[str, Any]] = []
         self._outcome = ""
         self.curveView = CurveView(logic.curves, changed)
+        # It comes with its first line.
+        ui.trainLogBox.visible = False
         ui.trainButton.connect("clicked(bool)", self._onStart)
         ui.pauseButton.connect("clicked(bool)", self._onPause)
         ui.stopButton.connect("clicked(bool)", self._onStop)
@@ -43,7 +57,7 @@ class TrainSection(Section):
         self.curveView.cleanup()
         super().cleanup()
 
-    def showRuns(self, runs: list[dict]) -> None:
+    def showRuns(self, runs: list[dict[str, Any]]) -> None:
         """The trainings that were found; those that were interrupted can be resumed here."""
         self.unfinished = [run for run in runs if run.get("state") == "interrupted"]
         selector = self.ui.unfinishedSelector
@@ -82,9 +96,11 @@ class TrainSection(Section):
             _("Back to my layout") if self.curveView.shown else _("Show curves")
         )
         self.ui.trainProgressBar.visible = training
-        if training:
+        if run is not None and run.active:
             self.ui.trainProgressBar.value = round(_STEPS * run.fraction)
-        self.ui.trainStatusLabel.text = statusText(run) if training else self._outcome
+            self.ui.trainStatusLabel.text = statusText(run)
+        else:
+            self.ui.trainStatusLabel.text = self._outcome
         self.ui.trainFiguresLabel.text = figuresText(run) if run is not None else ""
         for label in (self.ui.trainStatusLabel, self.ui.trainFiguresLabel):
             label.visible = bool(label.text)
@@ -94,12 +110,13 @@ class TrainSection(Section):
         sign = "⚠ " if level == "warning" else ""
         for line in text.splitlines():
             self.ui.trainLogEdit.appendPlainText(f"{time.strftime('%H:%M:%S')}  {sign}{line}")
+            self.ui.trainLogBox.visible = True
         if level == "warning":
             self.ui.trainLogBox.collapsed = False
 
     def _updatePauseAndStop(self) -> None:
         training = self.logic.training
-        state = self.logic.run.state if training else None
+        state = self.logic.run.state if self.logic.run is not None else RunState.ENDED
         nothing = "" if training else _("No training is running.")
         wait = {
             RunState.PAUSING: _("The training pauses after its current step."),
@@ -136,7 +153,7 @@ class TrainSection(Section):
             self._start(str(run.get("name", "")), {"resume": run["folder"], "device": device})
         self.changed()
 
-    def _start(self, name: str, params: dict) -> None:
+    def _start(self, name: str, params: dict[str, Any]) -> None:
         self._outcome = ""
         with showingErrors(_("The training could not be started.")):
             self.logic.train(name, params, RunListener(self.changed, self.log, self._onFinished))
@@ -146,7 +163,7 @@ class TrainSection(Section):
             )
 
     def _onPause(self) -> None:
-        if self.logic.run.state == RunState.PAUSED:
+        if self.logic.run is not None and self.logic.run.state == RunState.PAUSED:
             self.logic.resume()
         else:
             self.logic.pause()
@@ -156,7 +173,7 @@ class TrainSection(Section):
         self.logic.stop()
         self.changed()
 
-    def _onFinished(self, result, problem) -> None:
+    def _onFinished(self, result: Any, problem: Problem | None) -> None:
         if problem is None:
             done = result.get("state") != "stopped"
             self._outcome = (
@@ -194,19 +211,19 @@ def newFolder(parent: Path, name: str) -> Path:
     return folder
 
 
-def runText(run: dict) -> str:
+def runText(run: dict[str, Any]) -> str:
     """An unfinished training in one line."""
     stages = {"coarse": _("coarse network"), "fine": _("fine network")}
     text = _("{name}: {stage}, {percent} % done, saved {date}")
     return text.format(
         name=run.get("name") or Path(str(run.get("folder", ""))).name,
-        stage=stages.get(run.get("stage"), _("beginning")),
+        stage=stages.get(str(run.get("stage")), _("beginning")),
         percent=round(100 * float(run.get("fraction") or 0.0)),
         date=str(run.get("updated", "")).replace("T", " ")[:16],
     )
 
 
-def statusText(run) -> str:
+def statusText(run: TrainingRun) -> str:
     """What the training does, in one line."""
     if run.state == RunState.STARTING:
         return _("Starting the worker...")
@@ -224,7 +241,7 @@ def statusText(run) -> str:
     return _("{text} - about {time} left").format(text=text, time=left) if left else text
 
 
-def figuresText(run) -> str:
+def figuresText(run: TrainingRun) -> str:
     """The latest figures, in words."""
     lines = []
     if run.errorMm is not None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
+from ..jobs.workerjob import JobObserver
+from ..scene.markedtargets import MarkedTarget
 from ..widgets import dialogs, torchsetup
 from ..widgets.section import showingErrors
+from .panellogic import PanelLogic
 from .queriessection import QueriesSection, candidateVolumes
 from .referencesection import ReferenceSection
 from .resultssection import ResultsSection
@@ -19,12 +25,12 @@ from .runsection import RunSection
 class Panel(VTKObservationMixin):
     """Connects the sections: each says why it is not complete, and is updated after every change."""
 
-    def __init__(self, ui, logic) -> None:
+    def __init__(self, ui: Any, logic: PanelLogic) -> None:
         super().__init__()
         self.ui = ui
         self.logic = logic
-        self.parameters = None
-        self._guiTag = None
+        self.parameters: Any = None
+        self._guiTag: Any = None
         self._updating = False
         self._soon = qt.QTimer()
         self._soon.setSingleShot(True)
@@ -38,7 +44,7 @@ class Panel(VTKObservationMixin):
         ui.saveTemplateButton.connect("clicked(bool)", self._onSaveTemplate)
         ui.addToTemplateButton.connect("clicked(bool)", self._onAddToTemplate)
 
-    def setParameters(self, parameters) -> None:
+    def setParameters(self, parameters: Any) -> None:
         """Show another parameter node; None while the scene is closing."""
         if self.parameters is not None:
             self.parameters.disconnectGui(self._guiTag)
@@ -51,7 +57,7 @@ class Panel(VTKObservationMixin):
             self.addObserver(parameters, vtk.vtkCommand.ModifiedEvent, self.updateSoon)
             self.update()
 
-    def updateSoon(self, caller=None, event=None) -> None:
+    def updateSoon(self, caller: Any = None, event: Any = None) -> None:
         """Update once when the application is idle, however often this is called until then."""
         self._soon.start()
 
@@ -83,7 +89,7 @@ class Panel(VTKObservationMixin):
         """Why a run cannot start, for the user; empty if it can."""
         return self.reference.incompleteReason() or self.queries.incompleteReason()
 
-    def start(self, listener) -> None:
+    def start(self, listener: JobObserver) -> None:
         """Start a run with what is chosen. Raises RprLocError."""
         self.reference.placing.stop()
         self.queries.rescan()
@@ -98,9 +104,9 @@ class Panel(VTKObservationMixin):
         if self.reference.usesTemplate():
             template = self.reference.template
             content = self.logic.library.content(
-                template.chosen(), self.parameters.unusedTemplateTargets
+                template.required(), self.parameters.unusedTemplateTargets
             )
-            run = self.logic.localize(template=content, name=template.chosen().title, **common)
+            run = self.logic.localize(template=content, name=template.required().title, **common)
         else:
             targets = self.reference.usedTargets()
             run = self.logic.localize(self.parameters.referenceVolume, targets, **common)
@@ -127,10 +133,10 @@ class Panel(VTKObservationMixin):
                 lambda **how: self.logic.addToTemplate(own[title], *self._marked(), **how)
             )
 
-    def _marked(self):
+    def _marked(self) -> tuple[Any, tuple[MarkedTarget, ...]]:
         return self.parameters.referenceVolume, self.reference.usedTargets()
 
-    def _makeTemplate(self, make) -> None:
+    def _makeTemplate(self, make: Callable[..., Any]) -> None:
         if torchsetup.ensureTorch():
             with showingErrors(_("The template could not be made.")):
                 make(waitForCompletion=False, listener=self.run.listener())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import qt
 import slicer
 import vtk
@@ -15,6 +18,7 @@ from ..scene.markedtargets import (
     BOX,
     LANDMARK,
     SEGMENT,
+    MarkedTarget,
     candidateNodes,
     checkNames,
     rename,
@@ -23,21 +27,23 @@ from ..scene.markedtargets import (
 )
 from ..widgets.helpers import signalsBlocked, tableItem
 from ..widgets.section import Section, showingErrors
+from .panellogic import PanelLogic
 from .templatesection import TemplatePart
 
 _MARKUPS = slicer.vtkMRMLMarkupsNode
 
 
-class ReferenceSection(Section):
+class ReferenceSection(Section[PanelLogic]):
     """Choosing the CT, placing and taking targets, and the list of targets."""
 
-    def __init__(self, ui, logic, changed) -> None:
+    def __init__(self, ui: Any, logic: PanelLogic, changed: Callable[[], None]) -> None:
         super().__init__(ui, logic, changed)
         self.placing = placing.Placing()
         self.template = TemplatePart(ui, logic, changed)
-        self._shown = None
-        self._existing = None
-        self._observed = []
+        # What the table and the selector show, to leave them alone while nothing changes.
+        self._shown: list[tuple[Any, ...]] | None = None
+        self._existing: list[tuple[str, str]] | None = None
+        self._observed: list[tuple[Any, Any]] = []
         ui.referenceSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._onReference)
         ui.markedRadio.connect("toggled(bool)", self._onSource)
         ui.placeLandmarkButton.connect("clicked(bool)", self._onPlaceLandmark)
@@ -53,7 +59,7 @@ class ReferenceSection(Section):
             self._onPlaceMode,
         )
 
-    def setParameters(self, parameters) -> None:
+    def setParameters(self, parameters: Any) -> None:
         super().setParameters(parameters)
         self.template.setParameters(parameters)
         self._shown = self._existing = None
@@ -61,7 +67,7 @@ class ReferenceSection(Section):
             self.placing.stop()
             self._observe([])
 
-    def nodes(self) -> list:
+    def nodes(self) -> list[Any]:
         """Nodes that carry targets and still are in the scene."""
         return liveNodes(self.parameters.targetNodes, slicer.mrmlScene) if self.parameters else []
 
@@ -69,7 +75,7 @@ class ReferenceSection(Section):
         """True if the targets come from a template."""
         return self.parameters.referenceSource == ReferenceSource.TEMPLATE
 
-    def usedTargets(self) -> tuple:
+    def usedTargets(self) -> tuple[Any, ...]:
         """The ticked targets marked on the reference."""
         return tuple(target for target in targetsOf(self.nodes()) if target.used)
 
@@ -147,7 +153,7 @@ class ReferenceSection(Section):
                 selector.addItem(name, nodeID)
             selector.currentIndex = max(selector.findData(before), 0) if state else -1
 
-    def _chosenExisting(self):
+    def _chosenExisting(self) -> Any:
         selector = self.ui.existingSelector
         nodeID = selector.itemData(selector.currentIndex) if selector.currentIndex >= 0 else None
         return slicer.mrmlScene.GetNodeByID(nodeID) if nodeID else None
@@ -190,7 +196,7 @@ class ReferenceSection(Section):
         )
         self.template.updateButtons(self.whyNotMarked(), self.usesTemplate())
 
-    def _onSource(self, marked) -> None:
+    def _onSource(self, marked: bool) -> None:
         if self.parameters is not None:
             self.placing.stop()
             self.parameters.referenceSource = (
@@ -198,17 +204,17 @@ class ReferenceSection(Section):
             )
             self.changed()
 
-    def _onReference(self, node=None) -> None:
+    def _onReference(self, node: Any = None) -> None:
         if self.parameters is not None:
             self.changed()
 
-    def _onPlaceLandmark(self, checked) -> None:
+    def _onPlaceLandmark(self, checked: bool) -> None:
         self._place(checked, lambda: placing.landmarkList(self.nodes()))
 
-    def _onPlaceBox(self, checked) -> None:
+    def _onPlaceBox(self, checked: bool) -> None:
         self._place(checked, placing.newBox)
 
-    def _place(self, checked, makeNode) -> None:
+    def _place(self, checked: bool, makeNode: Callable[[], Any]) -> None:
         self.placing.stop()
         self._dropUnplaced()
         if checked:
@@ -219,7 +225,7 @@ class ReferenceSection(Section):
                 self.placing.start(node)
         self.changed()
 
-    def _onPlaceMode(self, caller=None, event=None) -> None:
+    def _onPlaceMode(self, caller: Any = None, event: Any = None) -> None:
         self._dropUnplaced()
         if self.parameters is not None:
             self.changed()
@@ -229,7 +235,7 @@ class ReferenceSection(Section):
         if node is not None:
             slicer.mrmlScene.RemoveNode(node)
 
-    def _onExisting(self, index=None) -> None:
+    def _onExisting(self, index: int | None = None) -> None:
         self._updateButtons()
 
     def _onAddExisting(self) -> None:
@@ -237,16 +243,16 @@ class ReferenceSection(Section):
             self._add(self._chosenExisting())
         self.changed()
 
-    def _add(self, node) -> None:
+    def _add(self, node: Any) -> None:
         nodes = self.nodes()
         if node.GetID() not in [known.GetID() for known in nodes]:
             self.parameters.targetNodes = [*nodes, node]
 
-    def _target(self, row):
+    def _target(self, row: int) -> MarkedTarget | None:
         targets = targetsOf(self.nodes())
         return targets[row] if 0 <= row < len(targets) else None
 
-    def _onItem(self, item) -> None:
+    def _onItem(self, item: Any) -> None:
         if self.usesTemplate():
             self.template.onItem(item, self.ui.targetsTable)
         else:
@@ -279,7 +285,7 @@ class ReferenceSection(Section):
                 ]
         self.changed()
 
-    def _observe(self, nodes) -> None:
+    def _observe(self, nodes: list[Any]) -> None:
         """Follow the points, boxes and segments that are targets."""
         known = [node for node, _event in self._observed]
         if {id(n) for n in known} == {id(n) for n in nodes}:
@@ -290,11 +296,11 @@ class ReferenceSection(Section):
         for node, event in self._observed:
             self.addObserver(node, event, self._onTargetNode)
 
-    def _onTargetNode(self, caller=None, event=None) -> None:
+    def _onTargetNode(self, caller: Any = None, event: Any = None) -> None:
         self.changed()
 
 
-def _eventsOf(node):
+def _eventsOf(node: Any) -> tuple[Any, ...]:
     if node.IsA("vtkMRMLSegmentationNode"):
         return (
             slicer.vtkSegmentation.SegmentAdded,

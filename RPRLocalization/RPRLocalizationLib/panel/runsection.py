@@ -3,30 +3,40 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 from slicer.i18n import tr as _
 
-from ..jobs.workerjob import JobObserver
-from ..library.modelcatalog import listModels
+from ..jobs.workerjob import JobObserver, Problem
+from ..library.modelcatalog import ModelInfo, listModels
 from ..widgets import dialogs, torchsetup
 from ..widgets.helpers import defaultDevices, detectedDevices, duration, fillDevices, signalsBlocked
 from ..widgets.section import Section, showingErrors
+from .panellogic import PanelLogic, StartRun
 
 _STEPS = 1000
 
 
-class RunSection(Section):
+class RunSection(Section[PanelLogic]):
     """Starts runs (and the making of templates) and shows how they go on.
 
     whyNotReady: returns why a run cannot start, empty if it can. onStart(observer): starts one.
     """
 
-    def __init__(self, ui, logic, changed, whyNotReady, onStart) -> None:
+    def __init__(
+        self,
+        ui: Any,
+        logic: PanelLogic,
+        changed: Callable[[], None],
+        whyNotReady: Callable[[], str],
+        onStart: StartRun,
+    ) -> None:
         super().__init__(ui, logic, changed)
         self._whyNotReady = whyNotReady
         self._onStart = onStart
         self._devices = defaultDevices()
-        self._models = None
+        self._models: list[ModelInfo] = []
         self._finding = False
         ui.runButton.connect("clicked(bool)", self._onRun)
         ui.cancelButton.connect("clicked(bool)", self._onCancel)
@@ -95,7 +105,7 @@ class RunSection(Section):
         self.logic.cancel()
         self.changed()
 
-    def _onProgress(self, fraction: float, text: str, secondsLeft) -> None:
+    def _onProgress(self, fraction: float, text: str, secondsLeft: float | None) -> None:
         self.ui.progressBar.visible = True
         self.ui.progressBar.value = round(_STEPS * fraction)
         left = duration(secondsLeft)
@@ -103,7 +113,7 @@ class RunSection(Section):
             _("{text} - about {time} left").format(text=text, time=left) if left else text
         )
 
-    def _onFinished(self, problem) -> None:
+    def _onFinished(self, problem: Problem | None) -> None:
         self._showIdle()
         if problem is None:
             self.ui.progressLabel.text = _("Done.")
@@ -137,7 +147,7 @@ class RunSection(Section):
     def _fillDevices(self) -> None:
         fillDevices(self.ui.deviceSelector, self._devices, self.logic.settings.device)
 
-    def _onModel(self, index) -> None:
+    def _onModel(self, index: int) -> None:
         self.logic.settings.model = self.ui.modelSelector.itemData(index)
         self.changed()
 
@@ -153,7 +163,7 @@ class RunSection(Section):
                 )
         self.changed()
 
-    def _onDevice(self, index) -> None:
+    def _onDevice(self, index: int) -> None:
         self.logic.settings.device = self.ui.deviceSelector.itemData(index)
         self.changed()
 
@@ -163,7 +173,7 @@ class RunSection(Section):
             self.logic.findDevices(self._onDevices, self._onDevicesFailed)
         self.changed()
 
-    def _onDevices(self, devices) -> None:
+    def _onDevices(self, devices: list[dict[str, Any]]) -> None:
         self._finding = False
         self._devices = detectedDevices(devices)
         self._fillDevices()
@@ -175,7 +185,7 @@ class RunSection(Section):
         )
         self.changed()
 
-    def _onDevicesFailed(self, message) -> None:
+    def _onDevicesFailed(self, message: str) -> None:
         self._finding = False
         self.log("warning", message)
         self.changed()

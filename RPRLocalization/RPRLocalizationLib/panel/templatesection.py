@@ -2,39 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import qt
 import slicer
 from slicer.i18n import tr as _
 
+from rprloc.errors import InputError
+
 from ..library.modelcatalog import listModels
+from ..library.templatelibrary import TemplateInfo
 from ..widgets import dialogs
 from ..widgets.helpers import signalsBlocked, tableItem
 from ..widgets.section import Section, showingErrors
+from .panellogic import PanelLogic
 
 _KEY_ROLE = qt.Qt.UserRole
 
 
-class TemplatePart(Section):
+class TemplatePart(Section[PanelLogic]):
     """Choosing, renaming, deleting, importing, exporting and making templates."""
 
-    def __init__(self, ui, logic, changed) -> None:
+    def __init__(self, ui: Any, logic: PanelLogic, changed: Callable[[], None]) -> None:
         super().__init__(ui, logic, changed)
-        self._shown = None
+        self._shown: tuple[list[tuple[str, str]], str] | None = None
         ui.templateSelector.connect("activated(int)", self._onChosen)
         ui.renameTemplateButton.connect("clicked(bool)", self._onRename)
         ui.deleteTemplateButton.connect("clicked(bool)", self._onDelete)
         ui.importTemplateButton.connect("clicked(bool)", self._onImport)
         ui.exportTemplateButton.connect("clicked(bool)", self._onExport)
 
-    def setParameters(self, parameters) -> None:
+    def setParameters(self, parameters: Any) -> None:
         super().setParameters(parameters)
         self._shown = None
 
-    def chosen(self):
+    def required(self) -> TemplateInfo:
+        """The chosen template, for buttons that are enabled only if there is one."""
+        info = self.chosen()
+        if info is None:
+            raise InputError(_("Choose a template first."))
+        return info
+
+    def chosen(self) -> TemplateInfo | None:
         """The chosen TemplateInfo; None if there is none, or if its file is gone."""
         return self.logic.library.find(self.parameters.template)
 
-    def used(self) -> list:
+    def used(self) -> list[Any]:
         """The ticked targets of the chosen template."""
         info = self.chosen()
         unused = set(self.parameters.unusedTemplateTargets)
@@ -71,7 +85,7 @@ class TemplatePart(Section):
             _description(info) if info else _("The template of this scene is gone.")
         )
 
-    def _fill(self, templates) -> None:
+    def _fill(self, templates: list[TemplateInfo]) -> None:
         state = ([(t.key, t.bodyRegion) for t in templates], self.parameters.template)
         if state == self._shown:
             return
@@ -87,7 +101,7 @@ class TemplatePart(Section):
                 )
             selector.currentIndex = selector.findData(self.parameters.template)
 
-    def fillTargets(self, table) -> None:
+    def fillTargets(self, table: Any) -> None:
         """Show the targets of the chosen template in the table."""
         info = self.chosen()
         unused = set(self.parameters.unusedTemplateTargets)
@@ -105,7 +119,7 @@ class TemplatePart(Section):
                 table.setItem(row, 2, tableItem(count))
         table.resizeColumnsToContents()
 
-    def onItem(self, item, table) -> None:
+    def onItem(self, item: Any, table: Any) -> None:
         """A target of the template was ticked or unticked."""
         rows = [table.item(row, 0) for row in range(table.rowCount)]
         self.parameters.unusedTemplateTargets = [
@@ -149,13 +163,13 @@ class TemplatePart(Section):
             ),
         )
 
-    def _onChosen(self, index) -> None:
+    def _onChosen(self, index: int) -> None:
         self.parameters.template = self.ui.templateSelector.itemData(index, _KEY_ROLE) or ""
         self.parameters.unusedTemplateTargets = []
         self.changed()
 
     def _onRename(self) -> None:
-        info = self.chosen()
+        info = self.required()
         title = dialogs.askText(_("Rename template"), _("New name:"), info.title)
         if title:
             with showingErrors(_("The template could not be renamed.")):
@@ -163,7 +177,7 @@ class TemplatePart(Section):
         self.changed()
 
     def _onDelete(self) -> None:
-        info = self.chosen()
+        info = self.required()
         question = _("Delete the template {name}? This cannot be undone.").format(name=info.title)
         if slicer.util.confirmYesNoDisplay(question, windowTitle=_("Delete template")):
             with showingErrors(_("The template could not be deleted.")):
@@ -182,7 +196,7 @@ class TemplatePart(Section):
         self.changed()
 
     def _onExport(self) -> None:
-        info = self.chosen()
+        info = self.required()
         name = f"{info.title}.json"
         path = dialogs.askSaveFile(
             self.logic.settings, _("Export template"), name, _("Templates (*.json)")
@@ -192,7 +206,7 @@ class TemplatePart(Section):
                 self.logic.library.exportFile(info, path)
 
 
-def _description(info) -> str:
+def _description(info: TemplateInfo) -> str:
     """The organs of a template, and how many references they were learned from."""
     references = {name for target in info.targets for name in target.references}
     names = ", ".join(target.name for target in info.targets)

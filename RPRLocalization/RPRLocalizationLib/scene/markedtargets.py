@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
@@ -26,7 +27,7 @@ NODE_TYPES = ("vtkMRMLMarkupsFiducialNode", "vtkMRMLMarkupsROINode", "vtkMRMLSeg
 class MarkedTarget:
     """One target: ``itemID`` is the control point's or segment's ID in its node, empty for an ROI."""
 
-    node: object
+    node: Any
     itemID: str
     name: str
     kind: str

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import qt
 from slicer.i18n import tr as _
 
 
 @contextmanager
-def signalsBlocked(widget):
+def signalsBlocked(widget: Any) -> Iterator[None]:
     """Change a widget without it telling anyone: the change comes from the scene, not from the user."""
     before = widget.blockSignals(True)
     try:
@@ -18,7 +20,9 @@ def signalsBlocked(widget):
         widget.blockSignals(before)
 
 
-def tableItem(text: str, tooltip: str = "", editable: bool = False, checked: bool | None = None):
+def tableItem(
+    text: str, tooltip: str = "", editable: bool = False, checked: bool | None = None
+) -> Any:
     """A cell; with a check box unless ``checked`` is None."""
     item = qt.QTableWidgetItem(text)
     flags = qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable
@@ -32,7 +36,7 @@ def tableItem(text: str, tooltip: str = "", editable: bool = False, checked: boo
     return item
 
 
-def color(rgb, fraction: float = 1.0):
+def color(rgb: Sequence[float], fraction: float = 1.0) -> Any:
     """QColor of (r, g, b) in 0..1; ``fraction`` below 1 mixes it with white, for backgrounds behind dark text."""
     return qt.QColor(*(round(255 * (1.0 - fraction + fraction * channel)) for channel in rgb))
 
@@ -61,12 +65,12 @@ def defaultDevices() -> list[tuple[str, str]]:
     return [_automatic(), ("cpu", _("CPU"))]
 
 
-def detectedDevices(devices) -> list[tuple[str, str]]:
+def detectedDevices(devices: list[dict[str, Any]]) -> list[tuple[str, str]]:
     """What the worker has found: its objects {name, title}."""
     return [_automatic(), *((str(device["name"]), str(device["title"])) for device in devices)]
 
 
-def fillDevices(selector, devices, remembered: str) -> None:
+def fillDevices(selector: Any, devices: list[tuple[str, str]], remembered: str) -> None:
     """Offer the devices; a remembered graphics card is listed although nobody has looked for it yet."""
     known = dict(devices)
     known.setdefault(remembered, remembered)
