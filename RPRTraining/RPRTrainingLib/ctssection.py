@@ -1,4 +1,4 @@
-"""Section 1: the folder of CTs, what the scan says of every volume, and what the user leaves of it."""
+"""Section 1: the folder of CTs, what the scan says of every volume, and which are ticked."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ class CTsSection(Section[RPRTrainingLogic]):
             return self._outcome or _("Press Scan in section 1.")
         if self.scanned.patients() < 2:
             return _(
-                "Tick CTs of at least two patients in section 1: some patients are held out to judge the model."
+                "Tick CTs of at least two patients in section 1: some patients are held out to"
+                " judge the model."
             )
         return ""
 
@@ -93,7 +94,8 @@ class CTsSection(Section[RPRTrainingLogic]):
         chosen, usable = len(self.chosen()), sum(map(self.scanned.usable, range(len(rows))))
         texts = [
             _(
-                "{chosen} of {usable} usable CTs ticked, of {patients} patients; {out} left out by the scan."
+                "{chosen} of {usable} usable CTs ticked, of {patients} patients; {out} left out by"
+                " the scan."
             ).format(
                 chosen=chosen,
                 usable=usable,

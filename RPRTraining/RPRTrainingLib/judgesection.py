@@ -63,7 +63,10 @@ class JudgeSection(Section[RPRTrainingLogic]):
         return self._models[index] if 0 <= index < len(self._models) else None
 
     def showRuns(self, runs: list[dict[str, Any]], chosen: str = "") -> None:
-        """List the models of these trainings and the installed ones; choose the one in the folder ``chosen``."""
+        """List the models of these trainings and the installed ones.
+
+        chosen: the folder of the model to choose; empty: the one that is chosen stays.
+        """
         before = chosen or (self.model or {}).get("folder", "")
         installed = listModels(self.logic.settings.modelFolder)
         trained = [trainedModel(run, installed) for run in runs if run.get("model")]
@@ -85,7 +88,8 @@ class JudgeSection(Section[RPRTrainingLogic]):
             self.ui.checkButton,
             problem,
             _(
-                "Carry random points from one held-out CT to another and back, and measure how far off they end."
+                "Carry random points from one held-out CT to another and back, and measure how far"
+                " off they end."
             ),
         )
         self.setEnabled(
@@ -103,7 +107,8 @@ class JudgeSection(Section[RPRTrainingLogic]):
             return _("There is no model yet: train one in section 3.")
         if not self.model["run"] and len(self._rows()) < 2:
             return _(
-                "Scan a folder in section 1: an installed model is judged on the CTs that are ticked there."
+                "Scan a folder in section 1: an installed model is judged on the CTs that are"
+                " ticked there."
             )
         return ""
 
@@ -176,7 +181,10 @@ class JudgeSection(Section[RPRTrainingLogic]):
 
 
 def outcomeText(result: dict[str, Any], own: bool) -> str:
-    """The verdict, what it was measured on, and what it is worth. own: a model of a training of this computer."""
+    """The verdict, what it was measured on, and what it is worth.
+
+    own: whether it is the model of a training on this computer.
+    """
     text = _("{verdict} Measured on {volumes} CTs, {pairs} pairs of them.")
     lines = [
         text.format(
@@ -188,7 +196,8 @@ def outcomeText(result: dict[str, Any], own: bool) -> str:
     if own and not result.get("held_out", True):
         lines.append(
             _(
-                "⚠ The training has seen these CTs: too few were held out. The true errors may be larger."
+                "⚠ The training has seen these CTs: too few were held out. The true errors may be"
+                " larger."
             )
         )
     lines += [_("⚠ Left out: {name}").format(name=name) for name in result.get("left_out", ())]

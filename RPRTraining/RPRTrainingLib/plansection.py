@@ -63,6 +63,7 @@ class PlanSection(Section[RPRTrainingLogic]):
         self._connect()
 
     def cleanup(self) -> None:
+        """The module is being unloaded."""
         self._soon.stop()
         super().cleanup()
 

@@ -1,4 +1,4 @@
-"""The module's logic: what the panel asks of the worker process. One thing at a time, nothing waits."""
+"""The module's logic: what the panel asks of the worker process, one thing at a time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SCAN, TRAIN, CHECK, FILES = "scan", "train", "check", "files"
 
 
 class RPRTrainingLogic(ScriptedLoadableModuleLogic):
-    """Scan, plan, train, check, install: requests to the worker, with callbacks from the event loop.
+    """Scan, plan, train, check, install: requests to the worker, callbacks from the event loop.
 
     client, settings: can be injected for tests. Every ``onDone(result, problem)`` is called once:
     with the result's fields and None, or with None and a ``Problem``.
@@ -72,7 +72,7 @@ class RPRTrainingLogic(ScriptedLoadableModuleLogic):
         onProgress: Callable[[dict[str, Any]], None],
         onDone: OnDone,
     ) -> None:
-        """List the volumes under a folder: onRow(row) for each, onProgress(event). Raises InputError if busy."""
+        """List the volumes under a folder: onRow(row) for each. Raises InputError if busy."""
         self._begin(
             SCAN,
             "train.scan",
@@ -83,7 +83,10 @@ class RPRTrainingLogic(ScriptedLoadableModuleLogic):
         )
 
     def plan(self, params: dict[str, Any], onDone: OnDone) -> None:
-        """Ask what a training would be: ranges, time, memory. The first answer takes seconds: a few steps are timed."""
+        """Ask what a training would be: ranges, time, memory.
+
+        With ``measure`` it takes seconds, because a few steps are timed.
+        """
         self._ask("train.plan", params, onDone)
 
     def findRuns(self, folders: list[str], onDone: OnDone) -> None:
@@ -151,7 +154,7 @@ class RPRTrainingLogic(ScriptedLoadableModuleLogic):
             self._request.cancel()
 
     def close(self) -> None:
-        """End the worker process, also in the middle of a training: it can be resumed from its last checkpoint."""
+        """End the worker process; a training can be resumed from its last checkpoint."""
         self.client.close()
 
     def _act(self, action: str, state: RunState) -> None:

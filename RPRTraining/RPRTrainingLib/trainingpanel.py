@@ -58,7 +58,7 @@ class TrainingPanel:
         }
 
     def findRuns(self, chosen: str = "") -> None:
-        """List trainings and models anew; a worker is started only if there is a training to look at."""
+        """List trainings and models anew; only a training to look at starts a worker."""
         folder = self.logic.settings.runsFolder
         if self.logic.training or not any(folder.glob(f"*/{RUN_NAME}")):
             self._showRuns(self._runs, chosen)

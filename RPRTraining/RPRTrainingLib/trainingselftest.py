@@ -15,12 +15,14 @@ from .traininglogic import RPRTrainingLogic
 
 
 class RPRTrainingTest(ScriptedLoadableModuleTest):
-    """Run by "Reload and Test" of Slicer's developer mode, and by the extension's tests. Needs no PyTorch."""
+    """Run by "Reload and Test" of Slicer's developer mode, and by the tests; without PyTorch."""
 
     def setUp(self) -> None:
+        """Begin with an empty scene."""
         slicer.mrmlScene.Clear()
 
     def runTest(self) -> None:
+        """Run every check."""
         self.setUp()
         self.test_folderIsScanned()
 

@@ -54,6 +54,7 @@ class TrainSection(Section[RPRTrainingLogic]):
         ui.curveButton.connect("clicked(bool)", self._onCurve)
 
     def cleanup(self) -> None:
+        """The module is being unloaded."""
         self.curveView.cleanup()
         super().cleanup()
 
@@ -89,7 +90,8 @@ class TrainSection(Section[RPRTrainingLogic]):
             if self.logic.curves.points
             else _("There is no curve yet: it begins with the first training steps."),
             _(
-                "Show the error during the training in a plot view; again: back to the former layout."
+                "Show the error during the training in a plot view; again: back to the former"
+                " layout."
             ),
         )
         self.ui.curveButton.text = (
@@ -186,7 +188,8 @@ class TrainSection(Section[RPRTrainingLogic]):
             message = problem.message
             if problem.code == WORKER_DIED:
                 message = _(
-                    "The training process ended unexpectedly. Resume goes on from its last saved state."
+                    "The training process ended unexpectedly. Resume goes on from its last saved"
+                    " state."
                 )
             self._outcome = f"⚠ {message}"
             self.log("info" if problem.cancelled else "warning", message)

@@ -1,4 +1,4 @@
-"""The panel with the real worker and the bundled model on the synthetic sample: what a user sees is right."""
+"""The panel with the real worker and the bundled model on the synthetic sample."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def translation(shift):
 
 
 def gridTransform(volume, shift):
-    """A non-linear transform node (a displacement grid) that happens to move everything by ``shift``."""
+    """A non-linear transform node (a displacement grid) that moves everything by ``shift``."""
     import vtk
     from vtk.util.numpy_support import numpy_to_vtk
 

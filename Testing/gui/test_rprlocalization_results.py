@@ -1,4 +1,4 @@
-"""Section 4 of the panel: table, review, dragging, cropping, export, removal. The worker is played."""
+"""Section 4 of the panel: table, review, dragging, cropping, export, removal; fake worker."""
 
 from __future__ import annotations
 
@@ -8,10 +8,22 @@ import json
 import numpy as np
 import pytest
 import slicer
-from RPRLocalizationLib.panel.resultssection import CENTER, CT, REVIEW, SIZE, SPREAD, STATUS, TARGET
+from RPRLocalizationLib.panel.resultssection import (
+    CENTER,
+    CT,
+    CYCLE,
+    REVIEW,
+    SIZE,
+    SPREAD,
+    STATUS,
+    TARGET,
+)
 from RPRLocalizationLib.scene import conversion, viewing
 from support.panel_driver import PanelDriver
 from support.paths import SAMPLE_DATA as SAMPLE
+
+# Pixels that a module panel of the usual width leaves for a table.
+PANEL_WIDTH = 460
 
 
 @pytest.fixture
@@ -62,6 +74,27 @@ def test_tableTellsEverythingByTextAndColour(done):
     }
     assert len(backgrounds) == 3
     assert done.ui.summaryLabel.text == "✓ ok: 4, ? low-confidence: 2, ○ outside: 2"
+
+
+def test_ctIsNamedOnlyWhereThereAreSeveral(done):
+    table = done.ui.resultsTable
+    assert not table.isColumnHidden(CT)
+    done.click(done.ui.noneButton)
+    done.tick(1)
+    done.localize()
+    assert set(done.cells(CT)) == {"query 1"} and table.isColumnHidden(CT)
+
+
+def test_whatTellsTheTrustIsVisibleWithoutScrolling(done):
+    table = done.ui.resultsTable
+    done.click(done.ui.noneButton)
+    done.tick(1)
+    done.localize()
+    titles = [table.horizontalHeaderItem(column).text() for column in (STATUS, SIZE, SPREAD, CYCLE)]
+    assert titles == ["Status", "Size (mm)", "Spread", "Cycle"]
+    width = sum(table.columnWidth(column) for column in (STATUS, TARGET, SIZE, SPREAD, CYCLE))
+    assert width <= PANEL_WIDTH
+    assert done.cells(CYCLE)[0]
 
 
 def test_doubtfulResultsExplainThemselves(done):

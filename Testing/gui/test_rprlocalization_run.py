@@ -1,4 +1,4 @@
-"""Sections 2 and 3 of the panel: what is searched, the run, its progress, log and errors. The worker is played."""
+"""Sections 2 and 3 of the panel: what is searched, the run, its log and errors; fake worker."""
 
 from __future__ import annotations
 
@@ -253,3 +253,10 @@ def test_missingExtensionIsExplained(panel, withoutTorch, monkeypatch):
     panel.host.dialogs.answerMessage()
     panel.click(panel.ui.runButton)
     assert "Extensions Manager" in panel.host.dialogs.shown[-1].text and withoutTorch.calls == []
+
+
+def test_logComesWithItsFirstLine(panel):
+    assert panel.ui.logBox.isHidden()
+    panel.ready()
+    panel.localize()
+    assert not panel.ui.logBox.isHidden() and "Done." in panel.ui.logEdit.toPlainText()

@@ -223,7 +223,7 @@ def test_logicRefusesWrongInputs(host, arguments):
 
 
 def test_openingThePanelImportsNoTorch():
-    """In a process of its own: importing torch takes seconds, and the application must not wait for it."""
+    """In a process of its own: the application must not wait seconds for an import of torch."""
     program = (
         "import slicerhost, sys\n"
         "host = slicerhost.start()\n"
@@ -248,7 +248,7 @@ def test_openingThePanelImportsNoTorch():
     not Path("/proc/self/statm").exists(), reason="reads the memory of the process from /proc"
 )
 def test_twentyRunsKeepTheMemoryOfTheApplication(panel):
-    """Growth of the process that stands for Slicer, volumes of 128 x 128 x 110 voxels; the worker is played."""
+    """Growth of the process that stands for Slicer, volumes of 128 x 128 x 110 voxels."""
     panel.ready()
     query = slicer.util.getNode("query 1")
     slicer.util.updateVolumeFromArray(query, np.full((110, 128, 128), 40, np.int16))

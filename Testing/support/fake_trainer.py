@@ -1,4 +1,4 @@
-"""A stand-in for the worker with the training plug-in: answers as the protocol page says, without training anything."""
+"""A stand-in for the worker with the training plug-in: answers as the protocol page says."""
 
 from __future__ import annotations
 
@@ -62,7 +62,10 @@ def training_events(stages: tuple[str, ...] = ("coarse", "fine")) -> list[Event]
 
 
 class FakeTrainer(FakeWorker):
-    """``rows``: what a scan finds. ``actions``: what was asked of the training. ``runs``: what train.find gives."""
+    """Answers from attributes that a test may change.
+
+    rows: what a scan finds. actions: what was asked of the training. runs: what train.find answers.
+    """
 
     def __init__(self, later: Any = None) -> None:
         super().__init__(later)

@@ -1,4 +1,4 @@
-"""The RPRLocalization panel in the host, with a played worker: what its tests share."""
+"""The RPRLocalization panel in the host, with a fake worker: what its tests share."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class PanelDriver:
 
 @pytest.fixture
 def panel(host, loadModule, tmp_path, monkeypatch):
-    """The panel, just opened, with a played worker, an empty user library and PyTorch taken for installed."""
+    """The panel, just opened: fake worker, empty user library, PyTorch taken for installed."""
     import qt
     from RPRLocalizationLib.library.templatelibrary import TemplateLibrary
     from RPRLocalizationLib.logic import RPRLocalizationLogic

@@ -23,7 +23,7 @@ from .runsection import RunSection
 
 
 class Panel(VTKObservationMixin):
-    """Connects the sections: each says why it is not complete, and is updated after every change."""
+    """Connects the sections: each says why it is incomplete, and is updated after every change."""
 
     def __init__(self, ui: Any, logic: PanelLogic) -> None:
         super().__init__()
@@ -114,7 +114,10 @@ class Panel(VTKObservationMixin):
         self.update()
 
     def _chooseDefaults(self) -> None:
-        """The first loaded CT is the reference until the user chooses; never once something was marked on another."""
+        """Take the first loaded CT as reference until the user chooses.
+
+        Not once something was marked: its CT may have been another one, which is gone.
+        """
         if self.parameters.referenceVolume is None and not self.reference.nodes():
             volumes = candidateVolumes(slicer.mrmlScene)
             if volumes:

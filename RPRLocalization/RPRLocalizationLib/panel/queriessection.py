@@ -35,6 +35,7 @@ class QueriesSection(Section[PanelLogic]):
         ui.folderEdit.connect("currentPathChanged(QString)", self._onFolder)
 
     def setParameters(self, parameters: Any) -> None:
+        """Use another parameter node, or None while the scene is closing."""
         super().setParameters(parameters)
         self._shown = None
 
@@ -43,7 +44,7 @@ class QueriesSection(Section[PanelLogic]):
         return liveNodes(self.parameters.queryVolumes, slicer.mrmlScene)
 
     def paths(self) -> list[str]:
-        """CT files of the folder, if it is used; listed anew if the folder was changed in the panel."""
+        """CT files of the folder, if it is used; listed anew if another folder was chosen."""
         return self._listed()[0] if self.parameters.useQueryFolder else []
 
     def rescan(self) -> None:
@@ -128,14 +129,14 @@ class QueriesSection(Section[PanelLogic]):
     def _tickShown(self, tick: bool) -> None:
         """Tick or untick what is shown; what the filter hides keeps its state."""
         shown = [item.data(_ID_ROLE) for item in self._shownItems()]
-        kept = [node for node in self.ticked() if node.GetID() not in shown]
+        hidden = [node for node in self.ticked() if node.GetID() not in shown]
         nodes = [slicer.mrmlScene.GetNodeByID(nodeID) for nodeID in shown] if tick else []
-        self.parameters.queryVolumes = [*kept, *(n for n in nodes if n is not self._reference())]
+        self.parameters.queryVolumes = [*hidden, *(n for n in nodes if n is not self._reference())]
         self.changed()
 
     def _onItem(self, item: Any) -> None:
         node = slicer.mrmlScene.GetNodeByID(item.data(_ID_ROLE))
-        others = [known for known in self.ticked() if known is not node]
+        others = [other for other in self.ticked() if other is not node]
         self.parameters.queryVolumes = (
             [*others, node] if item.checkState() == qt.Qt.Checked else others
         )
@@ -149,7 +150,7 @@ class QueriesSection(Section[PanelLogic]):
 
 
 def candidateVolumes(scene: Any) -> list[Any]:
-    """Scalar volumes of the scene that may be CTs: no label maps, nothing hidden, one number per voxel."""
+    """Scalar volumes of the scene that may be CTs: no label maps, no colours, nothing hidden."""
     className = "vtkMRMLScalarVolumeNode"
     nodes = [
         scene.GetNthNodeByClass(n, className)

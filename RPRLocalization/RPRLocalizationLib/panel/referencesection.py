@@ -60,6 +60,7 @@ class ReferenceSection(Section[PanelLogic]):
         )
 
     def setParameters(self, parameters: Any) -> None:
+        """Use another parameter node, or None while the scene is closing."""
         super().setParameters(parameters)
         self.template.setParameters(parameters)
         self._shown = self._existing = None
@@ -140,8 +141,9 @@ class ReferenceSection(Section[PanelLogic]):
     def _fillExisting(self) -> None:
         """Points, boxes and segmentations of the scene that are no targets yet, and no results."""
         listed = [node.GetID() for node in self.nodes()]
-        found = [node for node in candidateNodes(slicer.mrmlScene) if node.GetID() not in listed]
-        state = [(node.GetID(), node.GetName()) for node in found]
+        candidates = candidateNodes(slicer.mrmlScene)
+        unlisted = [node for node in candidates if node.GetID() not in listed]
+        state = [(node.GetID(), node.GetName()) for node in unlisted]
         if state == self._existing:
             return
         self._existing = state
@@ -174,14 +176,16 @@ class ReferenceSection(Section[PanelLogic]):
                 self.ui.placeBoxButton,
                 placing.ROI,
                 _(
-                    "Click here, then click two opposite corners of the organ in a slice view; drag the handles after."
+                    "Click here, then click two opposite corners of the organ in a slice view; drag"
+                    " the handles after."
                 ),
             ),
         ):
             self.setEnabled(button, noReference, tip)
             button.checked = placed == className
         nothing = _(
-            "There are no points, boxes or segmentations in the scene that are not in the list already."
+            "There are no points, boxes or segmentations in the scene that are not in the list"
+            " already."
         )
         reason = noReference or ("" if self._chosenExisting() is not None else nothing)
         self.setEnabled(self.ui.addExistingButton, reason, _("Add it to the list of targets."))
@@ -191,7 +195,8 @@ class ReferenceSection(Section[PanelLogic]):
             self.ui.removeTargetButton,
             "" if selected else _("Select a target in the list first."),
             _(
-                "Take the selected target out of the list; landmarks and boxes placed here are deleted."
+                "Take the selected target out of the list; landmarks and boxes placed here are"
+                " deleted."
             ),
         )
         self.template.updateButtons(self.whyNotMarked(), self.usesTemplate())
@@ -245,7 +250,7 @@ class ReferenceSection(Section[PanelLogic]):
 
     def _add(self, node: Any) -> None:
         nodes = self.nodes()
-        if node.GetID() not in [known.GetID() for known in nodes]:
+        if node.GetID() not in [other.GetID() for other in nodes]:
             self.parameters.targetNodes = [*nodes, node]
 
     def _target(self, row: int) -> MarkedTarget | None:
@@ -287,8 +292,8 @@ class ReferenceSection(Section[PanelLogic]):
 
     def _observe(self, nodes: list[Any]) -> None:
         """Follow the points, boxes and segments that are targets."""
-        known = [node for node, _event in self._observed]
-        if {id(n) for n in known} == {id(n) for n in nodes}:
+        before = [node for node, _event in self._observed]
+        if {id(n) for n in before} == {id(n) for n in nodes}:
             return
         for node, event in self._observed:
             self.removeObserver(node, event, self._onTargetNode)

@@ -56,6 +56,7 @@ class ResultsSection(Section[PanelLogic]):
         ui.exportMarkupsButton.connect("clicked(bool)", self._onExportMarkups)
 
     def setParameters(self, parameters: Any) -> None:
+        """Use another parameter node, or None while the scene is closing."""
         super().setParameters(parameters)
         self._shown = None
         self._runs = [] if parameters is None else Run.ofScene(slicer.mrmlScene)
@@ -91,6 +92,7 @@ class ResultsSection(Section[PanelLogic]):
         self._updateButtons()
 
     def cleanup(self) -> None:
+        """The module is being unloaded."""
         self._runs, self.run = [], None
         super().cleanup()
 
@@ -103,7 +105,7 @@ class ResultsSection(Section[PanelLogic]):
             selector.currentIndex = selector.findData(self.run.identifier) if self.run else -1
 
     def _fill(self) -> None:
-        """Only what has changed: a selection or a scroll position must not get lost while rows come in."""
+        """Fill only what has changed: selection and scroll position stay while rows come in."""
         rows = self.run.rows if self.run else []
         table = self.ui.resultsTable
         with signalsBlocked(table):
@@ -231,14 +233,14 @@ class ResultsSection(Section[PanelLogic]):
         self.changed()
 
     def _onNext(self) -> None:
-        """The next row without a review after the selected one; doubtful ones of the whole run come first."""
+        """Select the next row without a review; those of low confidence come first."""
         rows = self.run.rows if self.run else []
         start = self._index() or 0
         order = [*range(start + 1, len(rows)), *range(start + 1)]
         left = [n for n in order if not rows[n].review]
-        doubtful = [n for n in left if rows[n].status == LOW_CONFIDENCE]
+        lowConfidence = [n for n in left if rows[n].status == LOW_CONFIDENCE]
         if left:
-            self._select((doubtful or left)[0])
+            self._select((lowConfidence or left)[0])
         self.changed()
 
     def _onLoad(self) -> None:

@@ -56,7 +56,10 @@ class RunSection(Section[PanelLogic]):
         return JobObserver(self._onProgress, self.log, self._onFinished)
 
     def refresh(self) -> None:
-        """The module is opened: models may have been installed, and model and device been chosen, elsewhere."""
+        """List models and devices anew when the module is opened.
+
+        The training module may have installed models, and have chosen the model and the device.
+        """
         self._fillModels()
         self._fillDevices()
 

@@ -34,6 +34,7 @@ class TemplatePart(Section[PanelLogic]):
         ui.exportTemplateButton.connect("clicked(bool)", self._onExport)
 
     def setParameters(self, parameters: Any) -> None:
+        """Use another parameter node, or None while the scene is closing."""
         super().setParameters(parameters)
         self._shown = None
 
@@ -159,7 +160,8 @@ class TemplatePart(Section[PanelLogic]):
             self.ui.addToTemplateButton,
             busy or whyNotMarked or noneYet,
             _(
-                "Add this reference to a template of your library: several references find better than one."
+                "Add this reference to a template of your library: several references find better"
+                " than one."
             ),
         )
 

@@ -1,4 +1,4 @@
-"""Results in the scene: a folder per run and query, an ROI per organ, a fiducial list for the landmarks."""
+"""Results in the scene: folders per run and query, an ROI per organ, a list of the landmarks."""
 
 from __future__ import annotations
 
@@ -77,7 +77,10 @@ class ResultNodes:
         self._scene.RemoveNode(run.node)
 
     def _removeNode(self, node: Any) -> None:
-        """Remove a node with its display and storage nodes and its item; without a window, Slicer leaves these."""
+        """Remove a node with its display and storage nodes and its item.
+
+        Without a window, Slicer leaves these behind.
+        """
         own = [node.GetNthDisplayNode(n) for n in range(node.GetNumberOfDisplayNodes())] + [
             node.GetStorageNode()
         ]
@@ -164,7 +167,7 @@ class ResultNodes:
 
 
 def updateRow(run: Run, index: int) -> bool:
-    """Take over the node's position into its row after the user has moved it; True if it has changed."""
+    """Copy the node's position into its row after the user has moved it; True if it has changed."""
     node, row = run.result(index), run.rows[index]
     if node is None:
         return False

@@ -1,4 +1,4 @@
-"""One run's results as rows, kept in a hidden node so that they are saved and loaded with the scene."""
+"""One run's results as rows, kept in a hidden node, and so saved and loaded with the scene."""
 
 from __future__ import annotations
 
@@ -137,10 +137,10 @@ class Run:
 
     def resultNodes(self) -> list[Any]:
         """Every node that this run made and that still is there."""
-        found = [
+        nodes = [
             node for n in range(len(self.rows)) for node in (self.result(n), self.pointsNode(n))
         ]
-        return list({node.GetID(): node for node in found if node is not None}.values())
+        return list({node.GetID(): node for node in nodes if node is not None}.values())
 
     def save(self) -> None:
         """Write the rows into the node; call it after changing one."""

@@ -24,7 +24,10 @@ def askText(title: str, label: str, text: str = "") -> str:
 
 
 def askItem(title: str, label: str, items: list[str]) -> str:
-    """The chosen item; empty if cancelled (Qt's own getItem cannot tell: it gives the first item then)."""
+    """The chosen item; empty if cancelled.
+
+    Qt's own getItem cannot tell: in Python it returns the first item when it is cancelled.
+    """
     dialog = qt.QInputDialog(slicer.util.mainWindow())
     dialog.setWindowTitle(title)
     dialog.setLabelText(label)
@@ -41,7 +44,7 @@ def askOpenFile(settings: RemembersFolder, title: str, filters: str) -> str:
 
 
 def askSaveFile(settings: RemembersFolder, title: str, name: str, filters: str) -> str:
-    """Path of a file to write; empty if cancelled. The dialog itself asks before a file is replaced."""
+    """Path of a file to write; empty if cancelled. The dialog asks before a file is replaced."""
     start = str(Path(settings.lastFolder) / name) if settings.lastFolder else name
     path = qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), title, start, filters)
     return _remembered(settings, path)

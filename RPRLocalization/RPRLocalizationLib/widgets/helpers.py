@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 
 @contextmanager
 def signalsBlocked(widget: Any) -> Iterator[None]:
-    """Change a widget without it telling anyone: the change comes from the scene, not from the user."""
+    """Change a widget without signals: the change comes from the scene, not from the user."""
     before = widget.blockSignals(True)
     try:
         yield
@@ -37,7 +37,10 @@ def tableItem(
 
 
 def color(rgb: Sequence[float], fraction: float = 1.0) -> Any:
-    """QColor of (r, g, b) in 0..1; ``fraction`` below 1 mixes it with white, for backgrounds behind dark text."""
+    """Return the QColor of (r, g, b), each 0 to 1.
+
+    ``fraction`` below 1 mixes it with white, for backgrounds behind dark text.
+    """
     return qt.QColor(*(round(255 * (1.0 - fraction + fraction * channel)) for channel in rgb))
 
 
@@ -61,7 +64,7 @@ def duration(seconds: float | None) -> str:
 
 
 def defaultDevices() -> list[tuple[str, str]]:
-    """What every computer has; graphics cards are known only when the worker has looked for them."""
+    """What every computer has; of graphics cards only the worker knows, once it has looked."""
     return [_automatic(), ("cpu", _("CPU"))]
 
 
@@ -71,12 +74,12 @@ def detectedDevices(devices: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 
 def fillDevices(selector: Any, devices: list[tuple[str, str]], remembered: str) -> None:
-    """Offer the devices; a remembered graphics card is listed although nobody has looked for it yet."""
-    known = dict(devices)
-    known.setdefault(remembered, remembered)
+    """Offer the devices, and a remembered graphics card although nobody has looked for it yet."""
+    titles = dict(devices)
+    titles.setdefault(remembered, remembered)
     with signalsBlocked(selector):
         selector.clear()
-        for name, title in known.items():
+        for name, title in titles.items():
             selector.addItem(title, name)
         selector.currentIndex = selector.findData(remembered)
 

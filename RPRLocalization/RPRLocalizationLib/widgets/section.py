@@ -50,7 +50,10 @@ class Section(VTKObservationMixin, Generic[LogicT]):
 
 @contextmanager
 def showingErrors(message: str) -> Iterator[None]:
-    """Context of a user action. What the user can mend is shown in one line, anything else with its traceback."""
+    """Show what goes wrong in a user's action, under ``message``.
+
+    What the user can mend (RprLocError) is shown in one line, anything else with its traceback.
+    """
     with slicer.util.tryWithErrorDisplay(message):
         try:
             yield

@@ -1,4 +1,4 @@
-"""What is said of one target in one query; the CSV, the panel, reports and documents use these words.
+"""What is said of one target in one query: the words of CSV, panel, reports and documents.
 
 Without imports of the engine, so that Slicer's process, which never loads PyTorch, has them too.
 """
