@@ -1,7 +1,4 @@
-"""Sections 4 and 5 of the panel RPRTraining: self-check, install, export and import.
-
-The worker is played.
-"""
+"""Sections 4 and 5 of RPRTraining: self-check, install, export and import; fake worker."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""A stand-in for the worker with the training plug-in.
-
-Answers as the protocol page says, without training anything.
-"""
+"""A stand-in for the worker with the training plug-in: answers as the protocol page says."""
 
 from __future__ import annotations
 
@@ -76,9 +73,9 @@ def write_card(folder: Path, name: str) -> None:
 
 
 class FakeTrainer(FakeWorker):
-    """``rows``: what a scan finds. ``actions``: what was asked of the training.
+    """Answers from attributes that a test may change.
 
-    ``runs``: what train.find gives.
+    rows: what a scan finds. actions: what was asked of the training. runs: what train.find answers.
     """
 
     def __init__(self, later: Any = None) -> None:

@@ -53,7 +53,7 @@ class PanelDriver:
         return self.take(node)
 
     def take(self, node):
-        """Choose a node in "Or take" and press Add."""
+        """Choose a node in "From scene" and press Add."""
         self.host.processEvents()
         self.ui.existingSelector.setCurrentIndex(self.ui.existingSelector.findData(node.GetID()))
         self.click(self.ui.addExistingButton)
@@ -107,7 +107,7 @@ class PanelDriver:
 
 @pytest.fixture
 def panel(host, loadModule, tmp_path, monkeypatch):
-    """The panel, just opened, with a fake worker, an empty user library and PyTorch taken for installed."""
+    """The panel, just opened: fake worker, empty user library, PyTorch taken for installed."""
     import qt
     from RPRLocalizationLib.library.templatelibrary import TemplateLibrary
     from RPRLocalizationLib.logic import RPRLocalizationLogic

@@ -6,7 +6,7 @@ import pytest
 
 
 class TrainingPanelDriver:
-    """The open panel: ``ui``, ``logic`` and ``worker`` (a FakeTrainer), and what a user does with it."""
+    """The open panel: ``ui``, ``logic``, ``worker`` (a FakeTrainer), and what a user does."""
 
     def __init__(self, host, widget, worker, folder) -> None:
         self.host, self.widget, self.worker, self.folder = host, widget, worker, folder

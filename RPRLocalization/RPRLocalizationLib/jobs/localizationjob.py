@@ -11,8 +11,9 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from rprloc.errors import InputError, RprLocError
+from rprloc.localization.status import FAILED
 
-from ..scene.resultrows import FAILED, ResultRow
+from ..scene.resultrows import ResultRow
 from .workerjob import (
     EngineChoice,
     Event,
