@@ -27,7 +27,7 @@ TABLE_HEIGHT = 260
 class JudgeSection(Section[RPRTrainingLogic]):
     """The models of the trainings, then the installed ones; the self-check of the chosen one.
 
-    rows: gives the ticked rows of section 1.
+    rows: returns the ticked rows of section 1.
     """
 
     def __init__(

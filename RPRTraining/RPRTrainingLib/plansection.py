@@ -31,7 +31,7 @@ STAGES = ("coarse", "fine")
 class PlanSection(Section[RPRTrainingLogic]):
     """Name, preset, numbers, device; ``plan`` is the worker's answer, None until it is there.
 
-    rows: gives the ticked rows of section 1. images: gives its folder.
+    rows: returns the ticked rows of section 1.
     """
 
     def __init__(

@@ -18,7 +18,7 @@ class ScanRows:
     ticks: list[bool] = field(default_factory=list)
 
     def add(self, row: dict[str, Any]) -> int:
-        """Add a row, ticked if it can be used; gives its index."""
+        """Add a row, ticked if it can be used; returns its index."""
         self.rows.append(row)
         self.ticks.append(bool(row.get("used")))
         return len(self.rows) - 1

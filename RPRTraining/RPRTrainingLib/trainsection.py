@@ -68,43 +68,38 @@ class TrainSection(Section[RPRTrainingLogic]):
 
     def update(self) -> None:
         """Enable the buttons, or say why not; show how far the training is."""
-        run, training = self.logic.run, self.logic.training
-        problem = self.logic.busyReason() or self._whyNotReady()
-        self.setEnabled(
-            self.ui.trainButton,
-            problem,
-            _("Start the training of section 2 with the CTs of section 1."),
-        )
-        self.ui.trainWhyLabel.text = "" if self.logic.task else problem
-        self.ui.trainWhyLabel.visible = bool(self.ui.trainWhyLabel.text)
+        ui = self.ui
+        reason = self.logic.busyReason() or self._whyNotReady()
+        tip = _("Start the training of section 2 with the CTs of section 1.")
+        self.setEnabled(ui.trainButton, reason, tip)
+        ui.trainWhyLabel.text = "" if self.logic.task else reason
+        ui.trainWhyLabel.visible = bool(ui.trainWhyLabel.text)
         self._updatePauseAndStop()
-        self.ui.unfinishedBox.visible = bool(self.unfinished) and not training
-        self.setEnabled(
-            self.ui.resumeRunButton,
-            self.logic.busyReason(),
-            _("Go on from the last saved state of this training."),
-        )
-        self.setEnabled(
-            self.ui.curveButton,
-            ""
-            if self.logic.curves.points
-            else _("There is no curve yet: it begins with the first training steps."),
-            _(
-                "Show the error during the training in a plot view; again: back to the former"
-                " layout."
-            ),
-        )
-        self.ui.curveButton.text = (
-            _("Back to my layout") if self.curveView.shown else _("Show curves")
-        )
-        self.ui.trainProgressBar.visible = training
+
+        ui.unfinishedBox.visible = bool(self.unfinished) and not self.logic.training
+        tip = _("Go on from the last saved state of this training.")
+        self.setEnabled(ui.resumeRunButton, self.logic.busyReason(), tip)
+
+        noCurve = _("There is no curve yet: it begins with the first training steps.")
+        reason = "" if self.logic.curves.points else noCurve
+        tip = _("Show the error during the training in plots; again: back to the former layout.")
+        self.setEnabled(ui.curveButton, reason, tip)
+        ui.curveButton.text = _("Back to my layout") if self.curveView.shown else _("Show curves")
+
+        self._showProgress()
+
+    def _showProgress(self) -> None:
+        """Show bar, status and figures; after the end the status says what came of it."""
+        ui, run = self.ui, self.logic.run
+        ui.trainProgressBar.visible = self.logic.training
         if run is not None and run.active:
-            self.ui.trainProgressBar.value = round(_STEPS * run.fraction)
-            self.ui.trainStatusLabel.text = statusText(run)
+            ui.trainProgressBar.value = round(_STEPS * run.fraction)
+            ui.trainStatusLabel.text = statusText(run)
         else:
-            self.ui.trainStatusLabel.text = self._outcome
-        self.ui.trainFiguresLabel.text = figuresText(run) if run is not None else ""
-        for label in (self.ui.trainStatusLabel, self.ui.trainFiguresLabel):
+            ui.trainStatusLabel.text = self._outcome
+
+        ui.trainFiguresLabel.text = figuresText(run) if run is not None else ""
+        for label in (ui.trainStatusLabel, ui.trainFiguresLabel):
             label.visible = bool(label.text)
 
     def log(self, level: str, text: str) -> None:

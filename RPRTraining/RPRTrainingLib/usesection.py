@@ -23,8 +23,8 @@ ZIP_FILTER = "RPRLoc model (*.zip)"
 class UseSection(Section[RPRTrainingLogic]):
     """Install, export and import.
 
-    model: gives the chosen model of section 4. listAgain(folder): lists the models anew and chooses
-        one.
+    model: returns the chosen model of section 4. listAgain(folder): lists the models anew and
+        chooses one.
     """
 
     def __init__(
@@ -69,12 +69,10 @@ class UseSection(Section[RPRTrainingLogic]):
             busy,
             _("Install a model from a .zip file; a damaged file is refused."),
         )
-        known = (
-            _("Install the model first.") if nothing or not model or not model["installed"] else ""
-        )
+        usable = model is not None and not nothing and model["installed"]
         self.setEnabled(
             self.ui.openLocalizationButton,
-            known,
+            "" if usable else _("Install the model first."),
             _("Open One-Shot Localization with this model chosen."),
         )
         self.ui.useLabel.text = self._outcome

@@ -96,6 +96,9 @@ def test_ctIsNamedOnlyWhereThereAreSeveral(done):
     done.tick(1)
     done.localize()
     assert set(done.cells(CT)) == {"query 1"} and table.isColumnHidden(CT)
+    done.click(done.ui.allButton)
+    done.localize()
+    assert not table.isColumnHidden(CT) and table.columnWidth(CT) > 0
 
 
 def test_whatTellsTheTrustIsVisibleWithoutScrolling(done):

@@ -88,7 +88,7 @@ class PanelDriver:
         return [table.item(row, 0).text() for row in range(table.rowCount)]
 
     def ready(self, queries: int = 1) -> list:
-        """A reference with a landmark and a box, and queries that are ticked; gives the volumes."""
+        """Mark a landmark and a box on a reference, and tick queries; return the volumes."""
         volumes = [
             self.addVolume(name)
             for name in ("reference", *(f"query {n + 1}" for n in range(queries)))

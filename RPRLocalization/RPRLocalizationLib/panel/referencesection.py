@@ -76,7 +76,7 @@ class ReferenceSection(Section[PanelLogic]):
         """True if the targets come from a template."""
         return self.parameters.referenceSource == ReferenceSource.TEMPLATE
 
-    def usedTargets(self) -> tuple[Any, ...]:
+    def usedTargets(self) -> tuple[MarkedTarget, ...]:
         """The ticked targets marked on the reference."""
         return tuple(target for target in targetsOf(self.nodes()) if target.used)
 
@@ -106,6 +106,7 @@ class ReferenceSection(Section[PanelLogic]):
             self.ui.templateRadio.checked = byTemplate
         self.ui.markedPage.visible = not byTemplate
         self.ui.templatePage.visible = byTemplate
+
         self._observe(self.nodes())
         self.template.update()
         self._fillExisting()
@@ -123,6 +124,7 @@ class ReferenceSection(Section[PanelLogic]):
         if state == self._shown:
             return
         self._shown = state
+
         kinds = {LANDMARK: _("landmark"), BOX: _("box"), SEGMENT: _("segment")}
         table = self.ui.targetsTable
         row = table.currentRow()
@@ -147,6 +149,7 @@ class ReferenceSection(Section[PanelLogic]):
         if state == self._existing:
             return
         self._existing = state
+
         selector = self.ui.existingSelector
         before = selector.itemData(selector.currentIndex)
         with signalsBlocked(selector):
@@ -164,42 +167,41 @@ class ReferenceSection(Section[PanelLogic]):
         """Enable the buttons, or say why not."""
         if self.parameters is None:
             return
+
         noReference = "" if self.parameters.referenceVolume else _("Choose the reference CT first.")
-        placed = self.placing.activeClass()
-        for button, className, tip in (
-            (
-                self.ui.placeLandmarkButton,
-                placing.FIDUCIALS,
-                _("Click here, then click the landmark in a slice view."),
-            ),
-            (
-                self.ui.placeBoxButton,
-                placing.ROI,
-                _(
-                    "Click here, then click two opposite corners of the organ in a slice view; drag"
-                    " the handles after."
-                ),
-            ),
-        ):
-            self.setEnabled(button, noReference, tip)
-            button.checked = placed == className
+        self._updatePlacing(noReference)
         nothing = _(
             "There are no points, boxes or segmentations in the scene that are not in the list"
             " already."
         )
         reason = noReference or ("" if self._chosenExisting() is not None else nothing)
         self.setEnabled(self.ui.addExistingButton, reason, _("Add it to the list of targets."))
-        selected = self.ui.targetsTable.currentRow() >= 0 and not self.usesTemplate()
-        self.ui.removeTargetButton.visible = not self.usesTemplate()
-        self.setEnabled(
-            self.ui.removeTargetButton,
-            "" if selected else _("Select a target in the list first."),
-            _(
-                "Take the selected target out of the list; landmarks and boxes placed here are"
-                " deleted."
-            ),
+
+        byTemplate = self.usesTemplate()
+        selected = self.ui.targetsTable.currentRow() >= 0 and not byTemplate
+        reason = "" if selected else _("Select a target in the list first.")
+        tip = _(
+            "Take the selected target out of the list; landmarks and boxes placed here are deleted."
         )
-        self.template.updateButtons(self.whyNotMarked(), self.usesTemplate())
+        self.ui.removeTargetButton.visible = not byTemplate
+        self.setEnabled(self.ui.removeTargetButton, reason, tip)
+
+        self.template.updateButtons(self.whyNotMarked(), byTemplate)
+
+    def _updatePlacing(self, noReference: str) -> None:
+        """Enable the two buttons, and show as pressed the one whose target is being placed."""
+        landmarkTip = _("Click here, then click the landmark in a slice view.")
+        boxTip = _(
+            "Click here, then click two opposite corners of the organ in a slice view; drag the"
+            " handles after."
+        )
+        placed = self.placing.activeClass()
+        for button, className, tip in (
+            (self.ui.placeLandmarkButton, placing.FIDUCIALS, landmarkTip),
+            (self.ui.placeBoxButton, placing.ROI, boxTip),
+        ):
+            self.setEnabled(button, noReference, tip)
+            button.checked = placed == className
 
     def _onSource(self, marked: bool) -> None:
         if self.parameters is not None:

@@ -87,6 +87,7 @@ class ResultsSection(Section[PanelLogic]):
         if self.run not in self._runs:
             self.run = self._runs[-1] if self._runs else None
             self._follow()
+
         self._fillRuns()
         self._fill()
         self._updateButtons()
@@ -119,13 +120,15 @@ class ResultsSection(Section[PanelLogic]):
                 if self._shown[number : number + 1] != [states[number]]:
                     self._fillRow(table, number, row)
             self._shown = states
-        self._fitColumns(table)
+
+        # Before the columns are fitted: Qt keeps a width of 0 for a column that is hidden then.
         table.setColumnHidden(CT, len({row.query for row in rows}) < 2)
+        self._fitColumns(table)
         self.ui.summaryLabel.text = _summary(rows)
 
     @staticmethod
     def _fitColumns(table: Any) -> None:
-        """As wide as their texts, but no name pushes spread and cycle error out of sight."""
+        """Make columns as wide as their texts, but let no name push the figures out of sight."""
         table.resizeColumnsToContents()
         for column in (TARGET, CT):
             table.setColumnWidth(column, min(table.columnWidth(column), _WIDEST_NAME))

@@ -62,10 +62,12 @@ class TemplatePart(Section[PanelLogic]):
             return _("Choose a template in section 1.")
         if not self.used():
             return _("Tick at least one target of the template in section 1.")
+
+        # The latents of a template mean nothing to another model than the one that made them.
         models = [
-            m
-            for m in listModels(self.logic.settings.modelFolder)
-            if m.key == self.logic.settings.model
+            model
+            for model in listModels(self.logic.settings.modelFolder)
+            if model.key == self.logic.settings.model
         ]
         if models and models[0].identity != info.model:
             return _(
@@ -81,6 +83,7 @@ class TemplatePart(Section[PanelLogic]):
         if not self.parameters.template and templates:
             self.parameters.template = templates[0].key
         self._fill(templates)
+
         info = self.chosen()
         self.ui.templateInfoLabel.text = (
             _description(info) if info else _("The template of this scene is gone.")
@@ -91,6 +94,7 @@ class TemplatePart(Section[PanelLogic]):
         if state == self._shown:
             return
         self._shown = state
+
         selector = self.ui.templateSelector
         with signalsBlocked(selector):
             selector.clear()
@@ -128,42 +132,37 @@ class TemplatePart(Section[PanelLogic]):
         ]
 
     def updateButtons(self, whyNotMarked: str, byTemplate: bool) -> None:
-        """Enable the buttons, or say why not."""
-        info = self.chosen()
-        none = "" if info else _("Choose a template first.")
-        bundled = (
-            _("It came with the extension and cannot be changed.") if info and info.bundled else ""
-        )
+        """Enable the buttons, or say why not.
+
+        whyNotMarked: why the marked targets make no template, empty if they do.
+        """
+        self._updateLibraryButtons()
         busy = _("Wait until the run has ended, or cancel it.") if self.logic.running else ""
-        self.setEnabled(
-            self.ui.renameTemplateButton, none or bundled, _("Rename the chosen template.")
-        )
-        self.setEnabled(
-            self.ui.deleteTemplateButton,
-            none or bundled,
-            _("Delete the chosen template from your library."),
-        )
-        self.setEnabled(
-            self.ui.exportTemplateButton,
-            none,
-            _("Write the chosen template to a file, to share it."),
-        )
         self.ui.saveTemplateButton.visible = self.ui.addToTemplateButton.visible = not byTemplate
-        self.setEnabled(
-            self.ui.saveTemplateButton,
-            busy or whyNotMarked,
-            _("Keep the ticked targets in your library: later they are found without this CT."),
-        )
-        own = [t for t in self.logic.library.templates() if not t.bundled]
+        tip = _("Keep the ticked targets in your library: later they are found without this CT.")
+        self.setEnabled(self.ui.saveTemplateButton, busy or whyNotMarked, tip)
+
+        own = [info for info in self.logic.library.templates() if not info.bundled]
         noneYet = "" if own else _("Your library has no template yet: save one first.")
-        self.setEnabled(
-            self.ui.addToTemplateButton,
-            busy or whyNotMarked or noneYet,
-            _(
-                "Add this reference to a template of your library: several references find better"
-                " than one."
-            ),
+        tip = _(
+            "Add this reference to a template of your library: several references find better than"
+            " one."
         )
+        self.setEnabled(self.ui.addToTemplateButton, busy or whyNotMarked or noneYet, tip)
+
+    def _updateLibraryButtons(self) -> None:
+        """Rename, delete and export: a bundled template can only be exported."""
+        ui, info = self.ui, self.chosen()
+        none = "" if info else _("Choose a template first.")
+        isBundled = info is not None and info.bundled
+        bundled = _("It came with the extension and cannot be changed.") if isBundled else ""
+        fixed = none or bundled
+
+        self.setEnabled(ui.renameTemplateButton, fixed, _("Rename the chosen template."))
+        tip = _("Delete the chosen template from your library.")
+        self.setEnabled(ui.deleteTemplateButton, fixed, tip)
+        tip = _("Write the chosen template to a file, to share it.")
+        self.setEnabled(ui.exportTemplateButton, none, tip)
 
     def _onChosen(self, index: int) -> None:
         self.parameters.template = self.ui.templateSelector.itemData(index, _KEY_ROLE) or ""

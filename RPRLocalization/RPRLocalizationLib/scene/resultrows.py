@@ -103,7 +103,7 @@ class Run:
         return self.node.GetName()
 
     def add(self, rows: Iterable[ResultRow], volume: Any = None) -> range:
-        """Append rows of one query (``volume``: its node if it is loaded); gives their indices."""
+        """Append rows of one query and return their indices. volume: its node, if it is loaded."""
         first = len(self.rows)
         self.rows.extend(rows)
         indices = range(first, len(self.rows))

@@ -39,8 +39,8 @@ def _asksAndAgrees() -> bool:
         box.setText(
             _(
                 "Localization needs PyTorch, and PyTorch is installed by Slicer's PyTorch"
-                " extension, which is missing.\n\nOpen the Extensions Manager, install the extension PyTorch,"
-                " restart Slicer and try again."
+                " extension, which is missing.\n\nOpen the Extensions Manager, install the"
+                " extension PyTorch, restart Slicer and try again."
             )
         )
         box.exec_()
