@@ -1,1 +1,1 @@
-"""The Slicer side of the module RPRTraining: panel and logic over the worker process; the engine is ``rprtrain``."""
+"""The Slicer side of RPRTraining: panel and logic over the worker; the engine is ``rprtrain``."""

@@ -1,27 +1,30 @@
-"""Section 1: the folder of CTs, what the scan says of every volume, and what the user leaves of it."""
+"""Section 1: the folder of CTs, what the scan says of every volume, and which are ticked."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import qt
+from RPRLocalizationLib.jobs.workerjob import Problem
 from RPRLocalizationLib.widgets.helpers import signalsBlocked, tableItem
 from RPRLocalizationLib.widgets.section import Section, showingErrors
 from slicer.i18n import tr as _
 
 from .scanrows import ScanRows
 from .texts import counted, lengths
-from .traininglogic import SCAN
+from .traininglogic import SCAN, RPRTrainingLogic
 
 NAME, VERDICT, PATIENT, SIZE, SPACING, HU, HEIGHT = range(7)
 FEW_PATIENTS = 20
 VERDICT_WIDTH = 130
 
 
-class CTsSection(Section):
+class CTsSection(Section[RPRTrainingLogic]):
     """Scanning a folder, and ticking volumes."""
 
-    def __init__(self, ui, logic, changed) -> None:
+    def __init__(self, ui: Any, logic: RPRTrainingLogic, changed: Callable[[], None]) -> None:
         super().__init__(ui, logic, changed)
         self.scanned = ScanRows()
         self.folder = ""
@@ -37,11 +40,11 @@ class CTsSection(Section):
         self._prepareTable()
         ui.scanProgressBar.visible = False
 
-    def chosen(self) -> list[dict]:
+    def chosen(self) -> list[dict[str, Any]]:
         """Rows to train on."""
         return self.scanned.chosen()
 
-    def problem(self) -> str:
+    def incompleteReason(self) -> str:
         """Why there is nothing to train on; empty if there is."""
         if not self.ui.ctsFolderEdit.currentPath:
             return _("Choose a folder with CTs in section 1.")
@@ -49,7 +52,8 @@ class CTsSection(Section):
             return self._outcome or _("Press Scan in section 1.")
         if self.scanned.patients() < 2:
             return _(
-                "Tick CTs of at least two patients in section 1: some patients are held out to judge the model."
+                "Tick CTs of at least two patients in section 1: some patients are held out to"
+                " judge the model."
             )
         return ""
 
@@ -90,7 +94,8 @@ class CTsSection(Section):
         chosen, usable = len(self.chosen()), sum(map(self.scanned.usable, range(len(rows))))
         texts = [
             _(
-                "{chosen} of {usable} usable CTs ticked, of {patients} patients; {out} left out by the scan."
+                "{chosen} of {usable} usable CTs ticked, of {patients} patients; {out} left out by"
+                " the scan."
             ).format(
                 chosen=chosen,
                 usable=usable,
@@ -126,12 +131,12 @@ class CTsSection(Section):
                 self.logic.scan(self.folder, self._onRow, self._onProgress, self._onScanned)
         self.changed()
 
-    def _onProgress(self, event) -> None:
+    def _onProgress(self, event: dict[str, Any]) -> None:
         self.ui.scanProgressBar.maximum = max(1, int(event.get("total") or 1))
         self.ui.scanProgressBar.value = int(event.get("done") or 0)
         self.ui.scanLabel.text = str(event.get("message", ""))
 
-    def _onScanned(self, result, problem) -> None:
+    def _onScanned(self, result: Any, problem: Problem | None) -> None:
         if problem is not None and problem.cancelled:
             self._outcome = _("⚠ The scan was cancelled: the list is not complete.")
         elif problem is not None:
@@ -140,7 +145,7 @@ class CTsSection(Section):
             self._outcome = _("There is no volume in this folder (NIfTI, NRRD, MHA or DICOM).")
         self.changed()
 
-    def _onRow(self, row: dict) -> None:
+    def _onRow(self, row: dict[str, Any]) -> None:
         index = self.scanned.add(row)
         table = self.ui.ctsTable
         with signalsBlocked(table):
@@ -151,7 +156,7 @@ class CTsSection(Section):
                 index, not self.ui.leftOutCheckBox.checked and not self.scanned.usable(index)
             )
 
-    def _items(self, index: int, row: dict) -> list:
+    def _items(self, index: int, row: dict[str, Any]) -> list[Any]:
         usable, path = self.scanned.usable(index), str(row.get("path", ""))
         name = tableItem(str(row.get("name", "")), path, checked=True if usable else None)
         verdict = (
@@ -167,7 +172,7 @@ class CTsSection(Section):
                 item.setForeground(qt.QBrush(qt.QColor(128, 128, 128)))
         return items
 
-    def _onItem(self, item) -> None:
+    def _onItem(self, item: Any) -> None:
         """One of several selected rows was ticked: all of them follow."""
         if item.column() != NAME or item.row() >= len(self.scanned.rows):
             return

@@ -1,6 +1,8 @@
-"""The picture of a self-check: how many points err by less than so many millimetres. Drawn by Qt alone."""
+"""The picture of a self-check: how many points err by less than so many mm, drawn by Qt alone."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import qt
 from slicer.i18n import tr as _
@@ -11,8 +13,11 @@ WIDEST_MM, STEP_MM = 40, 10
 COLORS = ((0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167))
 
 
-def errorPicture(errors: dict[str, list[float]]):
-    """QPixmap with a curve per measure: ``errors`` in mm by its title; measures without values are left out."""
+def errorPicture(errors: dict[str, list[float]]) -> Any:
+    """Draw a curve per measure into a QPixmap.
+
+    errors: in mm, by the measure's title; measures without values are left out.
+    """
     picture = qt.QPixmap(*SIZE)
     picture.fill(qt.QColor(255, 255, 255))
     painter = qt.QPainter(picture)
@@ -39,7 +44,7 @@ def _y(share: float) -> int:
     return round(SIZE[1] - BOTTOM - (SIZE[1] - TOP - BOTTOM) * share)
 
 
-def _drawAxes(painter) -> None:
+def _drawAxes(painter: Any) -> None:
     for error in range(0, WIDEST_MM + 1, STEP_MM):
         painter.setPen(qt.QPen(qt.QColor(220, 220, 220), 1))
         painter.drawLine(_x(error), _y(0.0), _x(error), _y(1.0))
@@ -53,7 +58,7 @@ def _drawAxes(painter) -> None:
     painter.drawText(LEFT, SIZE[1] - 8, _("share of the points whose error is below so many mm"))
 
 
-def _drawCurve(painter, ordered: list[float]) -> None:
+def _drawCurve(painter: Any, ordered: list[float]) -> None:
     """A staircase from 0 to the share of the points that are still within the picture."""
     before = (_x(0.0), _y(0.0))
     for count, error in enumerate(ordered, 1):

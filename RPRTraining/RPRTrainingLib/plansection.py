@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from html import escape
+from typing import Any
 
 import qt
+from RPRLocalizationLib.jobs.workerjob import Problem
 from RPRLocalizationLib.library.modelcatalog import listModels
 from RPRLocalizationLib.widgets import torchsetup
 from RPRLocalizationLib.widgets.helpers import (
     defaultDevices,
     detectedDevices,
+    duration,
     fillDevices,
     signalsBlocked,
 )
@@ -18,25 +22,30 @@ from RPRLocalizationLib.widgets.section import Section
 from slicer.i18n import tr as _
 
 from .ctssection import countedCTs
-from .texts import duration
-from .traininglogic import SCAN
+from .traininglogic import SCAN, RPRTrainingLogic
 
 PLAN_DELAY_MS = 300
 STAGES = ("coarse", "fine")
 
 
-class PlanSection(Section):
+class PlanSection(Section[RPRTrainingLogic]):
     """Name, preset, numbers, device; ``plan`` is the worker's answer, None until it is there.
 
-    rows: gives the ticked rows of section 1. images: gives its folder.
+    rows: returns the ticked rows of section 1.
     """
 
-    def __init__(self, ui, logic, changed, rows) -> None:
+    def __init__(
+        self,
+        ui: Any,
+        logic: RPRTrainingLogic,
+        changed: Callable[[], None],
+        rows: Callable[[], list[dict[str, Any]]],
+    ) -> None:
         super().__init__(ui, logic, changed)
         self._rows = rows
-        self.plan: dict | None = None
+        self.plan: dict[str, Any] | None = None
         self._problem = ""
-        self._asked: dict | None = None
+        self._asked: dict[str, Any] | None = None
         self._planning = False
         self._finding = False
         self._devices = defaultDevices()
@@ -54,10 +63,11 @@ class PlanSection(Section):
         self._connect()
 
     def cleanup(self) -> None:
+        """The module is being unloaded."""
         self._soon.stop()
         super().cleanup()
 
-    def problem(self) -> str:
+    def incompleteReason(self) -> str:
         """Why a training cannot start with this; empty if it can."""
         if not self.name():
             return _("Give the model a name in section 2.")
@@ -73,7 +83,7 @@ class PlanSection(Section):
         """Name of the model."""
         return self.ui.nameEdit.text.strip()
 
-    def params(self, rows: list[dict]) -> dict:
+    def params(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
         """The parameters of ``train.plan``."""
         changes: dict[str, dict[str, float]] = {}
         for (stage, key), value in self._changes.items():
@@ -87,7 +97,7 @@ class PlanSection(Section):
             "start_from": chosenData(self.ui.startFromSelector),
         }
 
-    def card(self) -> dict:
+    def card(self) -> dict[str, Any]:
         """What the model card says: name, body region, and where the CTs come from."""
         data = {
             "source": self.ui.sourceEdit.text.strip(),
@@ -139,8 +149,8 @@ class PlanSection(Section):
         self._request(self._asked, measure=False)
         self._showPlan()
 
-    def _request(self, asked: dict, measure: bool) -> None:
-        def onPlan(result, problem):
+    def _request(self, asked: dict[str, Any], measure: bool) -> None:
+        def onPlan(result: Any, problem: Problem | None) -> None:
             current = asked == self.params(self._rows())
             untimed = (
                 current and not measure and result is not None and result.get("seconds") is None
@@ -169,7 +179,7 @@ class PlanSection(Section):
             text = _("The plan is being worked out...")
         self.ui.planLabel.text = text
 
-    def _showNumbers(self, plan: dict) -> None:
+    def _showNumbers(self, plan: dict[str, Any]) -> None:
         for stage in plan.get("stages", ()):
             for key in ("spacing", "range_mm"):
                 spin = self._spins.get((stage.get("name"), key))
@@ -237,7 +247,7 @@ class PlanSection(Section):
         setattr(self.logic.settings, setting, value)
         self.changed()
 
-    def _onPreset(self, index) -> None:
+    def _onPreset(self, index: int) -> None:
         self.logic.settings.preset = self.ui.presetSelector.itemData(index)
         self._onResetNumbers()
 
@@ -249,7 +259,7 @@ class PlanSection(Section):
         self._changes = {}
         self.changed()
 
-    def _onDevice(self, index) -> None:
+    def _onDevice(self, index: int) -> None:
         self.logic.settings.device = self.ui.trainDeviceSelector.itemData(index)
         self.changed()
 
@@ -259,7 +269,7 @@ class PlanSection(Section):
             self.logic.findDevices(self._onDevices)
         self.changed()
 
-    def _onDevices(self, result, problem) -> None:
+    def _onDevices(self, result: Any, problem: Problem | None) -> None:
         self._finding = False
         if problem is not None:
             self._problem = problem.message
@@ -269,7 +279,7 @@ class PlanSection(Section):
         self.changed()
 
 
-def chosenData(selector):
+def chosenData(selector: Any) -> Any:
     """The data of the chosen item; None if there is none."""
     return selector.itemData(selector.currentIndex) if selector.count else None
 
@@ -287,7 +297,7 @@ def folderName(name: str) -> str:
     return re.sub(r"[^\w-]+", "-", name, flags=re.ASCII).strip("-_")[:60]
 
 
-def planText(plan: dict) -> str:
+def planText(plan: dict[str, Any]) -> str:
     """The plan as rich text."""
     lines = [
         _("<b>{training} to learn from, {heldOut} held out to judge the model.</b>").format(
@@ -323,14 +333,14 @@ def deviceTitle(device: str) -> str:
     return {"cpu": _("the CPU")}.get(device, device)
 
 
-def stageText(stage: dict) -> str:
+def stageText(stage: dict[str, Any]) -> str:
     """One network in one line."""
     titles = {"coarse": _("Coarse network"), "fine": _("Fine network")}
     text = _(
         "{title}: {spacing} mm voxels, range r = {reach} mm, receptive field {seen} mm, {time}."
     )
     return text.format(
-        title=titles.get(stage.get("name"), stage.get("name")),
+        title=titles.get(str(stage.get("name")), stage.get("name")),
         spacing=f"{stage.get('spacing', 0):g}",
         reach=f"{stage.get('range_mm', 0):g}",
         seen=f"{stage.get('receptive_mm', 0):.0f}",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 
@@ -13,15 +15,15 @@ class RPRTrainingWidget(ScriptedLoadableModuleWidget):
     """Slicer calls setup, enter and cleanup; ``makeLogic`` can be replaced by a test.
 
     Nothing of a training belongs to the scene: it goes on when the scene is closed or another
-        module is opened.
+    module is opened.
     """
 
     makeLogic = staticmethod(RPRTrainingLogic)
 
-    def __init__(self, parent=None) -> None:
+    def __init__(self, parent: Any = None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
-        self.logic = None
-        self.panel = None
+        self.logic: RPRTrainingLogic | None = None
+        self.panel: TrainingPanel | None = None
 
     def setup(self) -> None:
         """Called when the module is opened for the first time."""
@@ -34,8 +36,9 @@ class RPRTrainingWidget(ScriptedLoadableModuleWidget):
         self.panel = TrainingPanel(self.ui, self.logic)
 
     def enter(self) -> None:
-        """Called each time the module is opened: look for trainings that were interrupted, and for new models."""
-        self.panel.findRuns()
+        """Look for interrupted trainings and new models, each time the module is opened."""
+        if self.panel is not None:
+            self.panel.findRuns()
 
     def cleanup(self) -> None:
         """Called when the application closes, and before the module is reloaded."""

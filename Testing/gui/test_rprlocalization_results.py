@@ -1,4 +1,4 @@
-"""Section 4 of the panel: table, review, dragging, cropping, export, removal. The worker is played."""
+"""Section 4 of the panel: table, review, dragging, cropping, export, removal; fake worker."""
 
 from __future__ import annotations
 
@@ -8,11 +8,23 @@ import json
 import numpy as np
 import pytest
 import slicer
+import vtk
+from RPRLocalizationLib.panel.resultssection import (
+    CENTER,
+    CT,
+    CYCLE,
+    REVIEW,
+    SIZE,
+    SPREAD,
+    STATUS,
+    TARGET,
+)
 from RPRLocalizationLib.scene import conversion, viewing
 from support.panel_driver import PanelDriver
 from support.paths import SAMPLE_DATA as SAMPLE
 
-CT, TARGET, STATUS, CENTER, SIZE, SPREAD, CYCLE, REVIEW = range(8)
+# Pixels that a module panel of the usual width leaves for a table.
+PANEL_WIDTH = 460
 
 
 @pytest.fixture
@@ -45,6 +57,18 @@ def redPosition():
     return [node.GetSliceToRAS().GetElement(row, 3) for row in range(3)]
 
 
+def inView(node, ras):
+    """Pixel of a place in a slice view, and how far it is from the slice (in slices)."""
+    inverse = vtk.vtkMatrix4x4()
+    vtk.vtkMatrix4x4.Invert(node.GetXYToRAS(), inverse)
+    return np.array(inverse.MultiplyPoint((*ras, 1.0))[:3])
+
+
+def sliceNodes():
+    manager = slicer.app.layoutManager()
+    return [manager.sliceWidget(name).mrmlSliceNode() for name in manager.sliceViewNames()]
+
+
 def test_emptyTableExplainsItsButtons(panel):
     ui = panel.ui
     for button in (ui.acceptButton, ui.rejectButton, ui.nextButton, ui.loadButton, ui.cropButton):
@@ -56,13 +80,37 @@ def test_emptyTableExplainsItsButtons(panel):
 def test_tableTellsEverythingByTextAndColour(done):
     assert done.cells(CT) == ["query 1"] * 4 + ["query 2"] * 4
     assert done.cells(TARGET) == ["nose", "liver", "doubtful spleen", "outside kidney"] * 2
-    assert done.cells(STATUS)[:4] == ["✓ found", "✓ found", "? check", "○ outside"]
+    assert done.cells(STATUS)[:4] == ["✓ ok", "✓ ok", "? low-confidence", "○ outside"]
     assert done.cells(SIZE)[:2] == ["", "20.0, 20.0, 20.0"] and done.cells(SPREAD)[0] == "3.0"
     backgrounds = {
         done.ui.resultsTable.item(row, STATUS).background().color().name() for row in (1, 2, 3)
     }
     assert len(backgrounds) == 3
-    assert done.ui.summaryLabel.text == "✓ found: 4, ? check: 2, ○ outside: 2"
+    assert done.ui.summaryLabel.text == "✓ ok: 4, ? low-confidence: 2, ○ outside: 2"
+
+
+def test_ctIsNamedOnlyWhereThereAreSeveral(done):
+    table = done.ui.resultsTable
+    assert not table.isColumnHidden(CT)
+    done.click(done.ui.noneButton)
+    done.tick(1)
+    done.localize()
+    assert set(done.cells(CT)) == {"query 1"} and table.isColumnHidden(CT)
+    done.click(done.ui.allButton)
+    done.localize()
+    assert not table.isColumnHidden(CT) and table.columnWidth(CT) > 0
+
+
+def test_whatTellsTheTrustIsVisibleWithoutScrolling(done):
+    table = done.ui.resultsTable
+    done.click(done.ui.noneButton)
+    done.tick(1)
+    done.localize()
+    titles = [table.horizontalHeaderItem(column).text() for column in (STATUS, SIZE, SPREAD, CYCLE)]
+    assert titles == ["Status", "Size (mm)", "Spread", "Cycle"]
+    width = sum(table.columnWidth(column) for column in (STATUS, TARGET, SIZE, SPREAD, CYCLE))
+    assert width <= PANEL_WIDTH
+    assert done.cells(CYCLE)[0]
 
 
 def test_doubtfulResultsExplainThemselves(done):
@@ -86,8 +134,48 @@ def test_clickedRowShowsItsVolumeAtItsPlace(done):
     done.host.processEvents()
     select(done, 5)
     assert background() == slicer.util.getNode("query 2").GetID()
-    assert np.allclose(redPosition(), [11.0, 12.0, 13.0])
+    for node in sliceNodes():
+        x, y, depth = inView(node, [11.0, 12.0, 13.0])
+        assert 0 < x < node.GetDimensions()[0] and 0 < y < node.GetDimensions()[1]
+        assert abs(depth) < 0.01, "the slice goes through the place"
     assert slicer.app.layoutManager().layout == layout
+
+
+def test_zoomOfANewCtIsTheSameInAllViewsAndShowsEveryResult(done):
+    for n, center in ((5, (-60.0, 40.0, 10.0)), (6, (70.0, 5.0, -50.0))):
+        done.run.result(n).SetCenter(*center)
+    done.host.processEvents()
+    select(done, 5)
+    corners = viewing.resultCorners(done.run, "query 2")
+    assert len(corners) == 2 * 3, "outside is not shown"
+    zooms = [node.GetFieldOfView()[0] / node.GetDimensions()[0] for node in sliceNodes()]
+    assert np.allclose(zooms, zooms[0])
+    for node in sliceNodes():
+        pixels = np.array([inView(node, corner)[:2] for corner in corners])
+        assert (pixels > 0).all() and (pixels < node.GetDimensions()[:2]).all()
+
+
+def test_zoomOfTheUserStaysWhileOneCtIsReviewed(done):
+    select(done, 1)
+    for node in sliceNodes():
+        node.SetFieldOfView(33.0, 33.0, node.GetFieldOfView()[2])
+    select(done, 2)
+    assert all(node.GetFieldOfView()[0] == pytest.approx(33.0) for node in sliceNodes())
+    place = [float(value) for value in done.cells(CENTER)[2].split(",")]
+    for node in sliceNodes():
+        x, y, _depth = inView(node, place)
+        assert 0 < x < node.GetDimensions()[0] and 0 < y < node.GetDimensions()[1]
+
+
+def test_onlyTheChosenBoxHasItsNameAndNoneCoversTheImage(done):
+    select(done, 2)
+    displays = {n: done.run.result(n).GetDisplayNode() for n in (1, 2, 5)}
+    assert [bool(d.GetPropertiesLabelVisibility()) for d in displays.values()] == [
+        False,
+        True,
+        False,
+    ]
+    assert all(display.GetFillOpacity() == 0 for display in displays.values())
 
 
 def test_clickOnTheSelectedRowGoesBackToIt(done):
@@ -216,7 +304,7 @@ def test_deletedResultNodeIsNoError(done):
     slicer.mrmlScene.RemoveNode(done.run.result(1))
     done.host.processEvents()
     select(done, 1)
-    assert not done.ui.cropButton.enabled and done.cells(STATUS)[1] == "✓ found"
+    assert not done.ui.cropButton.enabled and done.cells(STATUS)[1] == "✓ ok"
 
 
 def test_deletedVolumeIsExplained(done):

@@ -1,7 +1,4 @@
-"""One run over many queries.
-
-Every query has its own request: one that fails (or ends the worker) costs its own rows only.
-"""
+"""One run: every query in its own request, so that one that fails costs its own rows only."""
 
 from __future__ import annotations
 
@@ -14,11 +11,14 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from rprloc.errors import InputError, RprLocError
+from rprloc.localization.status import FAILED
 
-from ..scene.resultrows import FAILED, ResultRow
+from ..scene.resultrows import ResultRow
 from .workerjob import (
+    EngineChoice,
     Event,
     JobObserver,
+    Problem,
     Request,
     Steps,
     TemplateSource,
@@ -28,7 +28,9 @@ from .workerjob import (
 )
 
 MOST_DEATHS_IN_A_ROW = 2
-_CODES_OF_ONE_QUERY = ("input", "memory", "internal")
+WORKER_DIED = "worker-died"
+#: Problems of one query; any other ends the run, because the next query would meet it too.
+_OF_THE_QUERY = ("input", "memory", "internal", WORKER_DIED)
 
 
 @dataclass(frozen=True)
@@ -41,27 +43,22 @@ class Query:
 
 
 class LocalizationJob(WorkerJob):
-    """Searches the queries one after the other; ``onRows(query, rows)`` is called after each."""
+    """Searches the queries one after the other; ``onRows(query, rows)`` is called for each."""
 
     def __init__(
         self,
         worker: Worker,
         source: TemplateSource,
         queries: list[Query],
-        model: str,
-        device: str,
-        listener: JobObserver,
+        engine: EngineChoice,
+        observer: JobObserver,
         onRows: Callable[[Query, list[ResultRow]], None],
-        options: dict[str, Any] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(worker, source, model, device, listener)
+        super().__init__(worker, source, engine, observer)
         self._queries = queries
         self._onRows = onRows
-        self._options = options or {}
         self._clock = clock
-        self._started = 0.0
-        self._deaths = 0
         self.done = 0
         self.failed = 0
 
@@ -70,107 +67,106 @@ class LocalizationJob(WorkerJob):
         self._onRows = lambda query, rows: None
         super().abandon()
 
-    def work(self, template: dict[str, Any]) -> Steps:
-        """Search every query; what goes wrong with one costs its own rows only."""
-        self._started = self._clock()
+    def steps(self) -> Steps:
+        """Learn the template, then search query after query."""
+        yield from self.learnTemplate()
 
+        started, deaths = self._clock(), 0
         for number, query in enumerate(self._queries):
-            # Whoever was told of the last rows may have ended the job.
+            self._tellProgress(query, number, started)
+            try:
+                yield self._searchFor(query)
+            except WorkerProblem as error:
+                self._worker.folder.clear()
+                died = error.problem.code == WORKER_DIED
+                deaths = deaths + 1 if died and self.done == number else int(died)
+                self._takeProblem(query, error.problem, answered=self.done > number)
+                if deaths >= MOST_DEATHS_IN_A_ROW:
+                    raise
+                if died:
+                    self._observer.onLog("warning", _("The worker ended and is started again."))
+                    yield from self.greet()
+            except (RprLocError, OSError, MemoryError) as error:
+                self._fail(query, str(error) or _("not enough memory"))
+            else:
+                # Outside the try: an observer of rows that fails must not be taken for the query.
+                deaths = 0
+                self._worker.folder.clear()
+                if self.done == number:
+                    self._fail(query, _("the worker gave no answer"))
+
+            # Whoever is told of the rows may cancel; then there is nothing left to do.
             if self.finished:
                 return
-            self._announce(number, query)
-            try:
-                yield self._locate(number, query, self._queryVolume(query), template)
-            except (RprLocError, OSError, MemoryError) as error:
-                self._fail(query, template, str(error) or _("not enough memory"))
-            except WorkerProblem as error:
-                yield from self._recover(number, query, template, error)
-            else:
-                if self.done == number:
-                    self._fail(query, template, _("the worker gave no answer"))
 
-        if not self.finished:
-            self._progress(1.0, _("Done."), 0.0)
+        self._progress(1.0, _("Done."), 0.0)
 
-    def _announce(self, number: int, query: Query) -> None:
-        total = len(self._queries)
-        text = _("{name}: volume {number} of {total}")
-        self._progress(
-            number / total,
-            text.format(name=query.name, number=number + 1, total=total),
-            self._secondsLeft(),
-        )
+    def _searchFor(self, query: Query) -> Request:
+        """The request for one query, whose rows come as a partial event.
 
-    def _queryVolume(self, query: Query) -> dict[str, Any]:
+        Raises InputError or OSError if its voxels cannot be read, or not be written for the worker.
+        """
+
+        def take(event: Event) -> None:
+            rows = [ResultRow.fromWorker(row, query.name, query.path) for row in event["results"]]
+            self._take(query, rows, bool(event.get("problem")))
+
+        params = {
+            **self._engine.params,
+            "template": self.template,
+            "options": self._engine.options,
+            "queries": [{"key": str(self.done), "volume": self._queryVolume(query)}],
+        }
+        return Request("locate", params, onPartial=take)
+
+    def _queryVolume(self, query: Query) -> Event:
         if query.node is None:
             return {"path": query.path, "name": query.name}
         if query.node.GetScene() is None:
             raise InputError(_("the volume was removed from the scene"))
         return {**self._volume(query.node), "name": query.name}
 
-    def _locate(
-        self, number: int, query: Query, volume: dict[str, Any], template: dict[str, Any]
-    ) -> Request:
-        def onPartial(event: Event) -> None:
-            self._deaths = 0
-            rows = [ResultRow.fromWorker(row, query.name, query.path) for row in event["results"]]
-            self._take(query, rows, bool(event.get("problem")))
+    def _takeProblem(self, query: Query, problem: Problem, answered: bool) -> None:
+        """Make rows of a problem that is this query's own; raises it again if it is the run's."""
+        if problem.code == WORKER_DIED and problem.details:
+            self._observer.onLog("warning", problem.details)
+        if problem.code not in _OF_THE_QUERY:
+            raise WorkerProblem(problem)
+        if not answered:
+            self._fail(query, problem.message)
 
-        params = {**self._engine, "template": template, "options": self._options}
-        params["queries"] = [{"key": str(number), "volume": volume}]
-        return Request("locate", params, onPartial)
-
-    def _recover(
-        self, number: int, query: Query, template: dict[str, Any], error: WorkerProblem
-    ) -> Steps:
-        """Get ready for the next query; raise the error again if the run cannot go on."""
-        problem = error.problem
-        died = problem.code == "worker-died"
-        if died and problem.details:
-            self._listener.onLog("warning", problem.details)
-        self._deaths = self._deaths + 1 if died else 0
-        if not died and problem.code not in _CODES_OF_ONE_QUERY:
-            raise error
-
-        if self.done == number:
-            self._fail(query, template, problem.message)
-
-        # A worker that dies again and again would cost every query its rows, one restart each.
-        if self._deaths >= MOST_DEATHS_IN_A_ROW:
-            raise error
-        if died:
-            self._listener.onLog("warning", _("The worker ended and is started again."))
-            yield self._hello()
-
-    def _fail(self, query: Query, template: dict[str, Any], reason: str) -> None:
+    def _fail(self, query: Query, reason: str) -> None:
         """Rows that say why, one per target: a query never disappears from the results."""
-        reason = " ".join(reason.split())
-        rows = [_failedRow(query, target, reason) for target in template["targets"]]
-        self._take(query, rows, failed=True)
+        line = " ".join(reason.split())
+        self._take(query, [_failedRow(query, t, line) for t in self.template["targets"]], True)
 
     def _take(self, query: Query, rows: list[ResultRow], failed: bool) -> None:
         self.done += 1
         self.failed += failed
         if failed and rows:
-            self._listener.onLog("warning", f"{query.name}: {rows[0].reason}")
+            self._observer.onLog("warning", f"{query.name}: {rows[0].reason}")
         self._onRows(query, rows)
 
-    def _secondsLeft(self) -> float | None:
-        if not self.done:
-            return None
-        return (self._clock() - self._started) / self.done * (len(self._queries) - self.done)
+    def _tellProgress(self, query: Query, number: int, started: float) -> None:
+        total = len(self._queries)
+        text = _("{name}: volume {number} of {total}")
+        left = None
+        if number:
+            left = (self._clock() - started) / number * (total - number)
+        text = text.format(name=query.name, number=number + 1, total=total)
+        self._progress(number / total, text, left)
 
 
 def _failedRow(query: Query, target: dict[str, Any], reason: str) -> ResultRow:
-    return ResultRow(
-        query.name, str(target["name"]), str(target["kind"]), FAILED, reason, path=query.path
-    )
+    name, kind = str(target["name"]), str(target["kind"])
+    return ResultRow(query.name, name, kind, FAILED, reason, path=query.path)
 
 
-def queriesOf(volumes: Iterable[Any], paths: Iterable[str | Path]) -> list[Query]:
+def queriesOf(volumes: Iterable[Any], paths: Iterable[str]) -> list[Query]:
     """Queries with names that all differ: a name that occurs twice gets its number."""
     pairs = [(node.GetName(), node, "") for node in volumes]
     pairs += [(Path(path).name, None, str(path)) for path in paths]
+
     queries: list[Query] = []
     taken: set[str] = set()
     for name, node, path in pairs:

@@ -1,4 +1,4 @@
-"""Makes a template of what is marked on a reference, or adds the reference to one (few-shot)."""
+"""Making a template of what is marked on a reference, or pooling it into one (few-shot)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from .workerjob import JobObserver, Request, Steps, TemplateSource, Worker, WorkerJob
+from .workerjob import (
+    EngineChoice,
+    JobObserver,
+    Request,
+    Steps,
+    TemplateSource,
+    Worker,
+    WorkerJob,
+)
 
 
 class TemplateJob(WorkerJob):
@@ -20,13 +28,12 @@ class TemplateJob(WorkerJob):
         self,
         worker: Worker,
         source: TemplateSource,
-        model: str,
-        device: str,
-        listener: JobObserver,
-        onTemplate: Callable[[dict[str, Any]], object],
+        engine: EngineChoice,
+        observer: JobObserver,
+        onTemplate: Callable[[dict[str, Any]], None],
         addTo: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(worker, source, model, device, listener)
+        super().__init__(worker, source, engine, observer)
         self._onTemplate = onTemplate
         self._addTo = addTo
 
@@ -35,12 +42,15 @@ class TemplateJob(WorkerJob):
         self._onTemplate = lambda template: None
         super().abandon()
 
-    def work(self, template: dict[str, Any]) -> Steps:
-        """Pool the template into the other one, if there is one, and hand it over."""
+    def steps(self) -> Steps:
+        """Learn the template, and pool it into the other one."""
+        yield from self.learnTemplate()
+
         if self._addTo is not None:
             self._progress(0.5, _("Adding the reference to the template..."))
-            merged = yield Request("template.merge", {"templates": [self._addTo, template]})
-            template = merged["template"]
+            parts = [self._addTo, self.template]
+            merged = yield Request("template.merge", {"templates": parts})
+            self.template = merged["template"]
 
-        self._onTemplate(template)
+        self._onTemplate(self.template)
         self._progress(1.0, _("Done."), 0.0)

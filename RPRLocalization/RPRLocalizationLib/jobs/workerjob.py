@@ -1,14 +1,15 @@
-"""Work for the worker process in steps: load the model, learn the template. Nothing here waits.
+"""Work for the worker process as a generator that reads top to bottom; nothing waits or blocks.
 
-The base of ``localizationjob`` and ``templatejob``. What a job does reads from top to bottom in its
-generator ``steps``: it yields a ``Request`` and goes on with the result when that has come; an
-error of the worker is raised there as ``WorkerProblem``.
+A job's ``steps`` yield ``Request`` items and get the worker's results back; a request that fails
+raises ``WorkerProblem`` where it was yielded. ``WorkerJob`` drives the generator from Qt's event
+loop. A job ends exactly once, with a problem (code and one line for the user) or None. Volumes pass
+as .npy files that are removed as soon as they are answered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from slicer.i18n import tr as _
@@ -20,7 +21,24 @@ from ..scene.markedtargets import MarkedTarget, checkNames, targetSpec
 from ..worker.exchangefolder import ExchangeFolder
 
 Event = dict[str, Any]
-EventHandler = Callable[[Event], None]
+
+
+class PendingRequest(Protocol):
+    """A request on its way, as the client returns it."""
+
+    def cancel(self) -> None:
+        """Ask the worker to stop; its answer still comes."""
+
+
+class Client(Protocol):
+    """The worker process as a job sees it (``worker.client.WorkerClient``)."""
+
+    @property
+    def request(self) -> Callable[..., PendingRequest]:
+        """Send a request: its method and params, and a callback for each kind of event."""
+
+    def close(self) -> None:
+        """End the worker process."""
 
 
 @dataclass(frozen=True)
@@ -36,55 +54,33 @@ class Problem:
         """True if the user wanted it."""
         return self.code == "cancelled"
 
+    @classmethod
+    def of(cls, event: Event) -> Problem:
+        """The problem that an error event of the worker tells."""
+        code, message, details = (
+            str(event.get(name, "")) for name in ("code", "message", "details")
+        )
+        return cls(code, message, details)
+
 
 class WorkerProblem(Exception):
-    """A request has failed; if the steps do not catch it, the job ends with ``problem``."""
+    """A request failed; raised inside ``steps``."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.message)
         self.problem = problem
 
 
-def ignoreEvent(event: Event) -> None:
-    """For events that are of no interest."""
-
-
 @dataclass(frozen=True)
 class Request:
-    """What the worker is asked for; ``onPartial`` gets the events that come before the result."""
+    """What a step asks of the worker; ``onPartial`` gets events that come before the result."""
 
     method: str
-    params: dict[str, Any]
-    onPartial: EventHandler = ignoreEvent
+    params: Event = field(default_factory=dict)
+    onPartial: Callable[[Event], None] = lambda event: None
 
 
 Steps = Generator[Request, Event, None]
-
-
-class PendingRequest(Protocol):
-    """A request that the client has sent."""
-
-    def cancel(self) -> None:
-        """Ask for its end; its last event still comes."""
-
-
-class Client(Protocol):
-    """The worker's client as jobs use it; callbacks never come before ``request`` has returned."""
-
-    def request(
-        self,
-        method: str,
-        params: dict[str, Any] | None = None,
-        onProgress: EventHandler | None = None,
-        onPartial: EventHandler | None = None,
-        onLog: EventHandler | None = None,
-        onResult: EventHandler | None = None,
-        onError: EventHandler | None = None,
-    ) -> PendingRequest:
-        """Send a request; exactly one of onResult and onError is called, once."""
-
-    def close(self) -> None:
-        """End the worker process."""
 
 
 @dataclass
@@ -124,128 +120,122 @@ class Worker:
     folder: ExchangeFolder
 
 
+@dataclass(frozen=True)
+class EngineChoice:
+    """What computes: the model, the device, and the engine's ``steps``, ``runs`` and ``seed``."""
+
+    model: str
+    device: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def params(self) -> dict[str, str]:
+        """As requests name it."""
+        return {"model": self.model, "device": self.device}
+
+
 class WorkerJob:
-    """Start, template, ``work``, end. A job ends exactly once, and says so with ``onFinished``."""
+    """Drives ``steps``; see the subclasses."""
 
     def __init__(
-        self, worker: Worker, source: TemplateSource, model: str, device: str, listener: JobObserver
+        self, worker: Worker, source: TemplateSource, engine: EngineChoice, observer: JobObserver
     ) -> None:
         self._worker = worker
         self._source = source
-        self._engine = {"model": model, "device": device}
-        self._listener = listener
-        self._pending: PendingRequest | None = None
+        self._engine = engine
+        self._observer = observer
+        self._request: PendingRequest | None = None
+        self._steps: Steps | None = None
         self._then: list[Callable[[], None]] = []
-        self.device = device
+        self.device = engine.device
+        self.template: dict[str, Any] = {}
         self.problem: Problem | None = None
         self.finished = False
 
+    def steps(self) -> Steps:
+        """What is done, one request after the other."""
+        raise NotImplementedError
+
     def start(self) -> None:
         """Begin; whatever goes wrong from now on ends the job with a problem."""
-        self._running = self.steps()
-        self._advance(lambda: next(self._running))
+        self._progress(0.0, _("Starting the worker..."))
+        self._steps = self.steps()
+        self._advance(lambda steps: next(steps))
 
     def whenFinished(self, then: Callable[[], None]) -> None:
-        """Call ``then`` at the end, after the listener."""
+        """Call ``then`` at the end, after the observer."""
         self._then.append(then)
 
     def cancel(self) -> None:
         """Stop at once; what is done is kept."""
         if self.finished:
             return
-        pending = self._pending
+
+        request = self._request
         self._end(Problem("cancelled", _("Cancelled.")))
-        if pending is not None:
-            pending.cancel()
+        if request is not None:
+            request.cancel()
 
     def abandon(self) -> None:
         """Stop without telling anyone but the worker (the scene is closing)."""
-        self._listener = JobObserver()
+        self._observer = JobObserver()
         self.cancel()
 
     @property
     def busy(self) -> bool:
         """True while the worker still works for this job, also after it was cancelled."""
-        return self._pending is not None
+        return self._request is not None
 
-    def steps(self) -> Steps:
-        """Everything that the job does, in order."""
-        self._progress(0.0, _("Starting the worker..."))
-        hello = yield self._hello()
+    def learnTemplate(self) -> Steps:
+        """The steps that every job begins with: worker, model, and ``self.template``."""
+        yield from self.greet()
+
+        self._progress(0.0, _("Loading the model..."))
+        loaded = yield Request("load", dict(self._engine.params))
+        self.device = str(loaded.get("device", self.device))
+
+        if self._source.template is not None:
+            self.template = self._source.template
+            return
+        self._progress(0.0, _("Learning the targets on the reference..."))
+        learned = yield Request("template.make", self._reference())
+        self._worker.folder.clear()
+        self.template = learned["template"]
+
+    def greet(self) -> Steps:
+        """Introduce the folder to the worker; again if it was started anew."""
+        hello = yield Request("hello", {"folder": self._worker.folder.path})
         if hello.get("torch") is None:
             text = _("PyTorch is not installed: it is needed to run the networks.")
             raise WorkerProblem(Problem("no-torch", text))
 
-        self._progress(0.0, _("Loading the model..."))
-        loaded = yield Request("load", self._engine)
-        self.device = str(loaded.get("device", self.device))
-
-        template = self._source.template
-        if template is None:
-            self._progress(0.0, _("Learning the targets on the reference..."))
-            made = yield self._makeTemplate()
-            template = made["template"]
-
-        yield from self.work(template)
-
-    def work(self, template: dict[str, Any]) -> Steps:
-        """What a subclass does with the template."""
-        raise NotImplementedError
-
-    def _hello(self) -> Request:
-        """Introduce the folder to the worker (again, if it was started anew)."""
-        return Request("hello", {"folder": self._worker.folder.path})
-
-    def _makeTemplate(self) -> Request:
+    def _reference(self) -> Event:
         reference = self._volume(self._source.reference)
         targets = [targetSpec(target, self._saved) for target in self._source.targets]
-        return Request(
-            "template.make", {**self._engine, "reference": reference, "targets": targets}
-        )
+        return {**self._engine.params, "reference": reference, "targets": targets}
 
-    def _advance(self, resume: Callable[[], Request]) -> None:
-        """Let the steps go on to their next request, and send it."""
+    def _volume(self, node: Any) -> Event:
+        """Write a volume node for the worker: its VOLUME object. Raises InputError, OutputError."""
+        return self._saved(conversion.volumeGrid(node))
 
-        def proceed() -> None:
-            try:
-                request = resume()
-            except StopIteration:
-                self._end()
-                return
-            # The job may have been cancelled by what the steps have just reported.
-            if not self.finished:
-                self._send(request)
+    def _saved(self, grid: conversion.VoxelGrid) -> Event:
+        path = self._worker.folder.write(grid.array)
+        return {"npy": path, "ijk_to_lps": grid.ijkToLps.tolist(), "name": grid.name}
 
-        self._guarded(proceed)
+    def _progress(self, fraction: float, text: str, secondsLeft: float | None = None) -> None:
+        self._observer.onProgress(fraction, text, secondsLeft)
 
-    def _send(self, request: Request) -> None:
-        """One request at a time; answers that come after the job's end only free the arrays."""
+    def _advance(self, move: Callable[[Steps], Request]) -> None:
+        """Let the steps run to their next request, and send it.
 
-        def whileRunning(handle: EventHandler) -> EventHandler:
-            return lambda event: None if self.finished else self._guarded(lambda: handle(event))
-
-        def last(resume: Callable[[Event], Request]) -> EventHandler:
-            def answered(event: Event) -> None:
-                self._pending = None
-                self._worker.folder.clear()
-                if not self.finished:
-                    self._advance(lambda: resume(event))
-
-            return answered
-
-        self._pending = self._worker.client.request(
-            request.method,
-            request.params,
-            onPartial=whileRunning(request.onPartial),
-            onLog=whileRunning(self._onLog),
-            onResult=last(self._running.send),
-            onError=last(lambda event: self._running.throw(WorkerProblem(problemOf(event)))),
-        )
-
-    def _guarded(self, handle: Callable[[], None]) -> None:
-        """What goes wrong ends the job; it must not get lost in Qt's event loop."""
+        What goes wrong ends the job here: it must not get lost in Qt's event loop.
+        """
+        if self._steps is None:
+            return
         try:
-            handle()
+            request = move(self._steps)
+        except StopIteration:
+            self._end()
         except WorkerProblem as error:
             self._end(error.problem)
         except RprLocError as error:
@@ -253,37 +243,63 @@ class WorkerJob:
         except Exception as error:
             self._end(Problem("internal", _("Internal error: {error}").format(error=repr(error))))
             raise
+        else:
+            # The steps may have ended the job from within, e.g. when a row's observer cancels.
+            if not self.finished:
+                self._send(request)
 
-    def _onLog(self, event: Event) -> None:
-        self._listener.onLog(str(event.get("level", "info")), str(event["message"]))
+    def _send(self, request: Request) -> None:
+        """Send one request; answers that come after the end only free the arrays."""
 
-    def _progress(self, fraction: float, text: str, secondsLeft: float | None = None) -> None:
-        self._listener.onProgress(fraction, text, secondsLeft)
+        def answered(move: Callable[[Steps, Event], Request]) -> Callable[[Event], None]:
+            def call(event: Event) -> None:
+                self._request = None
+                if self.finished:
+                    self._worker.folder.clear()
+                else:
+                    self._advance(lambda steps: move(steps, event))
 
-    def _volume(self, node: Any) -> dict[str, Any]:
-        """Write a volume node for the worker, as its VOLUME object. Raises InputError, OSError."""
-        return self._saved(conversion.volumeGrid(node))
+            return call
 
-    def _saved(self, grid: conversion.VoxelGrid) -> dict[str, Any]:
-        path = self._worker.folder.write(grid.array)
-        return {"npy": path, "ijk_to_lps": grid.ijkToLps.tolist(), "name": grid.name}
+        def log(event: Event) -> None:
+            self._observer.onLog(str(event.get("level", "info")), str(event["message"]))
+
+        def fail(steps: Steps, event: Event) -> Request:
+            return steps.throw(WorkerProblem(Problem.of(event)))
+
+        self._request = self._worker.client.request(
+            request.method,
+            request.params,
+            onPartial=self._whileRunning(request.onPartial),
+            onLog=self._whileRunning(log),
+            onResult=answered(lambda steps, event: steps.send(event)),
+            onError=answered(fail),
+        )
+
+    def _whileRunning(self, handle: Callable[[Event], None]) -> Callable[[Event], None]:
+        def call(event: Event) -> None:
+            if self.finished:
+                return
+            try:
+                handle(event)
+            except RprLocError as error:
+                self._end(Problem("input", str(error)))
+            except Exception as error:
+                text = _("Internal error: {error}").format(error=repr(error))
+                self._end(Problem("internal", text))
+                raise
+
+        return call
 
     def _end(self, problem: Problem | None = None) -> None:
         if self.finished:
             return
         self.finished, self.problem = True, problem
-        # The worker may still read the arrays of a request that was not answered yet.
+
         if not self.busy:
             self._worker.folder.clear()
-
         try:
-            self._listener.onFinished(problem)
+            self._observer.onFinished(problem)
         finally:
             for then in self._then:
                 then()
-
-
-def problemOf(event: Event) -> Problem:
-    """The problem that an error event of the worker tells."""
-    code, message, details = (str(event.get(key, "")) for key in ("code", "message", "details"))
-    return Problem(code or "internal", message, details)

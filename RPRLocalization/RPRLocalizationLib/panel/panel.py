@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
+from ..jobs.workerjob import JobObserver
+from ..scene.markedtargets import MarkedTarget
 from ..widgets import dialogs, torchsetup
 from ..widgets.section import showingErrors
+from .panellogic import PanelLogic
 from .queriessection import QueriesSection, candidateVolumes
 from .referencesection import ReferenceSection
 from .resultssection import ResultsSection
@@ -17,14 +23,14 @@ from .runsection import RunSection
 
 
 class Panel(VTKObservationMixin):
-    """Connects the sections: each says why it is not complete, and is updated after every change."""
+    """Connects the sections: each says why it is incomplete, and is updated after every change."""
 
-    def __init__(self, ui, logic) -> None:
+    def __init__(self, ui: Any, logic: PanelLogic) -> None:
         super().__init__()
         self.ui = ui
         self.logic = logic
-        self.parameters = None
-        self._guiTag = None
+        self.parameters: Any = None
+        self._guiTag: Any = None
         self._updating = False
         self._soon = qt.QTimer()
         self._soon.setSingleShot(True)
@@ -32,13 +38,13 @@ class Panel(VTKObservationMixin):
         self._soon.connect("timeout()", self.update)
         self.reference = ReferenceSection(ui, logic, self.updateSoon)
         self.queries = QueriesSection(ui, logic, self.updateSoon)
-        self.run = RunSection(ui, logic, self.updateSoon, self.problem, self.start)
+        self.run = RunSection(ui, logic, self.updateSoon, self.whyNotReady, self.start)
         self.results = ResultsSection(ui, logic, self.updateSoon)
         self.sections = (self.reference, self.queries, self.run, self.results)
         ui.saveTemplateButton.connect("clicked(bool)", self._onSaveTemplate)
         ui.addToTemplateButton.connect("clicked(bool)", self._onAddToTemplate)
 
-    def setParameters(self, parameters) -> None:
+    def setParameters(self, parameters: Any) -> None:
         """Show another parameter node; None while the scene is closing."""
         if self.parameters is not None:
             self.parameters.disconnectGui(self._guiTag)
@@ -51,7 +57,7 @@ class Panel(VTKObservationMixin):
             self.addObserver(parameters, vtk.vtkCommand.ModifiedEvent, self.updateSoon)
             self.update()
 
-    def updateSoon(self, caller=None, event=None) -> None:
+    def updateSoon(self, caller: Any = None, event: Any = None) -> None:
         """Update once when the application is idle, however often this is called until then."""
         self._soon.start()
 
@@ -79,11 +85,11 @@ class Panel(VTKObservationMixin):
             section.cleanup()
         self.removeObservers()
 
-    def problem(self) -> str:
+    def whyNotReady(self) -> str:
         """Why a run cannot start, for the user; empty if it can."""
-        return self.reference.problem() or self.queries.problem()
+        return self.reference.incompleteReason() or self.queries.incompleteReason()
 
-    def start(self, listener) -> None:
+    def start(self, listener: JobObserver) -> None:
         """Start a run with what is chosen. Raises RprLocError."""
         self.reference.placing.stop()
         self.queries.rescan()
@@ -98,9 +104,9 @@ class Panel(VTKObservationMixin):
         if self.reference.usesTemplate():
             template = self.reference.template
             content = self.logic.library.content(
-                template.chosen(), self.parameters.unusedTemplateTargets
+                template.required(), self.parameters.unusedTemplateTargets
             )
-            run = self.logic.localize(template=content, name=template.chosen().title, **common)
+            run = self.logic.localize(template=content, name=template.required().title, **common)
         else:
             targets = self.reference.usedTargets()
             run = self.logic.localize(self.parameters.referenceVolume, targets, **common)
@@ -108,7 +114,10 @@ class Panel(VTKObservationMixin):
         self.update()
 
     def _chooseDefaults(self) -> None:
-        """The first loaded CT is the reference until the user chooses; never once something was marked on another."""
+        """Take the first loaded CT as reference until the user chooses.
+
+        Not once something was marked: its CT may have been another one, which is gone.
+        """
         if self.parameters.referenceVolume is None and not self.reference.nodes():
             volumes = candidateVolumes(slicer.mrmlScene)
             if volumes:
@@ -117,7 +126,9 @@ class Panel(VTKObservationMixin):
     def _onSaveTemplate(self) -> None:
         title = dialogs.askText(_("Save as template"), _("Name of the template:"))
         if title:
-            self._makeTemplate(lambda **how: self.logic.saveTemplate(*self._marked(), title, **how))
+            self._makeTemplate(
+                lambda **options: self.logic.saveTemplate(*self._marked(), title, **options)
+            )
 
     def _onAddToTemplate(self) -> None:
         own = {info.title: info for info in self.logic.library.templates() if not info.bundled}
@@ -127,10 +138,10 @@ class Panel(VTKObservationMixin):
                 lambda **how: self.logic.addToTemplate(own[title], *self._marked(), **how)
             )
 
-    def _marked(self):
+    def _marked(self) -> tuple[Any, tuple[MarkedTarget, ...]]:
         return self.parameters.referenceVolume, self.reference.usedTargets()
 
-    def _makeTemplate(self, make) -> None:
+    def _makeTemplate(self, make: Callable[..., Any]) -> None:
         if torchsetup.ensureTorch():
             with showingErrors(_("The template could not be made.")):
                 make(waitForCompletion=False, listener=self.run.listener())

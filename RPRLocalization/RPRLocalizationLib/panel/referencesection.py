@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import qt
 import slicer
 import vtk
@@ -15,6 +18,7 @@ from ..scene.markedtargets import (
     BOX,
     LANDMARK,
     SEGMENT,
+    MarkedTarget,
     candidateNodes,
     checkNames,
     rename,
@@ -23,21 +27,23 @@ from ..scene.markedtargets import (
 )
 from ..widgets.helpers import signalsBlocked, tableItem
 from ..widgets.section import Section, showingErrors
+from .panellogic import PanelLogic
 from .templatesection import TemplatePart
 
 _MARKUPS = slicer.vtkMRMLMarkupsNode
 
 
-class ReferenceSection(Section):
+class ReferenceSection(Section[PanelLogic]):
     """Choosing the CT, placing and taking targets, and the list of targets."""
 
-    def __init__(self, ui, logic, changed) -> None:
+    def __init__(self, ui: Any, logic: PanelLogic, changed: Callable[[], None]) -> None:
         super().__init__(ui, logic, changed)
         self.placing = placing.Placing()
         self.template = TemplatePart(ui, logic, changed)
-        self._shown = None
-        self._existing = None
-        self._observed = []
+        # What the table and the selector show, to leave them alone while nothing changes.
+        self._shown: list[tuple[Any, ...]] | None = None
+        self._existing: list[tuple[str, str]] | None = None
+        self._observed: list[tuple[Any, Any]] = []
         ui.referenceSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._onReference)
         ui.markedRadio.connect("toggled(bool)", self._onSource)
         ui.placeLandmarkButton.connect("clicked(bool)", self._onPlaceLandmark)
@@ -53,7 +59,8 @@ class ReferenceSection(Section):
             self._onPlaceMode,
         )
 
-    def setParameters(self, parameters) -> None:
+    def setParameters(self, parameters: Any) -> None:
+        """Use another parameter node, or None while the scene is closing."""
         super().setParameters(parameters)
         self.template.setParameters(parameters)
         self._shown = self._existing = None
@@ -61,7 +68,7 @@ class ReferenceSection(Section):
             self.placing.stop()
             self._observe([])
 
-    def nodes(self) -> list:
+    def nodes(self) -> list[Any]:
         """Nodes that carry targets and still are in the scene."""
         return liveNodes(self.parameters.targetNodes, slicer.mrmlScene) if self.parameters else []
 
@@ -69,17 +76,17 @@ class ReferenceSection(Section):
         """True if the targets come from a template."""
         return self.parameters.referenceSource == ReferenceSource.TEMPLATE
 
-    def usedTargets(self) -> tuple:
+    def usedTargets(self) -> tuple[MarkedTarget, ...]:
         """The ticked targets marked on the reference."""
         return tuple(target for target in targetsOf(self.nodes()) if target.used)
 
-    def problem(self) -> str:
+    def incompleteReason(self) -> str:
         """Why this section is not complete, for the user; empty if it is."""
         if self.usesTemplate():
-            return self.template.problem()
-        return self.markedProblem()
+            return self.template.incompleteReason()
+        return self.whyNotMarked()
 
-    def markedProblem(self) -> str:
+    def whyNotMarked(self) -> str:
         """Why the marked targets cannot be used; empty if they can."""
         if self.parameters.referenceVolume is None:
             return _("Choose the reference CT in section 1.")
@@ -99,6 +106,7 @@ class ReferenceSection(Section):
             self.ui.templateRadio.checked = byTemplate
         self.ui.markedPage.visible = not byTemplate
         self.ui.templatePage.visible = byTemplate
+
         self._observe(self.nodes())
         self.template.update()
         self._fillExisting()
@@ -116,6 +124,7 @@ class ReferenceSection(Section):
         if state == self._shown:
             return
         self._shown = state
+
         kinds = {LANDMARK: _("landmark"), BOX: _("box"), SEGMENT: _("segment")}
         table = self.ui.targetsTable
         row = table.currentRow()
@@ -134,11 +143,13 @@ class ReferenceSection(Section):
     def _fillExisting(self) -> None:
         """Points, boxes and segmentations of the scene that are no targets yet, and no results."""
         listed = [node.GetID() for node in self.nodes()]
-        found = [node for node in candidateNodes(slicer.mrmlScene) if node.GetID() not in listed]
-        state = [(node.GetID(), node.GetName()) for node in found]
+        candidates = candidateNodes(slicer.mrmlScene)
+        unlisted = [node for node in candidates if node.GetID() not in listed]
+        state = [(node.GetID(), node.GetName()) for node in unlisted]
         if state == self._existing:
             return
         self._existing = state
+
         selector = self.ui.existingSelector
         before = selector.itemData(selector.currentIndex)
         with signalsBlocked(selector):
@@ -147,7 +158,7 @@ class ReferenceSection(Section):
                 selector.addItem(name, nodeID)
             selector.currentIndex = max(selector.findData(before), 0) if state else -1
 
-    def _chosenExisting(self):
+    def _chosenExisting(self) -> Any:
         selector = self.ui.existingSelector
         nodeID = selector.itemData(selector.currentIndex) if selector.currentIndex >= 0 else None
         return slicer.mrmlScene.GetNodeByID(nodeID) if nodeID else None
@@ -156,41 +167,43 @@ class ReferenceSection(Section):
         """Enable the buttons, or say why not."""
         if self.parameters is None:
             return
+
         noReference = "" if self.parameters.referenceVolume else _("Choose the reference CT first.")
-        placed = self.placing.activeClass()
-        for button, className, tip in (
-            (
-                self.ui.placeLandmarkButton,
-                placing.FIDUCIALS,
-                _("Click here, then click the landmark in a slice view."),
-            ),
-            (
-                self.ui.placeBoxButton,
-                placing.ROI,
-                _(
-                    "Click here, then click two opposite corners of the organ in a slice view; drag the handles after."
-                ),
-            ),
-        ):
-            self.setEnabled(button, noReference, tip)
-            button.checked = placed == className
+        self._updatePlacing(noReference)
         nothing = _(
-            "There are no points, boxes or segmentations in the scene that are not in the list already."
+            "There are no points, boxes or segmentations in the scene that are not in the list"
+            " already."
         )
         reason = noReference or ("" if self._chosenExisting() is not None else nothing)
         self.setEnabled(self.ui.addExistingButton, reason, _("Add it to the list of targets."))
-        selected = self.ui.targetsTable.currentRow() >= 0 and not self.usesTemplate()
-        self.ui.removeTargetButton.visible = not self.usesTemplate()
-        self.setEnabled(
-            self.ui.removeTargetButton,
-            "" if selected else _("Select a target in the list first."),
-            _(
-                "Take the selected target out of the list; landmarks and boxes placed here are deleted."
-            ),
-        )
-        self.template.updateButtons(self.markedProblem(), self.usesTemplate())
 
-    def _onSource(self, marked) -> None:
+        byTemplate = self.usesTemplate()
+        selected = self.ui.targetsTable.currentRow() >= 0 and not byTemplate
+        reason = "" if selected else _("Select a target in the list first.")
+        tip = _(
+            "Take the selected target out of the list; landmarks and boxes placed here are deleted."
+        )
+        self.ui.removeTargetButton.visible = not byTemplate
+        self.setEnabled(self.ui.removeTargetButton, reason, tip)
+
+        self.template.updateButtons(self.whyNotMarked(), byTemplate)
+
+    def _updatePlacing(self, noReference: str) -> None:
+        """Enable the two buttons, and show as pressed the one whose target is being placed."""
+        landmarkTip = _("Click here, then click the landmark in a slice view.")
+        boxTip = _(
+            "Click here, then click two opposite corners of the organ in a slice view; drag the"
+            " handles after."
+        )
+        placed = self.placing.activeClass()
+        for button, className, tip in (
+            (self.ui.placeLandmarkButton, placing.FIDUCIALS, landmarkTip),
+            (self.ui.placeBoxButton, placing.ROI, boxTip),
+        ):
+            self.setEnabled(button, noReference, tip)
+            button.checked = placed == className
+
+    def _onSource(self, marked: bool) -> None:
         if self.parameters is not None:
             self.placing.stop()
             self.parameters.referenceSource = (
@@ -198,17 +211,17 @@ class ReferenceSection(Section):
             )
             self.changed()
 
-    def _onReference(self, node=None) -> None:
+    def _onReference(self, node: Any = None) -> None:
         if self.parameters is not None:
             self.changed()
 
-    def _onPlaceLandmark(self, checked) -> None:
+    def _onPlaceLandmark(self, checked: bool) -> None:
         self._place(checked, lambda: placing.landmarkList(self.nodes()))
 
-    def _onPlaceBox(self, checked) -> None:
+    def _onPlaceBox(self, checked: bool) -> None:
         self._place(checked, placing.newBox)
 
-    def _place(self, checked, makeNode) -> None:
+    def _place(self, checked: bool, makeNode: Callable[[], Any]) -> None:
         self.placing.stop()
         self._dropUnplaced()
         if checked:
@@ -219,7 +232,7 @@ class ReferenceSection(Section):
                 self.placing.start(node)
         self.changed()
 
-    def _onPlaceMode(self, caller=None, event=None) -> None:
+    def _onPlaceMode(self, caller: Any = None, event: Any = None) -> None:
         self._dropUnplaced()
         if self.parameters is not None:
             self.changed()
@@ -229,7 +242,7 @@ class ReferenceSection(Section):
         if node is not None:
             slicer.mrmlScene.RemoveNode(node)
 
-    def _onExisting(self, index=None) -> None:
+    def _onExisting(self, index: int | None = None) -> None:
         self._updateButtons()
 
     def _onAddExisting(self) -> None:
@@ -237,16 +250,16 @@ class ReferenceSection(Section):
             self._add(self._chosenExisting())
         self.changed()
 
-    def _add(self, node) -> None:
+    def _add(self, node: Any) -> None:
         nodes = self.nodes()
-        if node.GetID() not in [known.GetID() for known in nodes]:
+        if node.GetID() not in [other.GetID() for other in nodes]:
             self.parameters.targetNodes = [*nodes, node]
 
-    def _target(self, row):
+    def _target(self, row: int) -> MarkedTarget | None:
         targets = targetsOf(self.nodes())
         return targets[row] if 0 <= row < len(targets) else None
 
-    def _onItem(self, item) -> None:
+    def _onItem(self, item: Any) -> None:
         if self.usesTemplate():
             self.template.onItem(item, self.ui.targetsTable)
         else:
@@ -279,10 +292,10 @@ class ReferenceSection(Section):
                 ]
         self.changed()
 
-    def _observe(self, nodes) -> None:
+    def _observe(self, nodes: list[Any]) -> None:
         """Follow the points, boxes and segments that are targets."""
-        known = [node for node, _event in self._observed]
-        if {id(n) for n in known} == {id(n) for n in nodes}:
+        before = [node for node, _event in self._observed]
+        if {id(n) for n in before} == {id(n) for n in nodes}:
             return
         for node, event in self._observed:
             self.removeObserver(node, event, self._onTargetNode)
@@ -290,11 +303,11 @@ class ReferenceSection(Section):
         for node, event in self._observed:
             self.addObserver(node, event, self._onTargetNode)
 
-    def _onTargetNode(self, caller=None, event=None) -> None:
+    def _onTargetNode(self, caller: Any = None, event: Any = None) -> None:
         self.changed()
 
 
-def _eventsOf(node):
+def _eventsOf(node: Any) -> tuple[Any, ...]:
     if node.IsA("vtkMRMLSegmentationNode"):
         return (
             slicer.vtkSegmentation.SegmentAdded,

@@ -3,30 +3,40 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 from slicer.i18n import tr as _
 
-from ..jobs.workerjob import JobObserver
-from ..library.modelcatalog import listModels
+from ..jobs.workerjob import JobObserver, Problem
+from ..library.modelcatalog import ModelInfo, listModels
 from ..widgets import dialogs, torchsetup
 from ..widgets.helpers import defaultDevices, detectedDevices, duration, fillDevices, signalsBlocked
 from ..widgets.section import Section, showingErrors
+from .panellogic import PanelLogic, StartRun
 
 _STEPS = 1000
 
 
-class RunSection(Section):
+class RunSection(Section[PanelLogic]):
     """Starts runs (and the making of templates) and shows how they go on.
 
-    problem: gives why a run cannot start. start(listener): starts one.
+    whyNotReady: returns why a run cannot start, empty if it can. onStart(observer): starts one.
     """
 
-    def __init__(self, ui, logic, changed, problem, start) -> None:
+    def __init__(
+        self,
+        ui: Any,
+        logic: PanelLogic,
+        changed: Callable[[], None],
+        whyNotReady: Callable[[], str],
+        onStart: StartRun,
+    ) -> None:
         super().__init__(ui, logic, changed)
-        self._problem = problem
-        self._start = start
+        self._whyNotReady = whyNotReady
+        self._onStart = onStart
         self._devices = defaultDevices()
-        self._models = None
+        self._models: list[ModelInfo] = []
         self._finding = False
         ui.runButton.connect("clicked(bool)", self._onRun)
         ui.cancelButton.connect("clicked(bool)", self._onCancel)
@@ -36,6 +46,7 @@ class RunSection(Section):
         ui.devicesButton.connect("clicked(bool)", self._onFindDevices)
         # Here and not in the .ui file: there it would be set before the box has its content.
         ui.logBox.collapsed = True
+        ui.logBox.visible = False
         self._fillModels()
         self._fillDevices()
         self._showIdle()
@@ -45,7 +56,10 @@ class RunSection(Section):
         return JobObserver(self._onProgress, self.log, self._onFinished)
 
     def refresh(self) -> None:
-        """The module is opened: models may have been installed, and model and device been chosen, elsewhere."""
+        """List models and devices anew when the module is opened.
+
+        The training module may have installed models, and have chosen the model and the device.
+        """
         self._fillModels()
         self._fillDevices()
 
@@ -54,7 +68,7 @@ class RunSection(Section):
         if self.parameters is None:
             return
         running = self.logic.running
-        problem = "" if running else self._problem()
+        problem = "" if running else self._whyNotReady()
         busy = _("A run is going on: wait, or cancel it.") if running else ""
         self.setEnabled(
             self.ui.runButton, busy or problem, _("Search the ticked CTs for the ticked targets.")
@@ -80,20 +94,21 @@ class RunSection(Section):
         sign = "⚠ " if level == "warning" else ""
         for line in text.splitlines():
             self.ui.logEdit.appendPlainText(f"{time.strftime('%H:%M:%S')}  {sign}{line}")
+            self.ui.logBox.visible = True
         if level == "warning":
             self.ui.logBox.collapsed = False
 
     def _onRun(self) -> None:
         if torchsetup.ensureTorch():
             with showingErrors(_("The localization could not be started.")):
-                self._start(self.listener())
+                self._onStart(self.listener())
         self.changed()
 
     def _onCancel(self) -> None:
         self.logic.cancel()
         self.changed()
 
-    def _onProgress(self, fraction: float, text: str, secondsLeft) -> None:
+    def _onProgress(self, fraction: float, text: str, secondsLeft: float | None) -> None:
         self.ui.progressBar.visible = True
         self.ui.progressBar.value = round(_STEPS * fraction)
         left = duration(secondsLeft)
@@ -101,7 +116,7 @@ class RunSection(Section):
             _("{text} - about {time} left").format(text=text, time=left) if left else text
         )
 
-    def _onFinished(self, problem) -> None:
+    def _onFinished(self, problem: Problem | None) -> None:
         self._showIdle()
         if problem is None:
             self.ui.progressLabel.text = _("Done.")
@@ -135,7 +150,7 @@ class RunSection(Section):
     def _fillDevices(self) -> None:
         fillDevices(self.ui.deviceSelector, self._devices, self.logic.settings.device)
 
-    def _onModel(self, index) -> None:
+    def _onModel(self, index: int) -> None:
         self.logic.settings.model = self.ui.modelSelector.itemData(index)
         self.changed()
 
@@ -151,7 +166,7 @@ class RunSection(Section):
                 )
         self.changed()
 
-    def _onDevice(self, index) -> None:
+    def _onDevice(self, index: int) -> None:
         self.logic.settings.device = self.ui.deviceSelector.itemData(index)
         self.changed()
 
@@ -161,7 +176,7 @@ class RunSection(Section):
             self.logic.findDevices(self._onDevices, self._onDevicesFailed)
         self.changed()
 
-    def _onDevices(self, devices) -> None:
+    def _onDevices(self, devices: list[dict[str, Any]]) -> None:
         self._finding = False
         self._devices = detectedDevices(devices)
         self._fillDevices()
@@ -173,7 +188,7 @@ class RunSection(Section):
         )
         self.changed()
 
-    def _onDevicesFailed(self, message) -> None:
+    def _onDevicesFailed(self, message: str) -> None:
         self._finding = False
         self.log("warning", message)
         self.changed()

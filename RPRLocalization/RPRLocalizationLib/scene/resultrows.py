@@ -1,17 +1,19 @@
-"""One run's results as rows, kept in a hidden node so that they are saved and loaded with the scene."""
+"""One run's results as rows, kept in a hidden node, and so saved and loaded with the scene."""
 
 from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 import slicer
 
+from rprloc.localization.status import LOW_CONFIDENCE, OK
+
 RUN_ATTRIBUTE = "RPRLoc.Run"
 VOLUME_ROLE, NODE_ROLE, POINTS_ROLE = "volume", "result", "points"
-OK, LOW_CONFIDENCE, OUTSIDE, FAILED = "ok", "low-confidence", "outside", "failed"
-STATUSES = (OK, LOW_CONFIDENCE, OUTSIDE, FAILED)
 ACCEPTED, REJECTED = "accepted", "rejected"
 
 
@@ -47,7 +49,7 @@ class ResultRow:
         return self.status in (OK, LOW_CONFIDENCE) and self.center is not None
 
     @classmethod
-    def fromWorker(cls, row: dict, query: str, path: str = "") -> ResultRow:
+    def fromWorker(cls, row: dict[str, Any], query: str, path: str = "") -> ResultRow:
         """The row of a worker's result (Result fields in LPS mm)."""
         return cls(
             query,
@@ -67,12 +69,12 @@ class ResultRow:
 class Run:
     """The rows of one run and their nodes, over a hidden ``vtkMRMLScriptedModuleNode``."""
 
-    def __init__(self, node) -> None:
+    def __init__(self, node: Any) -> None:
         self.node = node
         self.rows = _readRows(node)
 
     @classmethod
-    def create(cls, scene, title: str) -> Run:
+    def create(cls, scene: Any, title: str) -> Run:
         """A new run without rows."""
         node = slicer.vtkMRMLScriptedModuleNode()
         node.SetName(title)
@@ -81,7 +83,7 @@ class Run:
         return cls(scene.AddNode(node))
 
     @staticmethod
-    def ofScene(scene) -> list[Run]:
+    def ofScene(scene: Any) -> list[Run]:
         """All runs of the scene, oldest first."""
         className = "vtkMRMLScriptedModuleNode"
         nodes = [
@@ -100,8 +102,8 @@ class Run:
         """Name of the run and of its folder."""
         return self.node.GetName()
 
-    def add(self, rows, volume=None) -> range:
-        """Append rows of one query (``volume``: its node if it is loaded); gives their indices."""
+    def add(self, rows: Iterable[ResultRow], volume: Any = None) -> range:
+        """Append rows of one query and return their indices. volume: its node, if it is loaded."""
         first = len(self.rows)
         self.rows.extend(rows)
         indices = range(first, len(self.rows))
@@ -110,35 +112,35 @@ class Run:
         self.save()
         return indices
 
-    def setVolume(self, indices, volume) -> None:
+    def setVolume(self, indices: Iterable[int], volume: Any) -> None:
         """Remember the loaded volume of rows."""
         for index in indices:
             self.node.SetNodeReferenceID(f"{VOLUME_ROLE}.{index}", volume.GetID())
 
-    def volume(self, index: int):
+    def volume(self, index: int) -> Any:
         """The loaded volume of a row; None if it was not loaded, or is gone."""
         return self.node.GetNodeReference(f"{VOLUME_ROLE}.{index}")
 
-    def setResult(self, index: int, node, points=None) -> None:
+    def setResult(self, index: int, node: Any, points: Any = None) -> None:
         """Remember the ROI or fiducial node of a row, and the node of its extreme points."""
         self.node.SetNodeReferenceID(f"{NODE_ROLE}.{index}", node.GetID())
         if points is not None:
             self.node.SetNodeReferenceID(f"{POINTS_ROLE}.{index}", points.GetID())
 
-    def result(self, index: int):
+    def result(self, index: int) -> Any:
         """The ROI or fiducial node of a row; None if there is none (any more)."""
         return self.node.GetNodeReference(f"{NODE_ROLE}.{index}")
 
-    def pointsNode(self, index: int):
+    def pointsNode(self, index: int) -> Any:
         """The node of a row's extreme points; None if there is none."""
         return self.node.GetNodeReference(f"{POINTS_ROLE}.{index}")
 
-    def resultNodes(self) -> list:
+    def resultNodes(self) -> list[Any]:
         """Every node that this run made and that still is there."""
-        found = [
+        nodes = [
             node for n in range(len(self.rows)) for node in (self.result(n), self.pointsNode(n))
         ]
-        return list({node.GetID(): node for node in found if node is not None}.values())
+        return list({node.GetID(): node for node in nodes if node is not None}.values())
 
     def save(self) -> None:
         """Write the rows into the node; call it after changing one."""
@@ -147,7 +149,7 @@ class Run:
         )
 
 
-def _readRows(node) -> list[ResultRow]:
+def _readRows(node: Any) -> list[ResultRow]:
     """Rows of a node; a scene file may hold anything, so what is no row is left out."""
     try:
         data = json.loads(node.GetParameter("rows") or "[]")

@@ -1,4 +1,7 @@
-"""The cases of the benchmark: patients with their complete organs, and which of them are references and queries."""
+"""The cases of the benchmark.
+
+Patients with their complete organs, and which of them are references and queries.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,10 @@ class Patient:
 
 
 class Cohort:
-    """A folder in the layout of the head-and-neck data: train/, val/, test/ and splits.json; reads every case once."""
+    """A folder in the layout of the head-and-neck data: train/, val/, test/ and splits.json.
+
+    Reads every case once.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

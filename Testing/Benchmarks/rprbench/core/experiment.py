@@ -56,7 +56,8 @@ def carry_out(experiment: Experiment, store: Store) -> list[Row]:
         store.add(experiment.name, unit, settings, rows, seconds=round(seconds, 3), **provenance())
         left = (time.perf_counter() - started) / number * (len(missing) - number)
         report(
-            f"  {experiment.name} {number}/{len(missing)} {unit}: {seconds:.1f} s, {left / 60:.1f} min left"
+            f"  {experiment.name} {number}/{len(missing)} {unit}: {seconds:.1f} s, "
+            f"{left / 60:.1f} min left"
         )
     done = store.finished(experiment.name, settings)
     return [row for unit in units for row in done[unit]["rows"]]
@@ -65,7 +66,10 @@ def carry_out(experiment: Experiment, store: Store) -> list[Row]:
 def _prepare(
     experiment: Experiment, store: Store, settings: dict[str, Any], done: dict[str, Row]
 ) -> None:
-    """Begin, and keep how long it took beside the units: a training is a part of what the benchmark costs."""
+    """Begin, and keep how long it took beside the units.
+
+    A training is a part of what the benchmark costs.
+    """
     begun = time.perf_counter()
     experiment.begin()
     seconds = time.perf_counter() - begun + done.get(PREPARATION, {"seconds": 0.0})["seconds"]

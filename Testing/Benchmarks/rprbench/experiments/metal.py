@@ -1,10 +1,14 @@
-"""Dental metal and its streaks, synthetic: not a simulation of the projections, but the pattern that a reader sees."""
+"""Dental metal and its streaks, synthetic.
+
+Not a simulation of the projections, but the pattern that a reader sees.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from rprloc.geometry import FloatArray
+from rprloc.image.hounsfield import BODY_HU
 from rprloc.image.volume import Volume
 
 from .truncation import coordinate, slice_axis
@@ -17,7 +21,6 @@ STREAK_MM = 10.0
 BAND_HU = 500.0
 BAND_MM = 5.0
 RAYS = 24
-TISSUE_HU = -350.0
 
 
 def with_metal(volume: Volume, z: float, rng: np.random.Generator) -> Volume:
@@ -56,8 +59,8 @@ def _coordinates(volume: Volume) -> tuple[FloatArray, ...]:
 
 
 def dense_spots(hu: np.ndarray, x: FloatArray, y: FloatArray) -> list[tuple[float, float]]:
-    """x, y (LPS mm) of the densest voxel in front of the middle of the tissue, right and left of it."""
-    tissue = hu > TISSUE_HU
+    """Densest voxels (x, y, LPS mm) in front of the tissue's middle, right and left of it."""
+    tissue = hu > BODY_HU
     if not tissue.any():
         return []
     middle = x[tissue].mean(), y[tissue].mean()
@@ -69,7 +72,9 @@ def dense_spots(hu: np.ndarray, x: FloatArray, y: FloatArray) -> list[tuple[floa
 def streaks(
     x: FloatArray, y: FloatArray, fillings: list[tuple[float, float]], strengths: np.ndarray
 ) -> np.ndarray:
-    """HU to add in a slice whose voxels lie at ``x``, ``y`` (LPS mm): the fans of all fillings and the band between.
+    """HU to add in a slice whose voxels lie at ``x``, ``y`` (LPS mm).
+
+    The fans of all fillings and the band between.
 
     strengths: (fillings, rays), -1 (dark) to 1 (bright), of rays spread evenly over half a turn.
     """

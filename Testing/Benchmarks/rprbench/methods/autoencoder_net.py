@@ -58,7 +58,9 @@ class AutoEncoder(nn.Module):
         return self.decode(self.encode(patches))
 
     def encode_all(self, volume: Tensor) -> Tensor:
-        """Latents (LATENT, z, y, x) of all windows of stride 2 of a volume (z, y, x), as ``encode`` gives them.
+        """Latents (LATENT, z, y, x) of all windows of stride 2 of a volume (z, y, x).
+
+        They are those that ``encode`` returns for each window.
 
         Only the first layer keeps its stride; the later ones step over the voxels that their
         strides would skip.

@@ -1,4 +1,7 @@
-"""Training of the auto-encoder on patches of unlabelled CTs; goes on from its checkpoint after a kill."""
+"""Training of the auto-encoder on patches of unlabelled CTs.
+
+Goes on from its checkpoint after a kill.
+"""
 
 from __future__ import annotations
 
@@ -105,14 +108,18 @@ def train_encoder(
             left = (time.perf_counter() - started) / (done - first) * (plan.steps - done)
             error = np.mean(losses[-max(1, plan.steps // _REPORTS) :]) ** 0.5
             report(
-                f"  auto-encoder {done}/{plan.steps}: error {1000 * error:.0f} HU, {left / 60:.1f} min left"
+                f"  auto-encoder {done}/{plan.steps}: error {1000 * error:.0f} HU, "
+                f"{left / 60:.1f} min left"
             )
         if done % max(1, plan.steps // _SAVES) == 0 or done == plan.steps:
             _save(file, plan, done, losses, model, optimizer)
 
 
 def read_checkpoint(file: Path, plan: TrainingPlan) -> dict[str, Any] | None:
-    """The checkpoint of a plan: step, losses (mean square, one per step), model, optimizer; None if there is none."""
+    """The checkpoint of a plan: step, losses (mean square, one per step), model, optimizer.
+
+    None if there is none.
+    """
     if not file.exists():
         return None
     saved: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)

@@ -1,4 +1,6 @@
-"""How alike a patch and every window of a volume are (stride 2): the exact sliding window, but by FFT.
+"""How alike a patch and every window of a volume are (stride 2).
+
+The exact sliding window, but by FFT.
 
 The samples of a correlation at every second voxel are a sum over the eight polyphase components of
 volume and patch, c[w] = sum_a sum_v V_a[w + v] P_a[v] with V_a[v] = V[2v + a], so that the
@@ -23,14 +25,17 @@ from .patch_grid import STRIDE, FloatVolume
 Measure = Literal["mse", "cosine", "ncc"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 FLAT = 0.005
-"""Root mean square (cosine) or deviation (NCC) below which a window is empty: its direction would be rounding."""
+"""Root mean square (cosine) or deviation (NCC) below which a window is empty.
+
+Its direction would be rounding.
+"""
 NOTHING = -np.inf
 
 _PHASES = tuple(product(range(STRIDE), repeat=3))
 
 
 class Windows:
-    """All windows of ``volume`` (z, y, x) that have the shape ``patch`` (even sizes) and begin at even voxels.
+    """All windows of ``volume`` (z, y, x) of one shape (even sizes) that begin at even voxels.
 
     counts: of windows along z, y, x.
     """
@@ -107,7 +112,7 @@ def _normalized(product: FloatArray, windows: FloatArray, patch: float, size: in
 
 
 def local_sums(volume: npt.NDArray[np.floating[Any]], patch: Sequence[int]) -> FloatArray:
-    """Sum of every window of stride 2, float64, by cumulative sums along one axis after the other."""
+    """Sum of every window of stride 2, float64, by cumulative sums along each axis in turn."""
     found = volume.astype(np.float64)
     for axis, length in enumerate(patch):
         ahead = np.cumsum(found, axis=axis)
@@ -119,7 +124,7 @@ def local_sums(volume: npt.NDArray[np.floating[Any]], patch: Sequence[int]) -> F
 
 
 def plain_likeness(window: FloatVolume, patch: FloatVolume, measure: Measure) -> float:
-    """The measure of one window (the shape of ``patch``), as a plain sliding window computes it each time."""
+    """Measure one window (the shape of ``patch``), as a plain sliding window does each time."""
     if measure == "mse":
         return -float(np.mean((window - patch) ** 2))
     if measure == "ncc":
@@ -131,7 +136,10 @@ def plain_likeness(window: FloatVolume, patch: FloatVolume, measure: Measure) ->
 
 
 def best_window(likeness: FloatArray) -> tuple[int, int, int] | None:
-    """First voxel (z, y, x) of the window that is most alike; None if no window is like the patch at all."""
+    """First voxel (z, y, x) of the window that is most alike.
+
+    None if no window is like the patch at all.
+    """
     best = int(np.argmax(likeness))
     if likeness.flat[best] == NOTHING:
         return None
