@@ -294,7 +294,7 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
         ]
         return TemplateSource(reference=reference, targets=tuple(marked))
 
-    def _template(self, template: Any) -> dict:
+    def _template(self, template: Any) -> dict[str, Any]:
         """Template given as JSON object, title or key in the library, or file.
 
         Raises InputError, TemplateError.
@@ -330,7 +330,7 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
             raise InputError(_("A localization is running: wait for it, or cancel it first."))
 
 
-def splitQueries(queries: Any) -> tuple[list, list[str]]:
+def splitQueries(queries: Any) -> tuple[list[Any], list[str]]:
     """(volume nodes, paths) of mixed queries."""
     paths = [str(query) for query in queries if isinstance(query, (str, Path))]
     return [query for query in queries if not isinstance(query, (str, Path))], paths

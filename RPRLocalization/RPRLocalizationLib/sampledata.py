@@ -36,7 +36,7 @@ def registerSampleData() -> None:
         )
 
 
-def loadSource(source: Any) -> list:
+def loadSource(source: Any) -> list[Any]:
     """What the button of the Sample Data module calls.
 
     A function, so that registering twice is noticed.
@@ -44,7 +44,7 @@ def loadSource(source: Any) -> list:
     return loadSample(source.sampleName)
 
 
-def loadSample(name: str) -> list:
+def loadSample(name: str) -> list[Any]:
     """Load a sample CT; the reference comes with a segmentation of its organs. Gives the nodes."""
     stem = _FILES[name]
     volume = slicer.util.loadVolume(str(FOLDER / f"{stem}.nii.gz"), {"name": name, "show": True})

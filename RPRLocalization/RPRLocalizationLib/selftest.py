@@ -8,9 +8,10 @@ from __future__ import annotations
 import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
+from rprloc.localization.status import FAILED
+
 from .logic import RPRLocalizationLogic
 from .sampledata import QUERY, loadSample
-from .scene.resultrows import FAILED
 from .widgets.torchsetup import torchInstalled
 
 
@@ -21,9 +22,11 @@ class RPRLocalizationTest(ScriptedLoadableModuleTest):
     """
 
     def setUp(self) -> None:
+        """Begin with an empty scene."""
         slicer.mrmlScene.Clear()
 
     def runTest(self) -> None:
+        """Everything, as Slicer calls it."""
         self.setUp()
         self.test_bundledTemplateFindsTheSample()
 

@@ -8,8 +8,10 @@ from typing import Any
 import qt
 import slicer
 
+from rprloc.model.card import DEFAULT_MODEL
+
 GROUP = "RPRLoc"
-DEFAULT_MODEL, DEFAULT_DEVICE = "han-ct", "auto"
+DEFAULT_DEVICE = "auto"
 
 
 class Settings:

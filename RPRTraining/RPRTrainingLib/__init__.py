@@ -1,4 +1,1 @@
-"""The Slicer side of the module RPRTraining: panel and logic over the worker process.
-
-The engine is ``rprtrain``.
-"""
+"""The Slicer side of RPRTraining: panel and logic over the worker; the engine is ``rprtrain``."""

@@ -1,4 +1,4 @@
-"""Section 1: the folder of CTs, what the scan says of every volume, and what the user leaves of it."""
+"""Section 1: the folder of CTs, what the scan says of every volume, and which are ticked."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import qt
+from RPRLocalizationLib.jobs.workerjob import Problem
 from RPRLocalizationLib.widgets.helpers import signalsBlocked, tableItem
 from RPRLocalizationLib.widgets.section import Section, showingErrors
 from slicer.i18n import tr as _
@@ -23,7 +24,7 @@ VERDICT_WIDTH = 130
 class CTsSection(Section[RPRTrainingLogic]):
     """Scanning a folder, and ticking volumes."""
 
-    def __init__(self, ui: Any, logic: RPRTrainingLogic, changed: Callable[..., Any]) -> None:
+    def __init__(self, ui: Any, logic: RPRTrainingLogic, changed: Callable[[], None]) -> None:
         super().__init__(ui, logic, changed)
         self.scanned = ScanRows()
         self.folder = ""
@@ -39,7 +40,7 @@ class CTsSection(Section[RPRTrainingLogic]):
         self._prepareTable()
         ui.scanProgressBar.visible = False
 
-    def chosen(self) -> list[dict]:
+    def chosen(self) -> list[dict[str, Any]]:
         """Rows to train on."""
         return self.scanned.chosen()
 
@@ -51,8 +52,8 @@ class CTsSection(Section[RPRTrainingLogic]):
             return self._outcome or _("Press Scan in section 1.")
         if self.scanned.patients() < 2:
             return _(
-                "Tick CTs of at least two patients in section 1: some patients are held out to "
-                "judge the model."
+                "Tick CTs of at least two patients in section 1: some patients are held out to"
+                " judge the model."
             )
         return ""
 
@@ -93,8 +94,8 @@ class CTsSection(Section[RPRTrainingLogic]):
         chosen, usable = len(self.chosen()), sum(map(self.scanned.usable, range(len(rows))))
         texts = [
             _(
-                "{chosen} of {usable} usable CTs ticked, of {patients} patients; {out} left out by "
-                "the scan."
+                "{chosen} of {usable} usable CTs ticked, of {patients} patients; {out} left out by"
+                " the scan."
             ).format(
                 chosen=chosen,
                 usable=usable,
@@ -130,12 +131,12 @@ class CTsSection(Section[RPRTrainingLogic]):
                 self.logic.scan(self.folder, self._onRow, self._onProgress, self._onScanned)
         self.changed()
 
-    def _onProgress(self, event: Any) -> None:
+    def _onProgress(self, event: dict[str, Any]) -> None:
         self.ui.scanProgressBar.maximum = max(1, int(event.get("total") or 1))
         self.ui.scanProgressBar.value = int(event.get("done") or 0)
         self.ui.scanLabel.text = str(event.get("message", ""))
 
-    def _onScanned(self, result: Any, problem: Any) -> None:
+    def _onScanned(self, result: Any, problem: Problem | None) -> None:
         if problem is not None and problem.cancelled:
             self._outcome = _("⚠ The scan was cancelled: the list is not complete.")
         elif problem is not None:
@@ -144,7 +145,7 @@ class CTsSection(Section[RPRTrainingLogic]):
             self._outcome = _("There is no volume in this folder (NIfTI, NRRD, MHA or DICOM).")
         self.changed()
 
-    def _onRow(self, row: dict) -> None:
+    def _onRow(self, row: dict[str, Any]) -> None:
         index = self.scanned.add(row)
         table = self.ui.ctsTable
         with signalsBlocked(table):
@@ -155,7 +156,7 @@ class CTsSection(Section[RPRTrainingLogic]):
                 index, not self.ui.leftOutCheckBox.checked and not self.scanned.usable(index)
             )
 
-    def _items(self, index: int, row: dict) -> list:
+    def _items(self, index: int, row: dict[str, Any]) -> list[Any]:
         usable, path = self.scanned.usable(index), str(row.get("path", ""))
         name = tableItem(str(row.get("name", "")), path, checked=True if usable else None)
         verdict = (

@@ -48,7 +48,7 @@ class Curves:
         if chart is not None:
             chart.SetTitle(title)
 
-    def take(self, event: dict) -> None:
+    def take(self, event: dict[str, Any]) -> None:
         """Add the figures of a ``TrainingEvent`` (JSON) to their curves."""
         stage, step = str(event.get("stage", "")), float(event.get("step", 0))
         if event.get("pair_mm") is not None:

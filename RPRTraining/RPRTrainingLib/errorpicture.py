@@ -1,7 +1,4 @@
-"""The picture of a self-check: how many points err by less than so many millimetres.
-
-Drawn by Qt alone.
-"""
+"""The picture of a self-check: how many points err by less than so many mm, drawn by Qt alone."""
 
 from __future__ import annotations
 
@@ -17,9 +14,9 @@ COLORS = ((0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167))
 
 
 def errorPicture(errors: dict[str, list[float]]) -> Any:
-    """QPixmap with a curve per measure: ``errors`` in mm by its title.
+    """Draw a curve per measure into a QPixmap.
 
-    Measures without values are left out.
+    errors: in mm, by the measure's title; measures without values are left out.
     """
     picture = qt.QPixmap(*SIZE)
     picture.fill(qt.QColor(255, 255, 255))

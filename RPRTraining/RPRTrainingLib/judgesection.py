@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import qt
-from RPRLocalizationLib.library.modelcatalog import CARD_NAME, listModels, readCard
+from RPRLocalizationLib.jobs.workerjob import Problem
+from RPRLocalizationLib.library.modelcatalog import ModelInfo, listModels, readCard
 from RPRLocalizationLib.widgets import torchsetup
 from RPRLocalizationLib.widgets.helpers import signalsBlocked, tableItem
 from RPRLocalizationLib.widgets.section import Section, showingErrors
 from slicer.i18n import tr as _
+
+from rprloc.model.card import CARD_NAME
 
 from .errorpicture import errorPicture
 from .texts import lengths
@@ -24,15 +27,19 @@ TABLE_HEIGHT = 260
 class JudgeSection(Section[RPRTrainingLogic]):
     """The models of the trainings, then the installed ones; the self-check of the chosen one.
 
-    rows: gives the ticked rows of section 1.
+    rows: returns the ticked rows of section 1.
     """
 
     def __init__(
-        self, ui: Any, logic: RPRTrainingLogic, changed: Callable[..., Any], rows: Any
+        self,
+        ui: Any,
+        logic: RPRTrainingLogic,
+        changed: Callable[[], None],
+        rows: Callable[[], list[dict[str, Any]]],
     ) -> None:
         super().__init__(ui, logic, changed)
         self._rows = rows
-        self._models: list[dict] = []
+        self._models: list[dict[str, Any]] = []
         self._checked = ""
         self._outcome = ""
         ui.checkTargetsEdit.currentPath = logic.settings.targets
@@ -57,10 +64,10 @@ class JudgeSection(Section[RPRTrainingLogic]):
         index = self.ui.trainedSelector.currentIndex
         return self._models[index] if 0 <= index < len(self._models) else None
 
-    def showRuns(self, runs: list[dict], chosen: str = "") -> None:
+    def showRuns(self, runs: list[dict[str, Any]], chosen: str = "") -> None:
         """List the models of these trainings and the installed ones.
 
-        Choose the one in the folder ``chosen``.
+        chosen: the folder of the model to choose; empty: the one that is chosen stays.
         """
         before = chosen or (self.model or {}).get("folder", "")
         installed = listModels(self.logic.settings.modelFolder)
@@ -83,8 +90,8 @@ class JudgeSection(Section[RPRTrainingLogic]):
             self.ui.checkButton,
             problem,
             _(
-                "Carry random points from one held-out CT to another and back, and measure how far "
-                "off they end."
+                "Carry random points from one held-out CT to another and back, and measure how far"
+                " off they end."
             ),
         )
         self.setEnabled(
@@ -102,8 +109,8 @@ class JudgeSection(Section[RPRTrainingLogic]):
             return _("There is no model yet: train one in section 3.")
         if not self.model["run"] and len(self._rows()) < 2:
             return _(
-                "Scan a folder in section 1: an installed model is judged on the CTs that are "
-                "ticked there."
+                "Scan a folder in section 1: an installed model is judged on the CTs that are"
+                " ticked there."
             )
         return ""
 
@@ -121,16 +128,15 @@ class JudgeSection(Section[RPRTrainingLogic]):
         self.changed()
 
     def _onCheck(self) -> None:
-        if torchsetup.ensureTorch():
+        if self.model is not None and torchsetup.ensureTorch():
             self._clear()
             self.ui.checkProgressBar.maximum = 0
             self.ui.checkLabel.text = _("Starting the self-check...")
             with showingErrors(_("The self-check could not be started.")):
-                self.logic.check(self._params(), self._onProgress, self._onDone)
+                self.logic.check(self._params(self.model), self._onProgress, self._onDone)
         self.changed()
 
-    def _params(self) -> dict:
-        model = self.model or {}
+    def _params(self, model: dict[str, Any]) -> dict[str, Any]:
         self._checked = model["folder"]
         return {
             "model": model["folder"],
@@ -140,21 +146,21 @@ class JudgeSection(Section[RPRTrainingLogic]):
             "targets": self.ui.checkTargetsEdit.currentPath.strip() or None,
         }
 
-    def _onProgress(self, event: Any) -> None:
+    def _onProgress(self, event: dict[str, Any]) -> None:
         self.ui.checkProgressBar.maximum = max(1, int(event.get("total") or 1))
         self.ui.checkProgressBar.value = int(event.get("done") or 0)
         self.ui.checkLabel.text = str(event.get("message", ""))
 
-    def _onDone(self, result: Any, problem: Any) -> None:
+    def _onDone(self, result: Any, problem: Problem | None) -> None:
         if problem is not None:
             self._outcome = f"⚠ {problem.message}"
         else:
-            self._outcome = outcomeText(result, bool((self.model or {})["run"]))
+            self._outcome = outcomeText(result, bool((self.model or {}).get("run")))
             self._fillTable(result.get("rows", ()))
             self._showPicture(result.get("errors") or {})
         self.changed()
 
-    def _fillTable(self, rows: Any) -> None:
+    def _fillTable(self, rows: Sequence[dict[str, Any]]) -> None:
         table = self.ui.checkTable
         table.setRowCount(len(rows))
         for index, row in enumerate(rows):
@@ -176,10 +182,10 @@ class JudgeSection(Section[RPRTrainingLogic]):
             self.ui.checkPictureLabel.setPixmap(errorPicture(titled))
 
 
-def outcomeText(result: dict, own: bool) -> str:
-    """The verdict, what it was measured on, and what it is worth. own.
+def outcomeText(result: dict[str, Any], own: bool) -> str:
+    """The verdict, what it was measured on, and what it is worth.
 
-    A model of a training of this computer.
+    own: whether it is the model of a training on this computer.
     """
     text = _("{verdict} Measured on {volumes} CTs, {pairs} pairs of them.")
     lines = [
@@ -192,15 +198,15 @@ def outcomeText(result: dict, own: bool) -> str:
     if own and not result.get("held_out", True):
         lines.append(
             _(
-                "⚠ The training has seen these CTs: too few were held out. The true errors may be "
-                "larger."
+                "⚠ The training has seen these CTs: too few were held out. The true errors may be"
+                " larger."
             )
         )
     lines += [_("⚠ Left out: {name}").format(name=name) for name in result.get("left_out", ())]
     return "\n".join(lines)
 
 
-def trainedModel(run: dict, installed: list) -> dict:
+def trainedModel(run: dict[str, Any], installed: list[Any]) -> dict[str, Any]:
     """The model of a training; it is installed if a model with the same checksums is."""
     info = readCard(Path(str(run["model"])) / CARD_NAME)
     same = [other for other in installed if info is not None and other.identity == info.identity]
@@ -213,13 +219,13 @@ def trainedModel(run: dict, installed: list) -> dict:
     }
 
 
-def installedModel(info: Any) -> dict:
+def installedModel(info: ModelInfo) -> dict[str, Any]:
     """A model of the localization panel's list."""
     title = _("{name} {version} (installed)").format(name=info.name, version=info.version)
     return {"folder": str(info.folder), "title": title, "run": "", "installed": str(info.folder)}
 
 
-def measureTitle(row: dict) -> str:
+def measureTitle(row: dict[str, Any]) -> str:
     """What was measured, for people."""
     titles = {
         "cycle error": _("There and back (cycle error)"),
@@ -229,7 +235,7 @@ def measureTitle(row: dict) -> str:
     return titles.get(name, name)
 
 
-def measureHint(row: dict) -> str:
+def measureHint(row: dict[str, Any]) -> str:
     """What the measure means."""
     hints = {
         "cycle error": _(
@@ -242,6 +248,6 @@ def measureHint(row: dict) -> str:
     return hints.get(str(row.get("name", "")), "")
 
 
-def withUnit(value: Any, unit: Any) -> str:
+def withUnit(value: float | None, unit: str | None) -> str:
     """``7.3 mm``; a dash for None."""
     return "-" if value is None else f"{lengths([value], 1)} {unit or ''}".strip()

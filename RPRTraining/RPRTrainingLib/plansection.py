@@ -8,11 +8,13 @@ from html import escape
 from typing import Any
 
 import qt
+from RPRLocalizationLib.jobs.workerjob import Problem
 from RPRLocalizationLib.library.modelcatalog import listModels
 from RPRLocalizationLib.widgets import torchsetup
 from RPRLocalizationLib.widgets.helpers import (
     defaultDevices,
     detectedDevices,
+    duration,
     fillDevices,
     signalsBlocked,
 )
@@ -20,7 +22,6 @@ from RPRLocalizationLib.widgets.section import Section
 from slicer.i18n import tr as _
 
 from .ctssection import countedCTs
-from .texts import duration
 from .traininglogic import SCAN, RPRTrainingLogic
 
 PLAN_DELAY_MS = 300
@@ -30,11 +31,15 @@ STAGES = ("coarse", "fine")
 class PlanSection(Section[RPRTrainingLogic]):
     """Name, preset, numbers, device; ``plan`` is the worker's answer, None until it is there.
 
-    rows: gives the ticked rows of section 1. images: gives its folder.
+    rows: returns the ticked rows of section 1.
     """
 
     def __init__(
-        self, ui: Any, logic: RPRTrainingLogic, changed: Callable[..., Any], rows: Any
+        self,
+        ui: Any,
+        logic: RPRTrainingLogic,
+        changed: Callable[[], None],
+        rows: Callable[[], list[dict[str, Any]]],
     ) -> None:
         super().__init__(ui, logic, changed)
         self._rows = rows
@@ -58,6 +63,7 @@ class PlanSection(Section[RPRTrainingLogic]):
         self._connect()
 
     def cleanup(self) -> None:
+        """The module is being unloaded."""
         self._soon.stop()
         super().cleanup()
 
@@ -77,7 +83,7 @@ class PlanSection(Section[RPRTrainingLogic]):
         """Name of the model."""
         return self.ui.nameEdit.text.strip()
 
-    def params(self, rows: list[dict]) -> dict:
+    def params(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
         """The parameters of ``train.plan``."""
         changes: dict[str, dict[str, float]] = {}
         for (stage, key), value in self._changes.items():
@@ -91,7 +97,7 @@ class PlanSection(Section[RPRTrainingLogic]):
             "start_from": chosenData(self.ui.startFromSelector),
         }
 
-    def card(self) -> dict:
+    def card(self) -> dict[str, Any]:
         """What the model card says: name, body region, and where the CTs come from."""
         data = {
             "source": self.ui.sourceEdit.text.strip(),
@@ -143,8 +149,8 @@ class PlanSection(Section[RPRTrainingLogic]):
         self._request(self._asked, measure=False)
         self._showPlan()
 
-    def _request(self, asked: dict, measure: bool) -> None:
-        def onPlan(result: Any, problem: Any) -> None:
+    def _request(self, asked: dict[str, Any], measure: bool) -> None:
+        def onPlan(result: Any, problem: Problem | None) -> None:
             current = asked == self.params(self._rows())
             untimed = (
                 current and not measure and result is not None and result.get("seconds") is None
@@ -173,7 +179,7 @@ class PlanSection(Section[RPRTrainingLogic]):
             text = _("The plan is being worked out...")
         self.ui.planLabel.text = text
 
-    def _showNumbers(self, plan: dict) -> None:
+    def _showNumbers(self, plan: dict[str, Any]) -> None:
         for stage in plan.get("stages", ()):
             for key in ("spacing", "range_mm"):
                 spin = self._spins.get((stage.get("name"), key))
@@ -241,7 +247,7 @@ class PlanSection(Section[RPRTrainingLogic]):
         setattr(self.logic.settings, setting, value)
         self.changed()
 
-    def _onPreset(self, index: Any) -> None:
+    def _onPreset(self, index: int) -> None:
         self.logic.settings.preset = self.ui.presetSelector.itemData(index)
         self._onResetNumbers()
 
@@ -253,7 +259,7 @@ class PlanSection(Section[RPRTrainingLogic]):
         self._changes = {}
         self.changed()
 
-    def _onDevice(self, index: Any) -> None:
+    def _onDevice(self, index: int) -> None:
         self.logic.settings.device = self.ui.trainDeviceSelector.itemData(index)
         self.changed()
 
@@ -263,7 +269,7 @@ class PlanSection(Section[RPRTrainingLogic]):
             self.logic.findDevices(self._onDevices)
         self.changed()
 
-    def _onDevices(self, result: Any, problem: Any) -> None:
+    def _onDevices(self, result: Any, problem: Problem | None) -> None:
         self._finding = False
         if problem is not None:
             self._problem = problem.message
@@ -291,7 +297,7 @@ def folderName(name: str) -> str:
     return re.sub(r"[^\w-]+", "-", name, flags=re.ASCII).strip("-_")[:60]
 
 
-def planText(plan: dict) -> str:
+def planText(plan: dict[str, Any]) -> str:
     """The plan as rich text."""
     lines = [
         _("<b>{training} to learn from, {heldOut} held out to judge the model.</b>").format(
@@ -327,7 +333,7 @@ def deviceTitle(device: str) -> str:
     return {"cpu": _("the CPU")}.get(device, device)
 
 
-def stageText(stage: dict) -> str:
+def stageText(stage: dict[str, Any]) -> str:
     """One network in one line."""
     titles = {"coarse": _("Coarse network"), "fine": _("Fine network")}
     text = _(

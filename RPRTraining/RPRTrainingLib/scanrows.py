@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass
@@ -13,11 +14,11 @@ class ScanRows:
     them.
     """
 
-    rows: list[dict] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
     ticks: list[bool] = field(default_factory=list)
 
-    def add(self, row: dict) -> int:
-        """Add a row, ticked if it can be used; gives its index."""
+    def add(self, row: dict[str, Any]) -> int:
+        """Add a row, ticked if it can be used; returns its index."""
         self.rows.append(row)
         self.ticks.append(bool(row.get("used")))
         return len(self.rows) - 1
@@ -34,7 +35,7 @@ class ScanRows:
         """Tick or untick every row that can be used."""
         self.ticks = [on and self.usable(index) for index in range(len(self.rows))]
 
-    def chosen(self) -> list[dict]:
+    def chosen(self) -> list[dict[str, Any]]:
         """The ticked rows."""
         return [row for row, ticked in zip(self.rows, self.ticks, strict=True) if ticked]
 

@@ -1,7 +1,4 @@
-"""The module's logic: what the panel asks of the worker process.
-
-One thing at a time, nothing waits.
-"""
+"""The module's logic: what the panel asks of the worker process, one thing at a time."""
 
 from __future__ import annotations
 
@@ -23,13 +20,14 @@ from .trainingsettings import TrainingSettings
 
 PLUGIN = "rprtrain.worker.plugin"
 TRAINING_FOLDER = Path(__file__).resolve().parent.parent
+# A request's end: the result's fields and None, or None and what went wrong.
+OnDone = Callable[[Any, Problem | None], None]
+
 SCAN, TRAIN, CHECK, FILES = "scan", "train", "check", "files"
 
 
 class RPRTrainingLogic(ScriptedLoadableModuleLogic):
-    """Scan, plan, train, check, install.
-
-    Requests to the worker, with callbacks from the event loop.
+    """Scan, plan, train, check, install: requests to the worker, callbacks from the event loop.
 
     client, settings: can be injected for tests. Every ``onDone(result, problem)`` is called once:
     with the result's fields and None, or with None and a ``Problem``.
@@ -37,14 +35,16 @@ class RPRTrainingLogic(ScriptedLoadableModuleLogic):
     For scripts, the command line (``rprloc train``, ``rprloc check``) is the simpler way.
     """
 
-    def __init__(self, client: Any = None, settings: TrainingSettings | None = None) -> None:
+    def __init__(
+        self, client: WorkerClient | None = None, settings: TrainingSettings | None = None
+    ) -> None:
         super().__init__()
         self.client = client or trainingClient()
         self.settings = settings or TrainingSettings()
         self.curves = Curves()
         self.run: TrainingRun | None = None
         self._task = ""
-        self._request = None
+        self._request: Any = None
 
     @property
     def task(self) -> str:
@@ -68,14 +68,11 @@ class RPRTrainingLogic(ScriptedLoadableModuleLogic):
     def scan(
         self,
         folder: str,
-        onRow: Callable[..., Any],
-        onProgress: Callable[..., Any],
-        onDone: Callable[..., Any],
+        onRow: Callable[[dict[str, Any]], None],
+        onProgress: Callable[[dict[str, Any]], None],
+        onDone: OnDone,
     ) -> None:
-        """List the volumes under a folder: onRow(row) for each, onProgress(event).
-
-        Raises InputError if busy.
-        """
+        """List the volumes under a folder: onRow(row) for each. Raises InputError if busy."""
         self._begin(
             SCAN,
             "train.scan",
@@ -85,34 +82,34 @@ class RPRTrainingLogic(ScriptedLoadableModuleLogic):
             onPartial=lambda event: onRow(event["row"]),
         )
 
-    def plan(self, params: dict, onDone: Callable[..., Any]) -> None:
+    def plan(self, params: dict[str, Any], onDone: OnDone) -> None:
         """Ask what a training would be: ranges, time, memory.
 
-        The first answer takes seconds: a few steps are timed.
+        With ``measure`` it takes seconds, because a few steps are timed.
         """
         self._ask("train.plan", params, onDone)
 
-    def findRuns(self, folders: list[str], onDone: Callable[..., Any]) -> None:
+    def findRuns(self, folders: list[str], onDone: OnDone) -> None:
         """Ask for trainings in these folders, finished or not."""
         self._ask("train.find", {"folders": folders}, onDone)
 
-    def findDevices(self, onDone: Callable[..., Any]) -> None:
+    def findDevices(self, onDone: OnDone) -> None:
         """Ask for the devices of this computer."""
         self._ask("devices", {}, onDone)
 
-    def train(self, name: str, params: dict, listener: RunListener) -> TrainingRun:
+    def train(self, name: str, params: dict[str, Any], listener: RunListener) -> TrainingRun:
         """Start or resume a training. Raises InputError if something else is going on."""
         self._refuseSecond()
         self.curves.begin(name)
         run = TrainingRun(name)
 
-        def onPartial(event: Any) -> None:
+        def onPartial(event: dict[str, Any]) -> None:
             if event.get("progress"):
                 run.take(event["progress"])
                 self.curves.take(event["progress"])
                 listener.onChanged()
 
-        def onDone(result: Any, problem: Any) -> None:
+        def onDone(result: Any, problem: Problem | None) -> None:
             run.state = RunState.ENDED
             listener.onFinished(result, problem)
 
@@ -142,12 +139,12 @@ class RPRTrainingLogic(ScriptedLoadableModuleLogic):
         self._act("stop", RunState.STOPPING)
 
     def check(
-        self, params: dict, onProgress: Callable[..., Any], onDone: Callable[..., Any]
+        self, params: dict[str, Any], onProgress: Callable[[dict[str, Any]], None], onDone: OnDone
     ) -> None:
         """Judge a model without labels: onProgress(event). Raises InputError if busy."""
         self._begin(CHECK, "train.check", params, onDone, onProgress=onProgress)
 
-    def files(self, method: str, params: dict, onDone: Callable[..., Any]) -> None:
+    def files(self, method: str, params: dict[str, Any], onDone: OnDone) -> None:
         """``model.install``, ``model.export`` or ``model.import``. Raises InputError if busy."""
         self._begin(FILES, method, params, onDone)
 
@@ -157,14 +154,11 @@ class RPRTrainingLogic(ScriptedLoadableModuleLogic):
             self._request.cancel()
 
     def close(self) -> None:
-        """End the worker process, also in the middle of a training.
-
-        It can be resumed from its last checkpoint.
-        """
+        """End the worker process; a training can be resumed from its last checkpoint."""
         self.client.close()
 
     def _act(self, action: str, state: RunState) -> None:
-        if self.run is not None and self.training:
+        if self.run is not None and self.run.active:
             self.run.state = state
             self.client.act(self.run.request, action)
 
@@ -173,19 +167,19 @@ class RPRTrainingLogic(ScriptedLoadableModuleLogic):
             raise InputError(self.busyReason())
 
     def _begin(
-        self, task: str, method: str, params: dict, onDone: Callable[..., Any], **callbacks: Any
+        self, task: str, method: str, params: dict[str, Any], onDone: OnDone, **callbacks: Any
     ) -> Any:
         self._refuseSecond()
         self._task = task
 
-        def done(result: Any, problem: Any) -> None:
+        def done(result: Any, problem: Problem | None) -> None:
             self._task, self._request = "", None
             onDone(result, problem)
 
         self._request = self._ask(method, params, done, **callbacks)
         return self._request
 
-    def _ask(self, method: str, params: dict, onDone: Callable[..., Any], **callbacks: Any) -> Any:
+    def _ask(self, method: str, params: dict[str, Any], onDone: OnDone, **callbacks: Any) -> Any:
         return self.client.request(
             method,
             params,

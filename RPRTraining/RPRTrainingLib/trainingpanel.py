@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import qt
+from RPRLocalizationLib.jobs.workerjob import Problem
 
 from .ctssection import CTsSection
 from .judgesection import JudgeSection
 from .plansection import PlanSection
+from .traininglogic import RPRTrainingLogic
 from .trainsection import RUN_NAME, TrainSection
 from .usesection import UseSection
 
@@ -16,7 +18,7 @@ from .usesection import UseSection
 class TrainingPanel:
     """Connects the sections: every change updates all of them, once the application is idle."""
 
-    def __init__(self, ui: Any, logic: Any) -> None:
+    def __init__(self, ui: Any, logic: RPRTrainingLogic) -> None:
         self.ui, self.logic = ui, logic
         self._soon = qt.QTimer()
         self._soon.setSingleShot(True)
@@ -25,12 +27,12 @@ class TrainingPanel:
         self.cts = CTsSection(ui, logic, self.updateSoon)
         self.plan = PlanSection(ui, logic, self.updateSoon, self.cts.chosen)
         self.train = TrainSection(
-            ui, logic, self.updateSoon, self.incompleteReason, self.request, self._onEnded
+            ui, logic, self.updateSoon, self.whyNotReady, self.request, self._onEnded
         )
         self.judge = JudgeSection(ui, logic, self.updateSoon, self.cts.chosen)
         self.use = UseSection(ui, logic, self.updateSoon, lambda: self.judge.model, self.findRuns)
         self.sections = (self.cts, self.plan, self.train, self.judge, self.use)
-        self._runs: list[dict] = []
+        self._runs: list[dict[str, Any]] = []
         self.judge.showRuns([])
         self.update()
 
@@ -43,11 +45,11 @@ class TrainingPanel:
         for section in self.sections:
             section.update()
 
-    def incompleteReason(self) -> str:
+    def whyNotReady(self) -> str:
         """Why a training cannot start, for the user; empty if it can."""
         return self.cts.incompleteReason() or self.plan.incompleteReason()
 
-    def request(self) -> dict:
+    def request(self) -> dict[str, Any]:
         """The parameters of ``train.start``, but for the folder."""
         return {
             "images": self.cts.folder,
@@ -56,16 +58,13 @@ class TrainingPanel:
         }
 
     def findRuns(self, chosen: str = "") -> None:
-        """List trainings and models anew.
-
-        A worker is started only if there is a training to look at.
-        """
+        """List trainings and models anew; only a training to look at starts a worker."""
         folder = self.logic.settings.runsFolder
         if self.logic.training or not any(folder.glob(f"*/{RUN_NAME}")):
             self._showRuns(self._runs, chosen)
             return
 
-        def onFound(result: Any, problem: Any) -> None:
+        def onFound(result: Any, problem: Problem | None) -> None:
             if problem is not None:
                 self.train.log("warning", problem.message)
             self._showRuns(list(result["runs"]) if result else self._runs, chosen)
@@ -78,7 +77,7 @@ class TrainingPanel:
         for section in self.sections:
             section.cleanup()
 
-    def _showRuns(self, runs: list[dict], chosen: str) -> None:
+    def _showRuns(self, runs: list[dict[str, Any]], chosen: str) -> None:
         self._runs = runs
         self.train.showRuns(runs)
         self.judge.showRuns(runs, chosen)

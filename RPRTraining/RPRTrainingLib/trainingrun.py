@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from RPRLocalizationLib.jobs.workerjob import Problem
 from slicer.i18n import tr as _
 
 
@@ -25,9 +26,9 @@ class RunState(enum.Enum):
 class RunListener:
     """Whom a training tells; any may be left out. onFinished(result or None, Problem or None)."""
 
-    onChanged: Callable = lambda: None
-    onLog: Callable = lambda level, text: None
-    onFinished: Callable = lambda result, problem: None
+    onChanged: Callable[[], None] = lambda: None
+    onLog: Callable[[str, str], None] = lambda level, text: None
+    onFinished: Callable[[Any, Problem | None], None] = lambda result, problem: None
 
 
 @dataclass
@@ -57,7 +58,7 @@ class TrainingRun:
         """True until it has ended."""
         return self.state != RunState.ENDED
 
-    def take(self, event: dict) -> None:
+    def take(self, event: dict[str, Any]) -> None:
         """Follow one event (``TrainingEvent`` of the engine, as JSON)."""
         kind = str(event.get("kind", ""))
         if event.get("stage") and event["stage"] != self.stage:
@@ -69,7 +70,7 @@ class TrainingRun:
         self._takeTexts(str(event.get("message", "")), kind)
         self._takeState(kind)
 
-    def _takeProgress(self, event: dict, kind: str) -> None:
+    def _takeProgress(self, event: dict[str, Any], kind: str) -> None:
         if "total_fraction" in event:
             self.fraction = float(event["total_fraction"])
         elif kind in ("step", "validation", "saved", "exported") and self.stage in self.stageNames:
@@ -79,7 +80,7 @@ class TrainingRun:
         if left is not None:
             self.secondsLeft = float(left)
 
-    def _takeFigures(self, event: dict) -> None:
+    def _takeFigures(self, event: dict[str, Any]) -> None:
         if event.get("pair_mm") is not None:
             self.errorMm = float(event["pair_mm"])
         validation = event.get("validation") or {}

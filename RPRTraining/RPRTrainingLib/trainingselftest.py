@@ -8,21 +8,21 @@ from typing import Any
 
 import qt
 import slicer
+from RPRLocalizationLib.jobs.workerjob import Problem
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
 from .traininglogic import RPRTrainingLogic
 
 
 class RPRTrainingTest(ScriptedLoadableModuleTest):
-    """Run by "Reload and Test" of Slicer's developer mode, and by the extension's tests.
-
-    Needs no PyTorch.
-    """
+    """Run by "Reload and Test" of Slicer's developer mode, and by the tests; without PyTorch."""
 
     def setUp(self) -> None:
+        """Begin with an empty scene."""
         slicer.mrmlScene.Clear()
 
     def runTest(self) -> None:
+        """Run every check."""
         self.setUp()
         self.test_folderIsScanned()
 
@@ -31,13 +31,13 @@ class RPRTrainingTest(ScriptedLoadableModuleTest):
         logic, outcome = RPRTrainingLogic(), []
         loop = qt.QEventLoop()
 
-        def onDone(result: Any, problem: Any) -> None:
+        def onDone(result: Any, problem: Problem | None) -> None:
             outcome.append(problem)
             loop.quit()
 
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "damaged.nii").write_bytes(b"no image")
-            rows: list[Any] = []
+            rows: list[dict[str, Any]] = []
             try:
                 logic.scan(folder, rows.append, lambda event: None, onDone)
                 if not outcome:

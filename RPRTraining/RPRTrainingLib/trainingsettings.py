@@ -1,11 +1,12 @@
-"""What the application remembers of the training panel, beside what it shares with the localization panel."""
+"""What the application remembers of the training panel alone."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from RPRLocalizationLib.library.modelcatalog import CARD_NAME
 from RPRLocalizationLib.settings import Settings, userFolder
+
+from rprloc.model.card import CARD_NAME
 
 DEFAULT_PRESET = "from-data"
 
@@ -19,9 +20,7 @@ def _remembered(name: str, default: str = "") -> property:
 
 
 class TrainingSettings(Settings):
-    """The fields of the panel, as texts.
-
-    Device and model folder are those of the localization panel.
+    """The fields of the panel, as texts; device and model folder are the localization panel's.
 
     ctsFolder: CTs to learn from. chosenRunsFolder: where trainings are kept, empty for the default.
     minutes: length of the training, empty for the full one.

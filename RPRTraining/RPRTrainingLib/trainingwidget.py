@@ -15,15 +15,15 @@ class RPRTrainingWidget(ScriptedLoadableModuleWidget):
     """Slicer calls setup, enter and cleanup; ``makeLogic`` can be replaced by a test.
 
     Nothing of a training belongs to the scene: it goes on when the scene is closed or another
-        module is opened.
+    module is opened.
     """
 
     makeLogic = staticmethod(RPRTrainingLogic)
 
     def __init__(self, parent: Any = None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
-        self.logic: Any = None
-        self.panel: Any = None
+        self.logic: RPRTrainingLogic | None = None
+        self.panel: TrainingPanel | None = None
 
     def setup(self) -> None:
         """Called when the module is opened for the first time."""
@@ -36,11 +36,9 @@ class RPRTrainingWidget(ScriptedLoadableModuleWidget):
         self.panel = TrainingPanel(self.ui, self.logic)
 
     def enter(self) -> None:
-        """Called each time the module is opened.
-
-        Look for trainings that were interrupted, and for new models.
-        """
-        self.panel.findRuns()
+        """Look for interrupted trainings and new models, each time the module is opened."""
+        if self.panel is not None:
+            self.panel.findRuns()
 
     def cleanup(self) -> None:
         """Called when the application closes, and before the module is reloaded."""

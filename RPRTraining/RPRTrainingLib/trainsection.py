@@ -7,16 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from RPRLocalizationLib.jobs.workerjob import Problem
 from RPRLocalizationLib.widgets import torchsetup
+from RPRLocalizationLib.widgets.helpers import duration
 from RPRLocalizationLib.widgets.section import Section, showingErrors
 from RPRLocalizationLib.worker.client import WORKER_DIED
 from slicer.i18n import tr as _
 
 from .curves import CurveView
 from .plansection import folderName
-from .texts import duration, millimetres
+from .texts import millimetres
 from .traininglogic import RPRTrainingLogic
-from .trainingrun import RunListener, RunState
+from .trainingrun import RunListener, RunState, TrainingRun
 
 _STEPS = 1000
 RUN_NAME = "run.json"
@@ -25,25 +27,26 @@ RUN_NAME = "run.json"
 class TrainSection(Section[RPRTrainingLogic]):
     """Trains what sections 1 and 2 say.
 
-    problem: gives why a training cannot start. request: gives the parameters of ``train.start`` but
-        for the folder.
-    ended: called when a training has ended.
+    whyNotReady: returns why a training cannot start, empty if it can. request: returns the
+        parameters of ``train.start`` but for the folder. onEnded: called when a training has ended.
     """
 
     def __init__(
         self,
         ui: Any,
         logic: RPRTrainingLogic,
-        changed: Callable[..., Any],
-        problem: Any,
-        request: Any,
-        ended: Any,
+        changed: Callable[[], None],
+        whyNotReady: Callable[[], str],
+        request: Callable[[], dict[str, Any]],
+        onEnded: Callable[[Any], None],
     ) -> None:
         super().__init__(ui, logic, changed)
-        self._problem, self._request, self._ended = problem, request, ended
-        self.unfinished: list[dict] = []
+        self._whyNotReady, self._request, self._onEnded = whyNotReady, request, onEnded
+        self.unfinished: list[dict[str, Any]] = []
         self._outcome = ""
         self.curveView = CurveView(logic.curves, changed)
+        # It comes with its first line.
+        ui.trainLogBox.visible = False
         ui.trainButton.connect("clicked(bool)", self._onStart)
         ui.pauseButton.connect("clicked(bool)", self._onPause)
         ui.stopButton.connect("clicked(bool)", self._onStop)
@@ -51,10 +54,11 @@ class TrainSection(Section[RPRTrainingLogic]):
         ui.curveButton.connect("clicked(bool)", self._onCurve)
 
     def cleanup(self) -> None:
+        """The module is being unloaded."""
         self.curveView.cleanup()
         super().cleanup()
 
-    def showRuns(self, runs: list[dict]) -> None:
+    def showRuns(self, runs: list[dict[str, Any]]) -> None:
         """The trainings that were found; those that were interrupted can be resumed here."""
         self.unfinished = [run for run in runs if run.get("state") == "interrupted"]
         selector = self.ui.unfinishedSelector
@@ -64,41 +68,38 @@ class TrainSection(Section[RPRTrainingLogic]):
 
     def update(self) -> None:
         """Enable the buttons, or say why not; show how far the training is."""
-        run, training = self.logic.run, self.logic.training
-        problem = self.logic.busyReason() or self._problem()
-        self.setEnabled(
-            self.ui.trainButton,
-            problem,
-            _("Start the training of section 2 with the CTs of section 1."),
-        )
-        self.ui.trainWhyLabel.text = "" if self.logic.task else problem
-        self.ui.trainWhyLabel.visible = bool(self.ui.trainWhyLabel.text)
+        ui = self.ui
+        reason = self.logic.busyReason() or self._whyNotReady()
+        tip = _("Start the training of section 2 with the CTs of section 1.")
+        self.setEnabled(ui.trainButton, reason, tip)
+        ui.trainWhyLabel.text = "" if self.logic.task else reason
+        ui.trainWhyLabel.visible = bool(ui.trainWhyLabel.text)
         self._updatePauseAndStop()
-        self.ui.unfinishedBox.visible = bool(self.unfinished) and not training
-        self.setEnabled(
-            self.ui.resumeRunButton,
-            self.logic.busyReason(),
-            _("Go on from the last saved state of this training."),
-        )
-        self.setEnabled(
-            self.ui.curveButton,
-            ""
-            if self.logic.curves.points
-            else _("There is no curve yet: it begins with the first training steps."),
-            _(
-                "Show the error during the training in a plot view; again: back to the former "
-                "layout."
-            ),
-        )
-        self.ui.curveButton.text = (
-            _("Back to my layout") if self.curveView.shown else _("Show curves")
-        )
-        self.ui.trainProgressBar.visible = training
-        if training and run is not None:
-            self.ui.trainProgressBar.value = round(_STEPS * run.fraction)
-        self.ui.trainStatusLabel.text = statusText(run) if training else self._outcome
-        self.ui.trainFiguresLabel.text = figuresText(run) if run is not None else ""
-        for label in (self.ui.trainStatusLabel, self.ui.trainFiguresLabel):
+
+        ui.unfinishedBox.visible = bool(self.unfinished) and not self.logic.training
+        tip = _("Go on from the last saved state of this training.")
+        self.setEnabled(ui.resumeRunButton, self.logic.busyReason(), tip)
+
+        noCurve = _("There is no curve yet: it begins with the first training steps.")
+        reason = "" if self.logic.curves.points else noCurve
+        tip = _("Show the error during the training in plots; again: back to the former layout.")
+        self.setEnabled(ui.curveButton, reason, tip)
+        ui.curveButton.text = _("Back to my layout") if self.curveView.shown else _("Show curves")
+
+        self._showProgress()
+
+    def _showProgress(self) -> None:
+        """Show bar, status and figures; after the end the status says what came of it."""
+        ui, run = self.ui, self.logic.run
+        ui.trainProgressBar.visible = self.logic.training
+        if run is not None and run.active:
+            ui.trainProgressBar.value = round(_STEPS * run.fraction)
+            ui.trainStatusLabel.text = statusText(run)
+        else:
+            ui.trainStatusLabel.text = self._outcome
+
+        ui.trainFiguresLabel.text = figuresText(run) if run is not None else ""
+        for label in (ui.trainStatusLabel, ui.trainFiguresLabel):
             label.visible = bool(label.text)
 
     def log(self, level: str, text: str) -> None:
@@ -106,13 +107,13 @@ class TrainSection(Section[RPRTrainingLogic]):
         sign = "⚠ " if level == "warning" else ""
         for line in text.splitlines():
             self.ui.trainLogEdit.appendPlainText(f"{time.strftime('%H:%M:%S')}  {sign}{line}")
+            self.ui.trainLogBox.visible = True
         if level == "warning":
             self.ui.trainLogBox.collapsed = False
 
     def _updatePauseAndStop(self) -> None:
         training = self.logic.training
-        run = self.logic.run
-        state = run.state if training and run is not None else None
+        state = self.logic.run.state if self.logic.run is not None else RunState.ENDED
         nothing = "" if training else _("No training is running.")
         waiting = {
             RunState.PAUSING: _("The training pauses after its current step."),
@@ -150,7 +151,7 @@ class TrainSection(Section[RPRTrainingLogic]):
             self._start(str(run.get("name", "")), {"resume": run["folder"], "device": device})
         self.changed()
 
-    def _start(self, name: str, params: dict) -> None:
+    def _start(self, name: str, params: dict[str, Any]) -> None:
         self._outcome = ""
         with showingErrors(_("The training could not be started.")):
             self.logic.train(name, params, RunListener(self.changed, self.log, self._onFinished))
@@ -160,8 +161,7 @@ class TrainSection(Section[RPRTrainingLogic]):
             )
 
     def _onPause(self) -> None:
-        run = self.logic.run
-        if run is not None and run.state == RunState.PAUSED:
+        if self.logic.run is not None and self.logic.run.state == RunState.PAUSED:
             self.logic.resume()
         else:
             self.logic.pause()
@@ -171,7 +171,7 @@ class TrainSection(Section[RPRTrainingLogic]):
         self.logic.stop()
         self.changed()
 
-    def _onFinished(self, result: Any, problem: Any) -> None:
+    def _onFinished(self, result: Any, problem: Problem | None) -> None:
         if problem is None:
             done = result.get("state") != "stopped"
             self._outcome = (
@@ -184,14 +184,14 @@ class TrainSection(Section[RPRTrainingLogic]):
             message = problem.message
             if problem.code == WORKER_DIED:
                 message = _(
-                    "The training process ended unexpectedly. Resume goes on from its last saved "
-                    "state."
+                    "The training process ended unexpectedly. Resume goes on from its last saved"
+                    " state."
                 )
             self._outcome = f"⚠ {message}"
             self.log("info" if problem.cancelled else "warning", message)
             if problem.details:
                 self.log("warning", problem.details)
-        self._ended(result)
+        self._onEnded(result)
         self.changed()
         if problem is not None and problem.code == "no-torch":
             torchsetup.ensureTorch()
@@ -210,7 +210,7 @@ def newFolder(parent: Path, name: str) -> Path:
     return folder
 
 
-def runText(run: dict) -> str:
+def runText(run: dict[str, Any]) -> str:
     """An unfinished training in one line."""
     stages = {"coarse": _("coarse network"), "fine": _("fine network")}
     text = _("{name}: {stage}, {percent} % done, saved {date}")
@@ -222,7 +222,7 @@ def runText(run: dict) -> str:
     )
 
 
-def statusText(run: Any) -> str:
+def statusText(run: TrainingRun) -> str:
     """What the training does, in one line."""
     if run.state == RunState.STARTING:
         return _("Starting the worker...")
@@ -240,7 +240,7 @@ def statusText(run: Any) -> str:
     return _("{text} - about {time} left").format(text=text, time=left) if left else text
 
 
-def figuresText(run: Any) -> str:
+def figuresText(run: TrainingRun) -> str:
     """The latest figures, in words."""
     lines = []
     if run.errorMm is not None:

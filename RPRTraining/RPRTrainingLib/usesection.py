@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import slicer
+from RPRLocalizationLib.jobs.workerjob import Problem
 from RPRLocalizationLib.library.modelcatalog import listModels
 from RPRLocalizationLib.widgets import dialogs
 from RPRLocalizationLib.widgets.section import Section, showingErrors
@@ -22,17 +23,17 @@ ZIP_FILTER = "RPRLoc model (*.zip)"
 class UseSection(Section[RPRTrainingLogic]):
     """Install, export and import.
 
-    model: gives the chosen model of section 4. listAgain(folder): lists the models anew and chooses
-        one.
+    model: returns the chosen model of section 4. listAgain(folder): lists the models anew and
+        chooses one.
     """
 
     def __init__(
         self,
         ui: Any,
         logic: RPRTrainingLogic,
-        changed: Callable[..., Any],
-        model: Any,
-        listAgain: Any,
+        changed: Callable[[], None],
+        model: Callable[[], dict[str, Any] | None],
+        listAgain: Callable[[str], None],
     ) -> None:
         super().__init__(ui, logic, changed)
         self._model, self._listAgain = model, listAgain
@@ -68,26 +69,28 @@ class UseSection(Section[RPRTrainingLogic]):
             busy,
             _("Install a model from a .zip file; a damaged file is refused."),
         )
-        known = _("Install the model first.") if nothing or not model["installed"] else ""
+        usable = model is not None and not nothing and model["installed"]
         self.setEnabled(
             self.ui.openLocalizationButton,
-            known,
+            "" if usable else _("Install the model first."),
             _("Open One-Shot Localization with this model chosen."),
         )
         self.ui.useLabel.text = self._outcome
 
     def _onInstall(self) -> None:
-        self._install("model.install", {"folder": self._model()["folder"]})
+        model = self._model()
+        if model is not None:
+            self._install("model.install", {"folder": model["folder"]})
 
     def _onImport(self) -> None:
         path = dialogs.askOpenFile(self.logic.settings, _("Model to import"), ZIP_FILTER)
         if path:
             self._install("model.import", {"path": path})
 
-    def _install(self, method: str, params: dict, replace: bool = False) -> None:
+    def _install(self, method: str, params: dict[str, Any], replace: bool = False) -> None:
         into = str(self.logic.settings.installFolder)
 
-        def onDone(result: Any, problem: Any) -> None:
+        def onDone(result: Any, problem: Problem | None) -> None:
             if problem is None:
                 self._onInstalled(str(result["folder"]) if method == "model.import" else "")
             elif problem.code == EXISTS and not replace:
@@ -110,12 +113,14 @@ class UseSection(Section[RPRTrainingLogic]):
 
     def _onExport(self) -> None:
         model = self._model()
+        if model is None:
+            return
         name = f"{folderName(Path(model['folder']).name)}.zip"
         path = dialogs.askSaveFile(self.logic.settings, _("Export model"), name, ZIP_FILTER)
         if not path:
             return
 
-        def onDone(result: Any, problem: Any) -> None:
+        def onDone(result: Any, problem: Problem | None) -> None:
             if problem is None:
                 size = float(result.get("bytes") or 0) / 1e6
                 text = _("Written: {path} ({size} MB).")
@@ -130,7 +135,10 @@ class UseSection(Section[RPRTrainingLogic]):
         self.changed()
 
     def _onOpenLocalization(self) -> None:
-        folder = Path(self._model()["installed"])
+        model = self._model()
+        if model is None:
+            return
+        folder = Path(model["installed"])
         keys = [
             info.key
             for info in listModels(self.logic.settings.modelFolder)

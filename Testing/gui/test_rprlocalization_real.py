@@ -1,7 +1,4 @@
-"""The panel with the real worker and the bundled model on the synthetic sample.
-
-What a user sees is right.
-"""
+"""The panel with the real worker and the bundled model on the synthetic sample."""
 
 from __future__ import annotations
 
@@ -14,6 +11,7 @@ import qt
 import slicer
 from PySide6.QtTest import QTest
 from RPRLocalizationLib.logic import RPRLocalizationLogic
+from RPRLocalizationLib.panel.resultssection import STATUS
 from RPRLocalizationLib.sampledata import QUERY, REFERENCE, loadSample
 from RPRLocalizationLib.scene import conversion
 from slicerhost.application.window import Window
@@ -99,7 +97,7 @@ def test_twoRunsShareAWorkerAndAKilledOneIsReplaced(real):
     (query,) = loadSample(QUERY)
     useTemplate(real)
     search(real)
-    assert len(real.cells("Status")) == 7 and "✗ failed" not in real.cells("Status")
+    assert len(real.cells(STATUS)) == 7 and "✗ failed" not in real.cells(STATUS)
     for row in real.run.rows:
         assert np.linalg.norm(row.center - truth("query", row.target)) < TOLERANCE_MM, row.target
     process = workerProcess(real)
@@ -111,12 +109,12 @@ def test_twoRunsShareAWorkerAndAKilledOneIsReplaced(real):
     real.click(real.ui.allButton)
     real.click(real.ui.runButton)
     real.host.waitFor(
-        lambda: len(real.cells("Status")) == 7 and real.run is not None and len(real.run.rows) == 7
+        lambda: len(real.cells(STATUS)) == 7 and real.run is not None and len(real.run.rows) == 7
     )
     os.kill(process, signal.SIGKILL)
     real.host.waitFor(lambda: not real.logic.running, seconds=120)
     real.host.processEvents()
-    statuses = real.cells("Status")
+    statuses = real.cells(STATUS)
     assert len(statuses) == 21 and statuses.count("✗ failed") == 7, (
         "the killed query says so, nothing is lost"
     )
@@ -124,7 +122,7 @@ def test_twoRunsShareAWorkerAndAKilledOneIsReplaced(real):
     real.click(real.ui.noneButton)
     real.tick(0)
     search(real)
-    assert len(real.cells("Status")) == 7 and "✗ failed" not in real.cells("Status")
+    assert len(real.cells(STATUS)) == 7 and "✗ failed" not in real.cells(STATUS)
 
 
 @pytest.fixture
@@ -177,7 +175,7 @@ def translation(shift):
 
 
 def gridTransform(volume, shift):
-    """A non-linear transform node (a displacement grid) that happens to move everything by ``shift``."""
+    """A non-linear transform node (a displacement grid) that moves everything by ``shift``."""
     import vtk
     from vtk.util.numpy_support import numpy_to_vtk
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import qt
 import slicer
+from RPRLocalizationLib.panel.resultssection import TARGET
 from support.fake_worker import template
 
 
@@ -60,7 +61,7 @@ def test_untickedTargetsAreLeftOut(panel):
     panel.ready()
     panel.ui.targetsTable.item(0, 0).setCheckState(qt.Qt.Unchecked)
     panel.localize()
-    assert panel.cells("Target") == ["liver"]
+    assert panel.cells(TARGET) == ["liver"]
 
 
 def test_renamingInTheListRenamesTheNode(panel):
@@ -155,7 +156,7 @@ def test_templateNeedsNoReference(panel):
     assert "Brainstem" in panel.ui.templateInfoLabel.text and len(panel.targets()) == 7
     panel.ui.targetsTable.item(1, 0).setCheckState(qt.Qt.Unchecked)
     panel.localize()
-    assert len(panel.cells("Target")) == 6 and "SpinalCord" not in panel.cells("Target")
+    assert len(panel.cells(TARGET)) == 6 and "SpinalCord" not in panel.cells(TARGET)
 
 
 def test_bundledTemplateCannotBeChanged(panel):

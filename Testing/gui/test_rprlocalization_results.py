@@ -1,7 +1,4 @@
-"""Section 4 of the panel: table, review, dragging, cropping, export, removal.
-
-The worker is played.
-"""
+"""Section 4 of the panel: table, review, dragging, cropping, export, removal; fake worker."""
 
 from __future__ import annotations
 
@@ -12,11 +9,22 @@ import numpy as np
 import pytest
 import slicer
 import vtk
+from RPRLocalizationLib.panel.resultssection import (
+    CENTER,
+    CT,
+    CYCLE,
+    REVIEW,
+    SIZE,
+    SPREAD,
+    STATUS,
+    TARGET,
+)
 from RPRLocalizationLib.scene import conversion, viewing
 from support.panel_driver import PanelDriver
 from support.paths import SAMPLE_DATA as SAMPLE
 
-STATUS, TARGET, SIZE, SPREAD, CYCLE, REVIEW, CENTER, CT = range(8)
+# Pixels that a module panel of the usual width leaves for a table.
+PANEL_WIDTH = 460
 
 
 @pytest.fixture
@@ -70,17 +78,39 @@ def test_emptyTableExplainsItsButtons(panel):
 
 
 def test_tableTellsEverythingByTextAndColour(done):
-    assert done.cells("CT") == ["query 1"] * 4 + ["query 2"] * 4
-    assert done.cells("Target") == ["nose", "liver", "doubtful spleen", "outside kidney"] * 2
-    assert done.cells("Status")[:4] == ["✓ ok", "✓ ok", "? low-confidence", "○ outside"]
-    assert (
-        done.cells("Size (mm)")[:2] == ["", "20.0, 20.0, 20.0"] and done.cells("Spread")[0] == "3.0"
-    )
+    assert done.cells(CT) == ["query 1"] * 4 + ["query 2"] * 4
+    assert done.cells(TARGET) == ["nose", "liver", "doubtful spleen", "outside kidney"] * 2
+    assert done.cells(STATUS)[:4] == ["✓ ok", "✓ ok", "? low-confidence", "○ outside"]
+    assert done.cells(SIZE)[:2] == ["", "20.0, 20.0, 20.0"] and done.cells(SPREAD)[0] == "3.0"
     backgrounds = {
         done.ui.resultsTable.item(row, STATUS).background().color().name() for row in (1, 2, 3)
     }
     assert len(backgrounds) == 3
     assert done.ui.summaryLabel.text == "✓ ok: 4, ? low-confidence: 2, ○ outside: 2"
+
+
+def test_ctIsNamedOnlyWhereThereAreSeveral(done):
+    table = done.ui.resultsTable
+    assert not table.isColumnHidden(CT)
+    done.click(done.ui.noneButton)
+    done.tick(1)
+    done.localize()
+    assert set(done.cells(CT)) == {"query 1"} and table.isColumnHidden(CT)
+    done.click(done.ui.allButton)
+    done.localize()
+    assert not table.isColumnHidden(CT) and table.columnWidth(CT) > 0
+
+
+def test_whatTellsTheTrustIsVisibleWithoutScrolling(done):
+    table = done.ui.resultsTable
+    done.click(done.ui.noneButton)
+    done.tick(1)
+    done.localize()
+    titles = [table.horizontalHeaderItem(column).text() for column in (STATUS, SIZE, SPREAD, CYCLE)]
+    assert titles == ["Status", "Size (mm)", "Spread", "Cycle"]
+    width = sum(table.columnWidth(column) for column in (STATUS, TARGET, SIZE, SPREAD, CYCLE))
+    assert width <= PANEL_WIDTH
+    assert done.cells(CYCLE)[0]
 
 
 def test_doubtfulResultsExplainThemselves(done):
@@ -275,7 +305,7 @@ def test_deletedResultNodeIsNoError(done):
     slicer.mrmlScene.RemoveNode(done.run.result(1))
     done.host.processEvents()
     select(done, 1)
-    assert not done.ui.cropButton.enabled and done.cells("Status")[1] == "✓ ok"
+    assert not done.ui.cropButton.enabled and done.cells(STATUS)[1] == "✓ ok"
 
 
 def test_deletedVolumeIsExplained(done):

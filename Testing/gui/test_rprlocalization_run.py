@@ -1,7 +1,4 @@
-"""Sections 2 and 3 of the panel: what is searched, the run, its progress, log and errors.
-
-The worker is played.
-"""
+"""Sections 2 and 3 of the panel: what is searched, the run, its log and errors; fake worker."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ import types
 import pytest
 import qt
 import slicer
+from RPRLocalizationLib.panel.resultssection import CT, STATUS
 
 
 def test_loadedVolumesAreListedAndTicked(panel):
@@ -57,7 +55,7 @@ def test_deletedVolumeLeavesTheListAndTheRun(panel):
     panel.host.processEvents()
     assert panel.names() == ["reference (reference)", "query 2"]
     panel.localize()
-    assert set(panel.cells("CT")) == {"query 2"}
+    assert set(panel.cells(CT)) == {"query 2"}
 
 
 def test_renamedVolumeIsListedByItsNewName(panel):
@@ -81,7 +79,7 @@ def test_folderIsSearchedWithoutLoading(panel, tmp_path):
     assert panel.ui.folderLabel.text.startswith("2 CT files")
     before = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")
     panel.localize()
-    assert panel.cells("CT") == ["a.nii.gz"] * 2 + ["b.nrrd"] * 2
+    assert panel.cells(CT) == ["a.nii.gz"] * 2 + ["b.nrrd"] * 2
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == before
     assert panel.run.resultNodes() == [], "nodes come when a CT is loaded"
     panel.ui.useFolderCheckBox.click()
@@ -121,21 +119,21 @@ def test_cancelKeepsWhatIsDone(panel):
     panel.click(panel.ui.runButton)
     panel.host.waitFor(lambda: panel.worker.methods().count("locate") == 3)
     panel.click(panel.ui.cancelButton)
-    assert panel.cells("CT") == ["query 1", "query 1", "query 2", "query 2"]
+    assert panel.cells(CT) == ["query 1", "query 1", "query 2", "query 2"]
 
 
 def test_twoRunsInARow(panel):
     panel.ready()
     panel.localize()
     panel.localize()
-    assert panel.ui.runSelector.count == 2 and len(panel.cells("CT")) == 2
+    assert panel.ui.runSelector.count == 2 and len(panel.cells(CT)) == 2
 
 
 def test_unreadableQueryIsARowAndAWarning(panel):
     volumes = panel.ready(queries=2)
     volumes[1].SetAndObserveImageData(None)
     panel.localize()
-    assert panel.cells("Status") == ["✗ failed", "✗ failed", "✓ ok", "✓ ok"]
+    assert panel.cells(STATUS) == ["✗ failed", "✗ failed", "✓ ok", "✓ ok"]
     assert "no voxels" in panel.ui.logEdit.toPlainText() and not panel.ui.logBox.collapsed
 
 
@@ -150,10 +148,10 @@ def test_errorOfTheWorkerIsShownAndTheNextRunWorks(panel, code):
         panel.ui.progressLabel.text == "the reason"
         and "the reason" in panel.ui.logEdit.toPlainText()
     )
-    assert panel.cells("CT") == [] and panel.run is None
+    assert panel.cells(CT) == [] and panel.run is None
     del panel.worker.replies["load"]
     panel.localize()
-    assert panel.cells("Status") == ["✓ ok"] * 2
+    assert panel.cells(STATUS) == ["✓ ok"] * 2
 
 
 def test_logOfTheWorkerIsShown(panel):
@@ -236,7 +234,7 @@ def test_torchIsInstalledOnlyAfterAYes(panel, withoutTorch):
     panel.host.dialogs.answerMessage("Install PyTorch")
     panel.localize()
     assert len(withoutTorch.calls) == 1 and withoutTorch.calls[0]["askConfirmation"] is False
-    assert panel.cells("Status") == ["✓ ok"] * 2
+    assert panel.cells(STATUS) == ["✓ ok"] * 2
     assert len(panel.host.dialogs.shown) == 2
 
 
@@ -255,3 +253,10 @@ def test_missingExtensionIsExplained(panel, withoutTorch, monkeypatch):
     panel.host.dialogs.answerMessage()
     panel.click(panel.ui.runButton)
     assert "Extensions Manager" in panel.host.dialogs.shown[-1].text and withoutTorch.calls == []
+
+
+def test_logComesWithItsFirstLine(panel):
+    assert panel.ui.logBox.isHidden()
+    panel.ready()
+    panel.localize()
+    assert not panel.ui.logBox.isHidden() and "Done." in panel.ui.logEdit.toPlainText()

@@ -12,6 +12,7 @@ import pytest
 import qt
 import slicer
 from RPRLocalizationLib.logic import RPRLocalizationLogic
+from RPRLocalizationLib.panel.resultssection import CENTER, CT, STATUS
 from RPRLocalizationLib.parameters import ReferenceSource
 from RPRLocalizationLib.scene.resultrows import Run
 from support.fake_worker import FakeWorker
@@ -26,10 +27,10 @@ def test_closedSceneLeavesAnEmptyWorkingPanel(panel):
     panel.localize()
     slicer.mrmlScene.Clear(0)
     panel.host.processEvents()
-    assert panel.cells("CT") == panel.targets() == panel.names() == [] and panel.run is None
+    assert panel.cells(CT) == panel.targets() == panel.names() == [] and panel.run is None
     panel.ready()
     panel.localize()
-    assert len(panel.cells("CT")) == 2
+    assert len(panel.cells(CT)) == 2
 
 
 def test_sceneClosedDuringARunEndsIt(panel):
@@ -43,7 +44,7 @@ def test_sceneClosedDuringARunEndsIt(panel):
     panel.worker.held.clear()
     panel.ready()
     panel.localize()
-    assert len(panel.cells("CT")) == 2
+    assert len(panel.cells(CT)) == 2
 
 
 def test_sceneClosedWhilePlacing(panel):
@@ -122,11 +123,9 @@ def test_savedSceneRestoresAllChoicesAndResults(panel, tmp_path):
     roi = next(node for node in panel.run.resultNodes() if node.IsA("vtkMRMLMarkupsFiducialNode"))
     roi.SetNthControlPointPosition(0, 1.0, 2.0, 3.0)
     panel.host.processEvents()
-    assert any("moved" in cell for cell in panel.cells("Centre R, A, S")), (
-        "loaded results are followed"
-    )
+    assert any("moved" in cell for cell in panel.cells(CENTER)), "loaded results are followed"
     panel.click(panel.ui.removeResultsButton)
-    assert panel.cells("CT") == []
+    assert panel.cells(CT) == []
 
 
 def test_templateChoiceIsRestored(panel, tmp_path):
@@ -186,7 +185,7 @@ def test_twentyVolumesOfWhichTheSeventhCannotBeRead(panel):
         panel.addBox(f"organ {number}")
     volumes[7].SetAndObserveImageData(None)
     panel.localize()
-    statuses = panel.cells("Status")
+    statuses = panel.cells(STATUS)
     assert len(statuses) == 140 and [n for n, s in enumerate(statuses) if s == "✗ failed"] == list(
         range(42, 49)
     )
@@ -226,10 +225,7 @@ def test_logicRefusesWrongInputs(host, arguments):
 
 
 def test_openingThePanelImportsNoTorch():
-    """In a process of its own.
-
-    Importing torch takes seconds, and the application must not wait for it.
-    """
+    """In a process of its own: the application must not wait seconds for an import of torch."""
     program = (
         "import slicerhost, sys\n"
         "host = slicerhost.start()\n"
@@ -254,10 +250,7 @@ def test_openingThePanelImportsNoTorch():
     not Path("/proc/self/statm").exists(), reason="reads the memory of the process from /proc"
 )
 def test_twentyRunsKeepTheMemoryOfTheApplication(panel):
-    """Growth of the process that stands for Slicer, volumes of 128 x 128 x 110 voxels.
-
-    The worker is played.
-    """
+    """Growth of the process that stands for Slicer, volumes of 128 x 128 x 110 voxels."""
     panel.ready()
     query = slicer.util.getNode("query 1")
     slicer.util.updateVolumeFromArray(query, np.full((110, 128, 128), 40, np.int16))

@@ -1,7 +1,4 @@
-"""Sections 1 and 2 of the panel RPRTraining: what is scanned, ticked and planned.
-
-The worker is played.
-"""
+"""Sections 1 and 2 of RPRTraining: what is scanned, ticked and planned; fake worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder of real CTs, through the panel, to an installed model that RPRLocalization locates an organ with.
+"""A folder of real CTs, through the panel, to an installed model that locates an organ.
 
 Trains for some minutes: skipped where the CTs are not there.
 """

@@ -1,7 +1,4 @@
-"""Section 3 of the panel RPRTraining: the training, its curves, pause, stop and resume.
-
-The worker is played.
-"""
+"""Section 3 of RPRTraining: the training, its curves, pause, stop and resume; fake worker."""
 
 from __future__ import annotations
 

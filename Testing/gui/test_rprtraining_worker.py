@@ -1,7 +1,4 @@
-"""The panel RPRTraining with the real worker process, on the synthetic sample.
-
-What both sides must agree on.
-"""
+"""RPRTraining with the real worker on the synthetic sample: what both sides must agree on."""
 
 from __future__ import annotations
 

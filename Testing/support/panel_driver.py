@@ -1,4 +1,4 @@
-"""The RPRLocalization panel in the host, with a played worker: what its tests share."""
+"""The RPRLocalization panel in the host, with a fake worker: what its tests share."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class PanelDriver:
         return [table.item(row, 0).text() for row in range(table.rowCount)]
 
     def ready(self, queries: int = 1) -> list:
-        """A reference with a landmark and a box, and queries that are ticked; gives the volumes."""
+        """Mark a landmark and a box on a reference, and tick queries; return the volumes."""
         volumes = [
             self.addVolume(name)
             for name in ("reference", *(f"query {n + 1}" for n in range(queries)))
@@ -109,7 +109,7 @@ class PanelDriver:
 
 @pytest.fixture
 def panel(host, loadModule, tmp_path, monkeypatch):
-    """The panel, just opened, with a played worker, an empty user library and PyTorch taken for installed."""
+    """The panel, just opened: fake worker, empty user library, PyTorch taken for installed."""
     import qt
     from RPRLocalizationLib.library.templatelibrary import TemplateLibrary
     from RPRLocalizationLib.logic import RPRLocalizationLogic

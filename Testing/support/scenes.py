@@ -47,7 +47,7 @@ def ijkMatrix(axes, signs, tilt=None) -> tuple[np.ndarray, tuple[int, int, int]]
 
 
 def addVolume(scene, matrix, size, values=hounsfield, name="CT"):
-    """A scalar volume node whose voxels are ``values`` at their RAS positions (without parent transforms)."""
+    """A scalar volume node with ``values`` at its voxels' RAS positions (no parent transforms)."""
     array = values(latticeRas(matrix, size)).astype(np.int16)
     image = vtk.vtkImageData()
     image.SetDimensions(size)
@@ -74,7 +74,7 @@ def addLinear(scene, matrix, parent=None):
 
 
 def addBend(scene, amount=10.0):
-    """A smooth non-linear transform node (a thin plate over the phantom, moved by up to ``amount`` mm)."""
+    """A smooth non-linear transform: a thin plate over the phantom, bent by up to ``amount`` mm."""
     source, target = vtk.vtkPoints(), vtk.vtkPoints()
     for corner in itertools.product((-1, 0, 1), repeat=3):
         point = CENTER + np.array(corner) * EXTENT / 2

@@ -1,4 +1,4 @@
-"""The RPRTraining panel in the host, with a played worker: what its tests share."""
+"""The RPRTraining panel in the host, with a fake worker: what its tests share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 
 class TrainingPanelDriver:
-    """The open panel: ``ui``, ``logic`` and ``worker`` (a FakeTrainer), and what a user does with it."""
+    """The open panel: ``ui``, ``logic``, ``worker`` (a FakeTrainer), and what a user does."""
 
     def __init__(self, host, widget, worker, folder) -> None:
         self.host, self.widget, self.worker, self.folder = host, widget, worker, folder
@@ -70,7 +70,7 @@ class TrainingPanelDriver:
 
 @pytest.fixture
 def bench(host, loadModule, tmp_path, monkeypatch):
-    """The panel, just opened, with a played worker, and PyTorch taken for installed."""
+    """The panel, just opened, with a fake worker, and PyTorch taken for installed."""
     import qt
     from RPRLocalizationLib.widgets import torchsetup
     from RPRTrainingLib.traininglogic import RPRTrainingLogic

@@ -11,8 +11,9 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from rprloc.errors import InputError, RprLocError
+from rprloc.localization.status import FAILED
 
-from ..scene.resultrows import FAILED, ResultRow
+from ..scene.resultrows import ResultRow
 from .workerjob import (
     EngineChoice,
     Event,
@@ -74,8 +75,7 @@ class LocalizationJob(WorkerJob):
         for number, query in enumerate(self._queries):
             self._tellProgress(query, number, started)
             try:
-                yield from self._search(query)
-                deaths = 0
+                yield self._searchFor(query)
             except WorkerProblem as error:
                 self._worker.folder.clear()
                 died = error.problem.code == WORKER_DIED
@@ -88,6 +88,12 @@ class LocalizationJob(WorkerJob):
                     yield from self.greet()
             except (RprLocError, OSError, MemoryError) as error:
                 self._fail(query, str(error) or _("not enough memory"))
+            else:
+                # Outside the try: an observer of rows that fails must not be taken for the query.
+                deaths = 0
+                self._worker.folder.clear()
+                if self.done == number:
+                    self._fail(query, _("the worker gave no answer"))
 
             # Whoever is told of the rows may cancel; then there is nothing left to do.
             if self.finished:
@@ -95,9 +101,11 @@ class LocalizationJob(WorkerJob):
 
         self._progress(1.0, _("Done."), 0.0)
 
-    def _search(self, query: Query) -> Steps:
-        """One query; its rows come as a partial event. Raises WorkerProblem, RprLocError."""
-        number = self.done
+    def _searchFor(self, query: Query) -> Request:
+        """The request for one query, whose rows come as a partial event.
+
+        Raises InputError or OSError if its voxels cannot be read, or not be written for the worker.
+        """
 
         def take(event: Event) -> None:
             rows = [ResultRow.fromWorker(row, query.name, query.path) for row in event["results"]]
@@ -107,13 +115,9 @@ class LocalizationJob(WorkerJob):
             **self._engine.params,
             "template": self.template,
             "options": self._engine.options,
-            "queries": [{"key": str(number), "volume": self._queryVolume(query)}],
+            "queries": [{"key": str(self.done), "volume": self._queryVolume(query)}],
         }
-        yield Request("locate", params, onPartial=take)
-
-        self._worker.folder.clear()
-        if self.done == number:
-            self._fail(query, _("the worker gave no answer"))
+        return Request("locate", params, onPartial=take)
 
     def _queryVolume(self, query: Query) -> Event:
         if query.node is None:

@@ -35,7 +35,7 @@ class Client(Protocol):
 
     @property
     def request(self) -> Callable[..., PendingRequest]:
-        """Send a request: request(method, params, onResult=..., onError=..., ...)."""
+        """Send a request: its method and params, and a callback for each kind of event."""
 
     def close(self) -> None:
         """End the worker process."""
@@ -85,7 +85,11 @@ Steps = Generator[Request, Event, None]
 
 @dataclass
 class JobObserver:
-    """What a job tells; any may be left out. onProgress(fraction 0..1, text, seconds left or None)."""
+    """What a job tells; any may be left out.
+
+    onProgress(fraction 0..1, text, seconds left or None), onLog(level, text), onFinished(problem or
+    None).
+    """
 
     onProgress: Callable[[float, str, float | None], None] = lambda fraction, text, left: None
     onLog: Callable[[str, str], None] = lambda level, text: None

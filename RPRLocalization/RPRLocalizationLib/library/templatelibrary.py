@@ -80,7 +80,7 @@ class TemplateLibrary:
         """The template with this key; None if it is gone."""
         return next((info for info in self.templates() if info.key == key), None)
 
-    def content(self, info: TemplateInfo, unused: Any = ()) -> dict:
+    def content(self, info: TemplateInfo, unused: Any = ()) -> dict[str, Any]:
         """The template's JSON object without the targets called ``unused``.
 
         Raises TemplateError.
@@ -91,7 +91,7 @@ class TemplateLibrary:
         ]
         return data
 
-    def save(self, data: dict, title: str) -> TemplateInfo:
+    def save(self, data: dict[str, Any], title: str) -> TemplateInfo:
         """Add a template to the user's library.
 
         Raises InputError for a title in use, OutputError.
@@ -100,7 +100,7 @@ class TemplateLibrary:
         self._write(path, data)
         return self._info(path, _USER_PREFIX)
 
-    def replace(self, info: TemplateInfo, data: dict) -> TemplateInfo:
+    def replace(self, info: TemplateInfo, data: dict[str, Any]) -> TemplateInfo:
         """Exchange the content of a user's template.
 
         Raises InputError for a bundled one, OutputError.
@@ -186,13 +186,13 @@ class TemplateLibrary:
             raise InputError(_("There is a template called {name} already.").format(name=title))
         return path
 
-    def _write(self, path: Path, data: dict) -> None:
+    def _write(self, path: Path, data: dict[str, Any]) -> None:
         with output_errors(self.userFolder):
             self.userFolder.mkdir(parents=True, exist_ok=True)
         atomic_write_text(path, _text(data))
 
 
-def readTemplate(path: Path) -> dict:
+def readTemplate(path: Path) -> dict[str, Any]:
     """The JSON object of a template file, its latents unchecked (the worker does that).
 
     Raises TemplateError.
@@ -208,7 +208,7 @@ def readTemplate(path: Path) -> dict:
     return data
 
 
-def describe(data: dict, prefix: str, path: Path) -> TemplateInfo:
+def describe(data: dict[str, Any], prefix: str, path: Path) -> TemplateInfo:
     """What the panel shows of a template. Raises TemplateError if a part of it is missing."""
     try:
         targets = tuple(
@@ -228,7 +228,7 @@ def describe(data: dict, prefix: str, path: Path) -> TemplateInfo:
         raise TemplateError(_("{path}: the template is damaged").format(path=path)) from error
 
 
-def _text(data: dict) -> str:
+def _text(data: dict[str, Any]) -> str:
     try:
         return json.dumps(data, separators=(",", ":"), allow_nan=False) + "\n"
     except ValueError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import qt
@@ -10,6 +11,8 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
+from ..jobs.workerjob import JobObserver
+from ..scene.markedtargets import MarkedTarget
 from ..widgets import dialogs, torchsetup
 from ..widgets.section import showingErrors
 from .panellogic import PanelLogic
@@ -20,17 +23,14 @@ from .runsection import RunSection
 
 
 class Panel(VTKObservationMixin):
-    """Connects the sections.
-
-    Each says why it is not complete, and is updated after every change.
-    """
+    """Connects the sections: each says why it is incomplete, and is updated after every change."""
 
     def __init__(self, ui: Any, logic: PanelLogic) -> None:
         super().__init__()
         self.ui = ui
         self.logic = logic
         self.parameters: Any = None
-        self._guiTag = None
+        self._guiTag: Any = None
         self._updating = False
         self._soon = qt.QTimer()
         self._soon.setSingleShot(True)
@@ -38,7 +38,7 @@ class Panel(VTKObservationMixin):
         self._soon.connect("timeout()", self.update)
         self.reference = ReferenceSection(ui, logic, self.updateSoon)
         self.queries = QueriesSection(ui, logic, self.updateSoon)
-        self.run = RunSection(ui, logic, self.updateSoon, self.incompleteReason, self.start)
+        self.run = RunSection(ui, logic, self.updateSoon, self.whyNotReady, self.start)
         self.results = ResultsSection(ui, logic, self.updateSoon)
         self.sections = (self.reference, self.queries, self.run, self.results)
         ui.saveTemplateButton.connect("clicked(bool)", self._onSaveTemplate)
@@ -85,11 +85,11 @@ class Panel(VTKObservationMixin):
             section.cleanup()
         self.removeObservers()
 
-    def incompleteReason(self) -> str:
+    def whyNotReady(self) -> str:
         """Why a run cannot start, for the user; empty if it can."""
         return self.reference.incompleteReason() or self.queries.incompleteReason()
 
-    def start(self, listener: Any) -> None:
+    def start(self, listener: JobObserver) -> None:
         """Start a run with what is chosen. Raises RprLocError."""
         self.reference.placing.stop()
         self.queries.rescan()
@@ -104,9 +104,9 @@ class Panel(VTKObservationMixin):
         if self.reference.usesTemplate():
             template = self.reference.template
             content = self.logic.library.content(
-                template.chosen(), self.parameters.unusedTemplateTargets
+                template.required(), self.parameters.unusedTemplateTargets
             )
-            run = self.logic.localize(template=content, name=template.chosen().title, **common)
+            run = self.logic.localize(template=content, name=template.required().title, **common)
         else:
             targets = self.reference.usedTargets()
             run = self.logic.localize(self.parameters.referenceVolume, targets, **common)
@@ -114,9 +114,9 @@ class Panel(VTKObservationMixin):
         self.update()
 
     def _chooseDefaults(self) -> None:
-        """The first loaded CT is the reference until the user chooses.
+        """Take the first loaded CT as reference until the user chooses.
 
-        Never once something was marked on another.
+        Not once something was marked: its CT may have been another one, which is gone.
         """
         if self.parameters.referenceVolume is None and not self.reference.nodes():
             volumes = candidateVolumes(slicer.mrmlScene)
@@ -138,10 +138,10 @@ class Panel(VTKObservationMixin):
                 lambda **how: self.logic.addToTemplate(own[title], *self._marked(), **how)
             )
 
-    def _marked(self) -> tuple[Any, Any]:
+    def _marked(self) -> tuple[Any, tuple[MarkedTarget, ...]]:
         return self.parameters.referenceVolume, self.reference.usedTargets()
 
-    def _makeTemplate(self, make: Any) -> None:
+    def _makeTemplate(self, make: Callable[..., Any]) -> None:
         if torchsetup.ensureTorch():
             with showingErrors(_("The template could not be made.")):
                 make(waitForCompletion=False, listener=self.run.listener())

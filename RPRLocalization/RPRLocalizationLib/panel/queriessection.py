@@ -23,9 +23,11 @@ _ID_ROLE = qt.Qt.UserRole
 class QueriesSection(Section[PanelLogic]):
     """Ticking loaded volumes, and choosing a folder."""
 
-    def __init__(self, ui: Any, logic: PanelLogic, changed: Callable[..., Any]) -> None:
+    def __init__(self, ui: Any, logic: PanelLogic, changed: Callable[[], None]) -> None:
         super().__init__(ui, logic, changed)
-        self._shown: Any = None
+        # What the list shows: (node ID, name, is the reference, is ticked) per volume.
+        self._shown: list[tuple[str, str, bool, bool]] | None = None
+        # (folder, its CT files, why there is none), listed once: a folder on a network is slow.
         self._folder: tuple[str, list[str], str] = ("", [], "")
         ui.allButton.connect("clicked(bool)", lambda: self._tickShown(True))
         ui.noneButton.connect("clicked(bool)", lambda: self._tickShown(False))
@@ -33,18 +35,16 @@ class QueriesSection(Section[PanelLogic]):
         ui.folderEdit.connect("currentPathChanged(QString)", self._onFolder)
 
     def setParameters(self, parameters: Any) -> None:
+        """Use another parameter node, or None while the scene is closing."""
         super().setParameters(parameters)
         self._shown = None
 
-    def ticked(self) -> list:
+    def ticked(self) -> list[Any]:
         """Ticked volume nodes that still are in the scene."""
         return liveNodes(self.parameters.queryVolumes, slicer.mrmlScene)
 
     def paths(self) -> list[str]:
-        """CT files of the folder, if it is used.
-
-        Listed anew if the folder was changed in the panel.
-        """
+        """CT files of the folder, if it is used; listed anew if another folder was chosen."""
         return self._listed()[0] if self.parameters.useQueryFolder else []
 
     def rescan(self) -> None:
@@ -123,37 +123,34 @@ class QueriesSection(Section[PanelLogic]):
             self._folder = (folder, paths, problem)
         return self._folder[1], self._folder[2]
 
-    def _shownItems(self) -> list:
+    def _shownItems(self) -> list[Any]:
         return [self.ui.volumesList.item(row) for row in range(self.ui.volumesList.count)]
 
     def _tickShown(self, tick: bool) -> None:
         """Tick or untick what is shown; what the filter hides keeps its state."""
         shown = [item.data(_ID_ROLE) for item in self._shownItems()]
-        kept = [node for node in self.ticked() if node.GetID() not in shown]
+        hidden = [node for node in self.ticked() if node.GetID() not in shown]
         nodes = [slicer.mrmlScene.GetNodeByID(nodeID) for nodeID in shown] if tick else []
-        self.parameters.queryVolumes = [*kept, *(n for n in nodes if n is not self._reference())]
+        self.parameters.queryVolumes = [*hidden, *(n for n in nodes if n is not self._reference())]
         self.changed()
 
     def _onItem(self, item: Any) -> None:
         node = slicer.mrmlScene.GetNodeByID(item.data(_ID_ROLE))
-        others = [known for known in self.ticked() if known is not node]
+        others = [other for other in self.ticked() if other is not node]
         self.parameters.queryVolumes = (
             [*others, node] if item.checkState() == qt.Qt.Checked else others
         )
         self.changed()
 
-    def _onFolder(self, path: Any) -> None:
+    def _onFolder(self, path: str) -> None:
         if self.parameters is not None:
             self.parameters.queryFolder = path
             self.rescan()
             self.changed()
 
 
-def candidateVolumes(scene: Any) -> list:
-    """Scalar volumes of the scene that may be CTs.
-
-    No label maps, nothing hidden, one number per voxel.
-    """
+def candidateVolumes(scene: Any) -> list[Any]:
+    """Scalar volumes of the scene that may be CTs: no label maps, no colours, nothing hidden."""
     className = "vtkMRMLScalarVolumeNode"
     nodes = [
         scene.GetNthNodeByClass(n, className)

@@ -36,13 +36,14 @@ _MARKUPS = slicer.vtkMRMLMarkupsNode
 class ReferenceSection(Section[PanelLogic]):
     """Choosing the CT, placing and taking targets, and the list of targets."""
 
-    def __init__(self, ui: Any, logic: PanelLogic, changed: Callable[..., Any]) -> None:
+    def __init__(self, ui: Any, logic: PanelLogic, changed: Callable[[], None]) -> None:
         super().__init__(ui, logic, changed)
         self.placing = placing.Placing()
         self.template = TemplatePart(ui, logic, changed)
-        self._shown: Any = None
-        self._existing: Any = None
-        self._observed: list[Any] = []
+        # What the table and the selector show, to leave them alone while nothing changes.
+        self._shown: list[tuple[Any, ...]] | None = None
+        self._existing: list[tuple[str, str]] | None = None
+        self._observed: list[tuple[Any, Any]] = []
         ui.referenceSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._onReference)
         ui.markedRadio.connect("toggled(bool)", self._onSource)
         ui.placeLandmarkButton.connect("clicked(bool)", self._onPlaceLandmark)
@@ -59,6 +60,7 @@ class ReferenceSection(Section[PanelLogic]):
         )
 
     def setParameters(self, parameters: Any) -> None:
+        """Use another parameter node, or None while the scene is closing."""
         super().setParameters(parameters)
         self.template.setParameters(parameters)
         self._shown = self._existing = None
@@ -66,7 +68,7 @@ class ReferenceSection(Section[PanelLogic]):
             self.placing.stop()
             self._observe([])
 
-    def nodes(self) -> list:
+    def nodes(self) -> list[Any]:
         """Nodes that carry targets and still are in the scene."""
         return liveNodes(self.parameters.targetNodes, slicer.mrmlScene) if self.parameters else []
 
@@ -74,7 +76,7 @@ class ReferenceSection(Section[PanelLogic]):
         """True if the targets come from a template."""
         return self.parameters.referenceSource == ReferenceSource.TEMPLATE
 
-    def usedTargets(self) -> tuple:
+    def usedTargets(self) -> tuple[MarkedTarget, ...]:
         """The ticked targets marked on the reference."""
         return tuple(target for target in targetsOf(self.nodes()) if target.used)
 
@@ -82,9 +84,9 @@ class ReferenceSection(Section[PanelLogic]):
         """Why this section is not complete, for the user; empty if it is."""
         if self.usesTemplate():
             return self.template.incompleteReason()
-        return self.markedProblem()
+        return self.whyNotMarked()
 
-    def markedProblem(self) -> str:
+    def whyNotMarked(self) -> str:
         """Why the marked targets cannot be used; empty if they can."""
         if self.parameters.referenceVolume is None:
             return _("Choose the reference CT in section 1.")
@@ -104,6 +106,7 @@ class ReferenceSection(Section[PanelLogic]):
             self.ui.templateRadio.checked = byTemplate
         self.ui.markedPage.visible = not byTemplate
         self.ui.templatePage.visible = byTemplate
+
         self._observe(self.nodes())
         self.template.update()
         self._fillExisting()
@@ -121,6 +124,7 @@ class ReferenceSection(Section[PanelLogic]):
         if state == self._shown:
             return
         self._shown = state
+
         kinds = {LANDMARK: _("landmark"), BOX: _("box"), SEGMENT: _("segment")}
         table = self.ui.targetsTable
         row = table.currentRow()
@@ -139,11 +143,13 @@ class ReferenceSection(Section[PanelLogic]):
     def _fillExisting(self) -> None:
         """Points, boxes and segmentations of the scene that are no targets yet, and no results."""
         listed = [node.GetID() for node in self.nodes()]
-        found = [node for node in candidateNodes(slicer.mrmlScene) if node.GetID() not in listed]
-        state = [(node.GetID(), node.GetName()) for node in found]
+        candidates = candidateNodes(slicer.mrmlScene)
+        unlisted = [node for node in candidates if node.GetID() not in listed]
+        state = [(node.GetID(), node.GetName()) for node in unlisted]
         if state == self._existing:
             return
         self._existing = state
+
         selector = self.ui.existingSelector
         before = selector.itemData(selector.currentIndex)
         with signalsBlocked(selector):
@@ -161,44 +167,43 @@ class ReferenceSection(Section[PanelLogic]):
         """Enable the buttons, or say why not."""
         if self.parameters is None:
             return
+
         noReference = "" if self.parameters.referenceVolume else _("Choose the reference CT first.")
-        placed = self.placing.activeClass()
-        for button, className, tip in (
-            (
-                self.ui.placeLandmarkButton,
-                placing.FIDUCIALS,
-                _("Click here, then click the landmark in a slice view."),
-            ),
-            (
-                self.ui.placeBoxButton,
-                placing.ROI,
-                _(
-                    "Click here, then click two opposite corners of the organ in a slice view; "
-                    "drag the handles after."
-                ),
-            ),
-        ):
-            self.setEnabled(button, noReference, tip)
-            button.checked = placed == className
+        self._updatePlacing(noReference)
         nothing = _(
-            "There are no points, boxes or segmentations in the scene that are not in the list "
-            "already."
+            "There are no points, boxes or segmentations in the scene that are not in the list"
+            " already."
         )
         reason = noReference or ("" if self._chosenExisting() is not None else nothing)
         self.setEnabled(self.ui.addExistingButton, reason, _("Add it to the list of targets."))
-        selected = self.ui.targetsTable.currentRow() >= 0 and not self.usesTemplate()
-        self.ui.removeTargetButton.visible = not self.usesTemplate()
-        self.setEnabled(
-            self.ui.removeTargetButton,
-            "" if selected else _("Select a target in the list first."),
-            _(
-                "Take the selected target out of the list; landmarks and boxes placed here are "
-                "deleted."
-            ),
-        )
-        self.template.updateButtons(self.markedProblem(), self.usesTemplate())
 
-    def _onSource(self, marked: Any) -> None:
+        byTemplate = self.usesTemplate()
+        selected = self.ui.targetsTable.currentRow() >= 0 and not byTemplate
+        reason = "" if selected else _("Select a target in the list first.")
+        tip = _(
+            "Take the selected target out of the list; landmarks and boxes placed here are deleted."
+        )
+        self.ui.removeTargetButton.visible = not byTemplate
+        self.setEnabled(self.ui.removeTargetButton, reason, tip)
+
+        self.template.updateButtons(self.whyNotMarked(), byTemplate)
+
+    def _updatePlacing(self, noReference: str) -> None:
+        """Enable the two buttons, and show as pressed the one whose target is being placed."""
+        landmarkTip = _("Click here, then click the landmark in a slice view.")
+        boxTip = _(
+            "Click here, then click two opposite corners of the organ in a slice view; drag the"
+            " handles after."
+        )
+        placed = self.placing.activeClass()
+        for button, className, tip in (
+            (self.ui.placeLandmarkButton, placing.FIDUCIALS, landmarkTip),
+            (self.ui.placeBoxButton, placing.ROI, boxTip),
+        ):
+            self.setEnabled(button, noReference, tip)
+            button.checked = placed == className
+
+    def _onSource(self, marked: bool) -> None:
         if self.parameters is not None:
             self.placing.stop()
             self.parameters.referenceSource = (
@@ -210,13 +215,13 @@ class ReferenceSection(Section[PanelLogic]):
         if self.parameters is not None:
             self.changed()
 
-    def _onPlaceLandmark(self, checked: Any) -> None:
+    def _onPlaceLandmark(self, checked: bool) -> None:
         self._place(checked, lambda: placing.landmarkList(self.nodes()))
 
-    def _onPlaceBox(self, checked: Any) -> None:
+    def _onPlaceBox(self, checked: bool) -> None:
         self._place(checked, placing.newBox)
 
-    def _place(self, checked: Any, makeNode: Any) -> None:
+    def _place(self, checked: bool, makeNode: Callable[[], Any]) -> None:
         self.placing.stop()
         self._dropUnplaced()
         if checked:
@@ -237,7 +242,7 @@ class ReferenceSection(Section[PanelLogic]):
         if node is not None:
             slicer.mrmlScene.RemoveNode(node)
 
-    def _onExisting(self, index: Any = None) -> None:
+    def _onExisting(self, index: int | None = None) -> None:
         self._updateButtons()
 
     def _onAddExisting(self) -> None:
@@ -247,10 +252,10 @@ class ReferenceSection(Section[PanelLogic]):
 
     def _add(self, node: Any) -> None:
         nodes = self.nodes()
-        if node.GetID() not in [known.GetID() for known in nodes]:
+        if node.GetID() not in [other.GetID() for other in nodes]:
             self.parameters.targetNodes = [*nodes, node]
 
-    def _target(self, row: Any) -> MarkedTarget | None:
+    def _target(self, row: int) -> MarkedTarget | None:
         targets = targetsOf(self.nodes())
         return targets[row] if 0 <= row < len(targets) else None
 
@@ -287,10 +292,10 @@ class ReferenceSection(Section[PanelLogic]):
                 ]
         self.changed()
 
-    def _observe(self, nodes: Any) -> None:
+    def _observe(self, nodes: list[Any]) -> None:
         """Follow the points, boxes and segments that are targets."""
-        known = [node for node, _event in self._observed]
-        if {id(n) for n in known} == {id(n) for n in nodes}:
+        before = [node for node, _event in self._observed]
+        if {id(n) for n in before} == {id(n) for n in nodes}:
             return
         for node, event in self._observed:
             self.removeObserver(node, event, self._onTargetNode)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import qt
@@ -11,29 +11,36 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
+from rprloc.errors import InputError
+from rprloc.localization.status import FAILED, LOW_CONFIDENCE, OK, OUTSIDE, STATUSES
+
 from ..scene import viewing
 from ..scene.conversion import lpsToRas
 from ..scene.export import writeCsv, writeMarkups
 from ..scene.resultnodes import STATUS_COLORS, ResultNodes, statusText, updateRow
-from ..scene.resultrows import ACCEPTED, LOW_CONFIDENCE, REJECTED, STATUSES, ResultRow, Run
+from ..scene.resultrows import ACCEPTED, REJECTED, ResultRow, Run
 from ..widgets import dialogs
 from ..widgets.helpers import color, signalsBlocked, tableItem
 from ..widgets.section import Section, showingErrors
 from .panellogic import PanelLogic
 
-STATUS, TARGET, SIZE, SPREAD, CYCLE, REVIEW, CENTER, CT = range(8)
+# What tells how far a result can be trusted stands first: a panel of usual width shows no more.
+STATUS, TARGET, CT, SIZE, SPREAD, CYCLE, REVIEW, CENTER = range(8)
+# Dark text stays legible on a status colour mixed with this much white.
 _TINT = 0.35
-_WIDEST_CT = 130
+# Pixels; long names are cut, and their tooltip tells all of them.
+_WIDEST_NAME = 120
 
 
 class ResultsSection(Section[PanelLogic]):
     """Shows one run at a time."""
 
-    def __init__(self, ui: Any, logic: PanelLogic, changed: Callable[..., Any]) -> None:
+    def __init__(self, ui: Any, logic: PanelLogic, changed: Callable[[], None]) -> None:
         super().__init__(ui, logic, changed)
-        self.run: Any = None
-        self._runs: list[Any] = []
-        self._shown: Any = None
+        self.run: Run | None = None
+        self._runs: list[Run] = []
+        # The table's rows as text: what has not changed is not filled in again.
+        self._shown: list[str] | None = None
         self._followed: list[Any] = []
         ui.runSelector.connect("activated(int)", self._onRun)
         ui.resultsTable.connect("itemSelectionChanged()", self._onSelection)
@@ -49,26 +56,27 @@ class ResultsSection(Section[PanelLogic]):
         ui.exportMarkupsButton.connect("clicked(bool)", self._onExportMarkups)
 
     def setParameters(self, parameters: Any) -> None:
+        """Use another parameter node, or None while the scene is closing."""
         super().setParameters(parameters)
         self._shown = None
         self._runs = [] if parameters is None else Run.ofScene(slicer.mrmlScene)
         self.run = self._runs[-1] if self._runs else None
         self._follow()
 
-    def choose(self, run: Any) -> None:
+    def choose(self, run: Run) -> None:
         """Show a run that has just begun."""
         self._runs.append(run)
         self.run = run
         self._shown = None
         self._follow()
 
-    def onRows(self, run: Any, indices: Any) -> None:
+    def onRows(self, run: Run, indices: range) -> None:
         """Rows of a query have come; the first of a run is shown at once."""
         if run is self.run:
             self._follow()
             self._fill()
             if indices.start == 0:
-                self._select(self._firstToShow(indices))
+                self._select(_firstToShow(run, indices))
         self.changed()
 
     def update(self) -> None:
@@ -79,11 +87,13 @@ class ResultsSection(Section[PanelLogic]):
         if self.run not in self._runs:
             self.run = self._runs[-1] if self._runs else None
             self._follow()
+
         self._fillRuns()
         self._fill()
         self._updateButtons()
 
     def cleanup(self) -> None:
+        """The module is being unloaded."""
         self._runs, self.run = [], None
         super().cleanup()
 
@@ -96,52 +106,49 @@ class ResultsSection(Section[PanelLogic]):
             selector.currentIndex = selector.findData(self.run.identifier) if self.run else -1
 
     def _fill(self) -> None:
-        """Only what has changed.
-
-        A selection or a scroll position must not get lost while rows come in.
-        """
-        rows: list[ResultRow] = self.run.rows if self.run else []
+        """Fill only what has changed: selection and scroll position stay while rows come in."""
+        rows = self.run.rows if self.run else []
         table = self.ui.resultsTable
         with signalsBlocked(table):
             if self._shown is None or table.rowCount > len(rows):
                 self._shown = []
                 table.clearContents()
+
             table.setRowCount(len(rows))
+            states = [repr(row) for row in rows]
             for number, row in enumerate(rows):
-                state = repr(row)
-                if number >= len(self._shown):
-                    self._shown.append("")
-                if self._shown[number] != state:
-                    self._shown[number] = state
+                if self._shown[number : number + 1] != [states[number]]:
                     self._fillRow(table, number, row)
+            self._shown = states
+
+        # Before the columns are fitted: Qt keeps a width of 0 for a column that is hidden then.
+        table.setColumnHidden(CT, len({row.query for row in rows}) < 2)
         self._fitColumns(table)
         self._hideSurplusColumns(rows)
         self.ui.summaryLabel.text = _summary(rows)
 
     @staticmethod
     def _fitColumns(table: Any) -> None:
-        """As wide as their texts, but no CT name pushes the status out of sight."""
+        """Make columns as wide as their texts, but let no name push the figures out of sight."""
         table.resizeColumnsToContents()
-        table.setColumnWidth(CT, min(table.columnWidth(CT), _WIDEST_CT))
+        for column in (TARGET, CT):
+            table.setColumnWidth(column, min(table.columnWidth(column), _WIDEST_NAME))
 
-    def _hideSurplusColumns(self, rows: list[ResultRow]) -> None:
-        """Where all rows are of one CT, its name says nothing: the run's title has it."""
-        self.ui.resultsTable.setColumnHidden(CT, len({row.query for row in rows}) < 2)
-
-    def _fillRow(self, table: Any, number: Any, row: Any) -> None:
-        center = "" if row.center is None else _triple(lpsToRas(row.center))
+    def _fillRow(self, table: Any, number: int, row: ResultRow) -> None:
+        center = "" if row.center is None else _triple(lpsToRas(row.center).tolist())
         moved = _(" (moved)") if row.edited else ""
         reviews = {ACCEPTED: _("accepted"), REJECTED: _("rejected")}
         cells = {
             STATUS: statusText(row.status),
             TARGET: row.target,
+            CT: row.query,
             SIZE: _triple(row.size),
             SPREAD: _decimals(row.spread),
             CYCLE: _decimals(row.cycle),
             REVIEW: reviews.get(row.review, ""),
             CENTER: f"{center}{moved}",
-            CT: row.query,
         }
+
         tip = explanation(row)
         for column, text in cells.items():
             item = tableItem(text, tip)
@@ -151,72 +158,70 @@ class ResultsSection(Section[PanelLogic]):
             table.setItem(number, column, item)
 
     def _updateButtons(self) -> None:
-        index = self._index()
         noRun = "" if self.run and self.run.rows else _("There are no results yet.")
+        index = self._index()
         noRow = noRun or ("" if index is not None else _("Select a row first."))
-        row = self.run.rows[index] if index is not None else None
-        self.setEnabled(self.ui.acceptButton, noRow, _("Mark it as right, and go to the next one."))
-        self.setEnabled(self.ui.rejectButton, noRow, _("Mark it as wrong, and go to the next one."))
-        left: list[ResultRow] = [r for r in self.run.rows if not r.review] if self.run else []
-        allDone = noRun or ("" if left else _("Every result has been reviewed."))
-        self.setEnabled(
-            self.ui.nextButton,
-            allDone,
-            _("Go to the next result without a review; those of low confidence come first."),
-        )
-        isLoaded = row is not None and self.run.volume(index) is not None
-        loadReason = noRow or (_("This CT is loaded already.") if isLoaded else "")
-        loadReason = loadReason or (
-            "" if row and row.path else _("This CT was removed from the scene.")
-        )
-        self.setEnabled(
-            self.ui.loadButton, loadReason, _("Load the CT file of this row and show its results.")
-        )
-        self.setEnabled(
-            self.ui.cropButton,
-            noRow or self._noCrop(row, index, isLoaded),
-            _("Crop the CT to this box."),
-        )
-        busy = _("Wait until the run has ended, or cancel it.") if self.logic.running else ""
-        none = "" if self._runs else _("There are no results yet.")
-        self.setEnabled(
-            self.ui.removeResultsButton,
-            busy or none,
-            _("Remove the nodes, the folder and the rows of the newest run."),
-        )
-        self.setEnabled(self.ui.exportCsvButton, noRun, _("Write the table of this run to a file."))
-        self.setEnabled(
-            self.ui.exportMarkupsButton,
-            noRun,
-            _("Write one .mrk.json file per result into a folder."),
-        )
+        row = self.run.rows[index] if self.run is not None and index is not None else None
+
+        self._updateReview(noRun, noRow)
+        self._updateLoadAndCrop(noRow)
+        self._updateRunButtons(noRun)
         self.ui.reasonLabel.text = explanation(row) if row is not None else ""
         self.ui.reasonLabel.visible = bool(self.ui.reasonLabel.text)
 
-    def _noCrop(self, row: Any, index: Any, isLoaded: Any) -> str:
-        if row.kind != "box" or self.run.result(index) is None:
-            return _("Only an organ box that was found can be cropped to.")
-        return "" if isLoaded else _("Load this CT first.")
+    def _updateReview(self, noRun: str, noRow: str) -> None:
+        ui = self.ui
+        self.setEnabled(ui.acceptButton, noRow, _("Mark it as right, and go to the next one."))
+        self.setEnabled(ui.rejectButton, noRow, _("Mark it as wrong, and go to the next one."))
+        left = [row for row in self.run.rows if not row.review] if self.run else []
+        allDone = noRun or ("" if left else _("Every result has been reviewed."))
+        tip = _("Go to the next result without a review; those of low confidence come first.")
+        self.setEnabled(ui.nextButton, allDone, tip)
+
+    def _updateLoadAndCrop(self, noRow: str) -> None:
+        noLoad = noCrop = noRow
+        if not noRow:
+            run, index = self._selected()
+            isLoaded = run.volume(index) is not None
+            gone = "" if run.rows[index].path else _("This CT was removed from the scene.")
+            noLoad = _("This CT is loaded already.") if isLoaded else gone
+            noCrop = _whyNotCropped(run, index, isLoaded)
+        tip = _("Load the CT file of this row and show its results.")
+        self.setEnabled(self.ui.loadButton, noLoad, tip)
+        self.setEnabled(self.ui.cropButton, noCrop, _("Crop the CT to this box."))
+
+    def _updateRunButtons(self, noRun: str) -> None:
+        busy = _("Wait until the run has ended, or cancel it.") if self.logic.running else ""
+        none = "" if self._runs else _("There are no results yet.")
+        tip = _("Remove the nodes, the folder and the rows of the newest run.")
+        self.setEnabled(self.ui.removeResultsButton, busy or none, tip)
+        self.setEnabled(self.ui.exportCsvButton, noRun, _("Write the table of this run to a file."))
+        tip = _("Write one .mrk.json file per result into a folder.")
+        self.setEnabled(self.ui.exportMarkupsButton, noRun, tip)
+
+    def _selected(self) -> tuple[Run, int]:
+        """The run and its selected row, for buttons that are enabled only if there is one."""
+        index = self._index()
+        if self.run is None or index is None:
+            raise InputError(_("Select a row first."))
+        return self.run, index
 
     def _index(self) -> int | None:
         """The selected row, or None."""
         row = self.ui.resultsTable.currentRow()
         return row if self.run is not None and 0 <= row < len(self.run.rows) else None
 
-    def _select(self, index: Any) -> None:
+    def _select(self, index: int) -> None:
         self.ui.resultsTable.setCurrentCell(index, TARGET)
-
-    def _firstToShow(self, indices: Any) -> int:
-        return next((n for n in indices if self.run.rows[n].found), indices.start)
 
     def _onSelection(self) -> None:
         index = self._index()
-        if index is not None:
+        if self.run is not None and index is not None:
             with showingErrors(_("The result could not be shown.")):
                 viewing.showRow(self.run, index)
         self._updateButtons()
 
-    def _onRun(self, position: Any) -> None:
+    def _onRun(self, position: int) -> None:
         identifier = self.ui.runSelector.itemData(position)
         self.run = next((run for run in self._runs if run.identifier == identifier), None)
         self._shown = None
@@ -224,45 +229,42 @@ class ResultsSection(Section[PanelLogic]):
         self.changed()
 
     def _review(self, review: str) -> None:
-        self.run.rows[self._index()].review = review
-        self.run.save()
+        run, index = self._selected()
+        run.rows[index].review = review
+        run.save()
         self._fill()
         self._onNext()
         self.changed()
 
     def _onNext(self) -> None:
-        """The next row without a review after the selected one.
-
-        Doubtful ones of the whole run come first.
-        """
-        rows = self.run.rows
+        """Select the next row without a review; those of low confidence come first."""
+        rows = self.run.rows if self.run else []
         start = self._index() or 0
         order = [*range(start + 1, len(rows)), *range(start + 1)]
         left = [n for n in order if not rows[n].review]
-        doubtful = [n for n in left if rows[n].status == LOW_CONFIDENCE]
+        lowConfidence = [n for n in left if rows[n].status == LOW_CONFIDENCE]
         if left:
-            self._select((doubtful or left)[0])
+            self._select((lowConfidence or left)[0])
         self.changed()
 
     def _onLoad(self) -> None:
-        index = self._index()
+        run, index = self._selected()
         with showingErrors(_("The CT could not be loaded.")):
-            row = self.run.rows[index]
+            row = run.rows[index]
             volume = viewing.loadCt(row.path, row.query)
-            same = [n for n, other in enumerate(self.run.rows) if other.path == row.path]
-            self.run.setVolume(same, volume)
-            ResultNodes(slicer.mrmlScene).show(self.run, same, self.parameters.extremePoints)
+            same = [n for n, other in enumerate(run.rows) if other.path == row.path]
+            run.setVolume(same, volume)
+            ResultNodes(slicer.mrmlScene).show(run, same, self.parameters.extremePoints)
             self._follow()
-            if index is not None:
-                viewing.showRow(self.run, index)
+            viewing.showRow(run, index)
         self.changed()
 
     def _onCrop(self) -> None:
-        index = self._index()
-        row = self.run.rows[index]
+        run, index = self._selected()
+        row = run.rows[index]
         with showingErrors(_("The CT could not be cropped.")):
             name = _("{ct} - {target}").format(ct=row.query, target=row.target)
-            volume = viewing.cropTo(self.run.volume(index), self.run.result(index), name)
+            volume = viewing.cropTo(run.volume(index), run.result(index), name)
             slicer.util.setSliceViewerLayers(background=volume, fit=True)
         self.changed()
 
@@ -280,13 +282,13 @@ class ResultsSection(Section[PanelLogic]):
         path = dialogs.askSaveFile(
             self.logic.settings, _("Export results"), name, _("Tables (*.csv)")
         )
-        if path:
+        if path and self.run is not None:
             with showingErrors(_("The table could not be written.")):
                 writeCsv(path, self.run.rows, self.parameters.exportFrame)
 
     def _onExportMarkups(self) -> None:
         folder = dialogs.askFolder(self.logic.settings, _("Folder for the markups"))
-        if folder:
+        if folder and self.run is not None:
             with showingErrors(_("The markups could not be written.")):
                 writeMarkups(folder, self.run.rows, self.parameters.exportFrame)
 
@@ -318,29 +320,39 @@ class ResultsSection(Section[PanelLogic]):
             self.changed()
 
 
-def explanation(row: Any) -> str:
+def explanation(row: ResultRow) -> str:
     """What a status means, and why, in a sentence or two."""
     meaning = {
-        STATUSES[0]: _("Found: the votes agree."),
-        STATUSES[1]: _("Look at it before you use it."),
-        STATUSES[2]: _(
+        OK: _("The votes agree."),
+        LOW_CONFIDENCE: _("Look at it before you use it."),
+        OUTSIDE: _(
             "It does not seem to be in this CT; the position is a guess beyond what was scanned."
         ),
-        STATUSES[3]: _("This CT could not be searched."),
+        FAILED: _("This CT could not be searched."),
     }[row.status]
     return " ".join(filter(None, [f"{row.query}, {row.target}: {meaning}", row.reason]))
 
 
-def _summary(rows: Any) -> str:
+def _whyNotCropped(run: Run, index: int, isLoaded: bool) -> str:
+    if run.rows[index].kind != "box" or run.result(index) is None:
+        return _("Only an organ box that was found can be cropped to.")
+    return "" if isLoaded else _("Load this CT first.")
+
+
+def _firstToShow(run: Run, indices: range) -> int:
+    return next((n for n in indices if run.rows[n].found), indices.start)
+
+
+def _summary(rows: Sequence[ResultRow]) -> str:
     counts = Counter(row.status for row in rows)
     return ", ".join(
         f"{statusText(status)}: {counts[status]}" for status in STATUSES if counts[status]
     )
 
 
-def _triple(values: Any) -> str:
+def _triple(values: Sequence[float] | None) -> str:
     return "" if values is None else ", ".join(f"{float(value):.1f}" for value in values)
 
 
-def _decimals(value: Any) -> str:
+def _decimals(value: float | None) -> str:
     return "" if value is None else f"{value:.1f}"

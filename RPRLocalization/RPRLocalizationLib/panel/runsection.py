@@ -8,12 +8,12 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from ..jobs.workerjob import JobObserver
-from ..library.modelcatalog import listModels
+from ..jobs.workerjob import JobObserver, Problem
+from ..library.modelcatalog import ModelInfo, listModels
 from ..widgets import dialogs, torchsetup
 from ..widgets.helpers import defaultDevices, detectedDevices, duration, fillDevices, signalsBlocked
 from ..widgets.section import Section, showingErrors
-from .panellogic import PanelLogic
+from .panellogic import PanelLogic, StartRun
 
 _STEPS = 1000
 
@@ -21,22 +21,22 @@ _STEPS = 1000
 class RunSection(Section[PanelLogic]):
     """Starts runs (and the making of templates) and shows how they go on.
 
-    whyNotReady: tells why a run cannot start, or nothing. onStart(observer): starts one.
+    whyNotReady: returns why a run cannot start, empty if it can. onStart(observer): starts one.
     """
 
     def __init__(
         self,
         ui: Any,
         logic: PanelLogic,
-        changed: Callable[..., Any],
+        changed: Callable[[], None],
         whyNotReady: Callable[[], str],
-        onStart: Callable[..., Any],
+        onStart: StartRun,
     ) -> None:
         super().__init__(ui, logic, changed)
         self._whyNotReady = whyNotReady
         self._onStart = onStart
         self._devices = defaultDevices()
-        self._models: Any = None
+        self._models: list[ModelInfo] = []
         self._finding = False
         ui.runButton.connect("clicked(bool)", self._onRun)
         ui.cancelButton.connect("clicked(bool)", self._onCancel)
@@ -56,9 +56,9 @@ class RunSection(Section[PanelLogic]):
         return JobObserver(self._onProgress, self.log, self._onFinished)
 
     def refresh(self) -> None:
-        """The module is opened.
+        """List models and devices anew when the module is opened.
 
-        Models may have been installed, and model and device been chosen, elsewhere.
+        The training module may have installed models, and have chosen the model and the device.
         """
         self._fillModels()
         self._fillDevices()
@@ -95,6 +95,7 @@ class RunSection(Section[PanelLogic]):
         sign = "⚠ " if level == "warning" else ""
         for line in text.splitlines():
             self.ui.logEdit.appendPlainText(f"{time.strftime('%H:%M:%S')}  {sign}{line}")
+            self.ui.logBox.visible = True
         if level == "warning":
             self.ui.logBox.collapsed = False
 
@@ -108,7 +109,7 @@ class RunSection(Section[PanelLogic]):
         self.logic.cancel()
         self.changed()
 
-    def _onProgress(self, fraction: float, text: str, secondsLeft: Any) -> None:
+    def _onProgress(self, fraction: float, text: str, secondsLeft: float | None) -> None:
         self.ui.progressBar.visible = True
         self.ui.progressBar.value = round(_STEPS * fraction)
         left = duration(secondsLeft)
@@ -116,7 +117,7 @@ class RunSection(Section[PanelLogic]):
             _("{text} - about {time} left").format(text=text, time=left) if left else text
         )
 
-    def _onFinished(self, problem: Any) -> None:
+    def _onFinished(self, problem: Problem | None) -> None:
         self._showIdle()
         if problem is None:
             self.ui.progressLabel.text = _("Done.")
@@ -150,7 +151,7 @@ class RunSection(Section[PanelLogic]):
     def _fillDevices(self) -> None:
         fillDevices(self.ui.deviceSelector, self._devices, self.logic.settings.device)
 
-    def _onModel(self, index: Any) -> None:
+    def _onModel(self, index: int) -> None:
         self.logic.settings.model = self.ui.modelSelector.itemData(index)
         self.changed()
 
@@ -166,7 +167,7 @@ class RunSection(Section[PanelLogic]):
                 )
         self.changed()
 
-    def _onDevice(self, index: Any) -> None:
+    def _onDevice(self, index: int) -> None:
         self.logic.settings.device = self.ui.deviceSelector.itemData(index)
         self.changed()
 
@@ -176,7 +177,7 @@ class RunSection(Section[PanelLogic]):
             self.logic.findDevices(self._onDevices, self._onDevicesFailed)
         self.changed()
 
-    def _onDevices(self, devices: Any) -> None:
+    def _onDevices(self, devices: list[dict[str, Any]]) -> None:
         self._finding = False
         self._devices = detectedDevices(devices)
         self._fillDevices()
@@ -188,7 +189,7 @@ class RunSection(Section[PanelLogic]):
         )
         self.changed()
 
-    def _onDevicesFailed(self, message: Any) -> None:
+    def _onDevicesFailed(self, message: str) -> None:
         self._finding = False
         self.log("warning", message)
         self.changed()

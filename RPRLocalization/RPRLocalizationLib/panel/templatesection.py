@@ -9,7 +9,10 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from rprloc.errors import InputError
+
 from ..library.modelcatalog import listModels
+from ..library.templatelibrary import TemplateInfo
 from ..widgets import dialogs
 from ..widgets.helpers import signalsBlocked, tableItem
 from ..widgets.section import Section, showingErrors
@@ -21,9 +24,9 @@ _KEY_ROLE = qt.Qt.UserRole
 class TemplatePart(Section[PanelLogic]):
     """Choosing, renaming, deleting, importing, exporting and making templates."""
 
-    def __init__(self, ui: Any, logic: PanelLogic, changed: Callable[..., Any]) -> None:
+    def __init__(self, ui: Any, logic: PanelLogic, changed: Callable[[], None]) -> None:
         super().__init__(ui, logic, changed)
-        self._shown: Any = None
+        self._shown: tuple[list[tuple[str, str]], str] | None = None
         ui.templateSelector.connect("activated(int)", self._onChosen)
         ui.renameTemplateButton.connect("clicked(bool)", self._onRename)
         ui.deleteTemplateButton.connect("clicked(bool)", self._onDelete)
@@ -31,14 +34,22 @@ class TemplatePart(Section[PanelLogic]):
         ui.exportTemplateButton.connect("clicked(bool)", self._onExport)
 
     def setParameters(self, parameters: Any) -> None:
+        """Use another parameter node, or None while the scene is closing."""
         super().setParameters(parameters)
         self._shown = None
 
-    def chosen(self) -> Any:
+    def required(self) -> TemplateInfo:
+        """The chosen template, for buttons that are enabled only if there is one."""
+        info = self.chosen()
+        if info is None:
+            raise InputError(_("Choose a template first."))
+        return info
+
+    def chosen(self) -> TemplateInfo | None:
         """The chosen TemplateInfo; None if there is none, or if its file is gone."""
         return self.logic.library.find(self.parameters.template)
 
-    def used(self) -> list:
+    def used(self) -> list[Any]:
         """The ticked targets of the chosen template."""
         info = self.chosen()
         unused = set(self.parameters.unusedTemplateTargets)
@@ -51,10 +62,12 @@ class TemplatePart(Section[PanelLogic]):
             return _("Choose a template in section 1.")
         if not self.used():
             return _("Tick at least one target of the template in section 1.")
+
+        # The latents of a template mean nothing to another model than the one that made them.
         models = [
-            m
-            for m in listModels(self.logic.settings.modelFolder)
-            if m.key == self.logic.settings.model
+            model
+            for model in listModels(self.logic.settings.modelFolder)
+            if model.key == self.logic.settings.model
         ]
         if models and models[0].identity != info.model:
             return _(
@@ -70,16 +83,18 @@ class TemplatePart(Section[PanelLogic]):
         if not self.parameters.template and templates:
             self.parameters.template = templates[0].key
         self._fill(templates)
+
         info = self.chosen()
         self.ui.templateInfoLabel.text = (
             _description(info) if info else _("The template of this scene is gone.")
         )
 
-    def _fill(self, templates: Any) -> None:
+    def _fill(self, templates: list[TemplateInfo]) -> None:
         state = ([(t.key, t.bodyRegion) for t in templates], self.parameters.template)
         if state == self._shown:
             return
         self._shown = state
+
         selector = self.ui.templateSelector
         with signalsBlocked(selector):
             selector.clear()
@@ -116,51 +131,46 @@ class TemplatePart(Section[PanelLogic]):
             i.text() for i in rows if i.checkState() != qt.Qt.Checked
         ]
 
-    def updateButtons(self, markedProblem: str, byTemplate: bool) -> None:
-        """Enable the buttons, or say why not."""
-        info = self.chosen()
-        none = "" if info else _("Choose a template first.")
-        bundled = (
-            _("It came with the extension and cannot be changed.") if info and info.bundled else ""
-        )
-        busy = _("Wait until the run has ended, or cancel it.") if self.logic.running else ""
-        self.setEnabled(
-            self.ui.renameTemplateButton, none or bundled, _("Rename the chosen template.")
-        )
-        self.setEnabled(
-            self.ui.deleteTemplateButton,
-            none or bundled,
-            _("Delete the chosen template from your library."),
-        )
-        self.setEnabled(
-            self.ui.exportTemplateButton,
-            none,
-            _("Write the chosen template to a file, to share it."),
-        )
-        self.ui.saveTemplateButton.visible = self.ui.addToTemplateButton.visible = not byTemplate
-        self.setEnabled(
-            self.ui.saveTemplateButton,
-            busy or markedProblem,
-            _("Keep the ticked targets in your library: later they are found without this CT."),
-        )
-        own = [t for t in self.logic.library.templates() if not t.bundled]
-        noneYet = "" if own else _("Your library has no template yet: save one first.")
-        self.setEnabled(
-            self.ui.addToTemplateButton,
-            busy or markedProblem or noneYet,
-            _(
-                "Add this reference to a template of your library: several references find better "
-                "than one."
-            ),
-        )
+    def updateButtons(self, whyNotMarked: str, byTemplate: bool) -> None:
+        """Enable the buttons, or say why not.
 
-    def _onChosen(self, index: Any) -> None:
+        whyNotMarked: why the marked targets make no template, empty if they do.
+        """
+        self._updateLibraryButtons()
+        busy = _("Wait until the run has ended, or cancel it.") if self.logic.running else ""
+        self.ui.saveTemplateButton.visible = self.ui.addToTemplateButton.visible = not byTemplate
+        tip = _("Keep the ticked targets in your library: later they are found without this CT.")
+        self.setEnabled(self.ui.saveTemplateButton, busy or whyNotMarked, tip)
+
+        own = [info for info in self.logic.library.templates() if not info.bundled]
+        noneYet = "" if own else _("Your library has no template yet: save one first.")
+        tip = _(
+            "Add this reference to a template of your library: several references find better than"
+            " one."
+        )
+        self.setEnabled(self.ui.addToTemplateButton, busy or whyNotMarked or noneYet, tip)
+
+    def _updateLibraryButtons(self) -> None:
+        """Rename, delete and export: a bundled template can only be exported."""
+        ui, info = self.ui, self.chosen()
+        none = "" if info else _("Choose a template first.")
+        isBundled = info is not None and info.bundled
+        bundled = _("It came with the extension and cannot be changed.") if isBundled else ""
+        fixed = none or bundled
+
+        self.setEnabled(ui.renameTemplateButton, fixed, _("Rename the chosen template."))
+        tip = _("Delete the chosen template from your library.")
+        self.setEnabled(ui.deleteTemplateButton, fixed, tip)
+        tip = _("Write the chosen template to a file, to share it.")
+        self.setEnabled(ui.exportTemplateButton, none, tip)
+
+    def _onChosen(self, index: int) -> None:
         self.parameters.template = self.ui.templateSelector.itemData(index, _KEY_ROLE) or ""
         self.parameters.unusedTemplateTargets = []
         self.changed()
 
     def _onRename(self) -> None:
-        info = self.chosen()
+        info = self.required()
         title = dialogs.askText(_("Rename template"), _("New name:"), info.title)
         if title:
             with showingErrors(_("The template could not be renamed.")):
@@ -168,7 +178,7 @@ class TemplatePart(Section[PanelLogic]):
         self.changed()
 
     def _onDelete(self) -> None:
-        info = self.chosen()
+        info = self.required()
         question = _("Delete the template {name}? This cannot be undone.").format(name=info.title)
         if slicer.util.confirmYesNoDisplay(question, windowTitle=_("Delete template")):
             with showingErrors(_("The template could not be deleted.")):
@@ -187,7 +197,7 @@ class TemplatePart(Section[PanelLogic]):
         self.changed()
 
     def _onExport(self) -> None:
-        info = self.chosen()
+        info = self.required()
         name = f"{info.title}.json"
         path = dialogs.askSaveFile(
             self.logic.settings, _("Export template"), name, _("Templates (*.json)")
@@ -197,7 +207,7 @@ class TemplatePart(Section[PanelLogic]):
                 self.logic.library.exportFile(info, path)
 
 
-def _description(info: Any) -> str:
+def _description(info: TemplateInfo) -> str:
     """The organs of a template, and how many references they were learned from."""
     references = {name for target in info.targets for name in target.references}
     names = ", ".join(target.name for target in info.targets)

@@ -72,7 +72,7 @@ def worldMatrix(node: Any) -> np.ndarray | None:
 
 
 def nodePointsToLps(node: Any, ras: Any) -> np.ndarray:
-    """Positions (n, 3) in the node's own RAS -> LPS of the world, whatever the parent transforms."""
+    """Positions (n, 3) in the node's own RAS -> LPS of the world, through all parent transforms."""
     transform = worldTransform(node)
     return rasToLps(
         [transform.TransformPoint(point) for point in np.reshape(ras, (-1, 3)).tolist()]
@@ -164,7 +164,10 @@ def _binaryLabelmap(node: Any, segmentID: Any, segment: Any) -> Any:
 
 
 def _croppedMask(labelmap: Any, value: Any) -> Any:
-    """(mask (k, j, i) uint8 of the used part, index (i, j, k) of its first voxel), or (None, None) if empty."""
+    """Cut a label's mask down to its extent.
+
+    Returns (mask (k, j, i) uint8, index (i, j, k) of its first voxel), or (None, None) if empty.
+    """
     shape = labelmap.GetDimensions()[::-1]
     mask = vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape(shape) == value
     used = [np.flatnonzero(mask.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]

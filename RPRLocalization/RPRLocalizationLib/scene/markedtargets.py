@@ -27,7 +27,7 @@ NODE_TYPES = ("vtkMRMLMarkupsFiducialNode", "vtkMRMLMarkupsROINode", "vtkMRMLSeg
 
 @dataclass(frozen=True)
 class MarkedTarget:
-    """One target: ``itemID`` is the control point's or segment's ID in its node, empty for an ROI."""
+    """One target; ``itemID``: ID of its control point or segment in the node, empty for an ROI."""
 
     node: Any
     itemID: str
@@ -91,7 +91,7 @@ def rename(target: MarkedTarget, name: str) -> None:
         target.node.GetSegmentation().GetSegment(target.itemID).SetName(name)
 
 
-def targetSpec(target: MarkedTarget, saveMask: Any) -> dict:
+def targetSpec(target: MarkedTarget, saveMask: Any) -> dict[str, Any]:
     """The TARGET object of the worker protocol (LPS mm of the world).
 
     saveMask: writes a VoxelGrid and gives its VOLUME object. Raises InputError for an empty segment
@@ -128,7 +128,7 @@ def checkNames(targets: Any) -> None:
         )
 
 
-def candidateNodes(scene: Any) -> list:
+def candidateNodes(scene: Any) -> list[Any]:
     """Nodes of the scene that can be targets: not hidden, and not results of an earlier run."""
     found = []
     for className in NODE_TYPES:

@@ -18,7 +18,7 @@ class Placing:
     def __init__(self) -> None:
         self.interaction = slicer.app.applicationLogic().GetInteractionNode()
         self._selection = slicer.app.applicationLogic().GetSelectionNode()
-        self._node = None
+        self._node: Any = None
 
     def activeClass(self) -> str:
         """Class of what is being placed for this module; empty if nothing is."""

@@ -1,7 +1,8 @@
-"""Results in the scene: folders per run and query, an ROI per organ, lists of landmarks."""
+"""Results in the scene: folders per run and query, an ROI per organ, a list of the landmarks."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,11 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
+from rprloc.localization.status import FAILED, LOW_CONFIDENCE, OK, OUTSIDE
+
 from . import conversion
 from .markedtargets import RESULT_ATTRIBUTE
-from .resultrows import FAILED, LOW_CONFIDENCE, OK, OUTSIDE, Run
+from .resultrows import ResultRow, Run
 
 # Okabe and Ito's palette: told apart with every kind of colour blindness. The table repeats the
 # status as text.
@@ -28,12 +31,13 @@ STATUS_SIGNS = {OK: "✓", LOW_CONFIDENCE: "?", OUTSIDE: "○", FAILED: "✗"}
 
 
 def statusText(status: str) -> str:
-    """The status with its sign: the same word as in the CSV, the reports and the documents.
-
-    Sign and word say the same as the colour, which not everybody sees.
-    """
-    sign = STATUS_SIGNS.get(status, "")
-    return f"{sign} {status}".strip()
+    """The status with its sign, for people: the sign and the word say the same as the colour."""
+    return {
+        OK: _("✓ ok"),
+        LOW_CONFIDENCE: _("? low-confidence"),
+        OUTSIDE: _("○ outside"),
+        FAILED: _("✗ failed"),
+    }.get(status, status)
 
 
 def extremeLabels(target: str) -> list[str]:
@@ -49,7 +53,7 @@ class ResultNodes:
         self._scene = scene
         self._hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
 
-    def show(self, run: Run, indices: Any, extremePoints: bool) -> None:
+    def show(self, run: Run, indices: Iterable[int], extremePoints: bool) -> None:
         """Make the nodes of the rows (of one query) that have a position and no node yet."""
         shown = [n for n in indices if run.rows[n].found and run.result(n) is None]
         if not shown:
@@ -75,9 +79,9 @@ class ResultNodes:
         self._scene.RemoveNode(run.node)
 
     def _removeNode(self, node: Any) -> None:
-        """Remove a node with its display and storage nodes and its subject hierarchy item.
+        """Remove a node with its display and storage nodes and its item.
 
-        Without a window, Slicer leaves these.
+        Without a window, Slicer leaves these behind.
         """
         own = [node.GetNthDisplayNode(n) for n in range(node.GetNumberOfDisplayNodes())] + [
             node.GetStorageNode()
@@ -89,12 +93,12 @@ class ResultNodes:
         if item:
             self._hierarchy.RemoveItem(item, False, False)
 
-    def _children(self, item: Any, deep: bool) -> list[int]:
+    def _children(self, item: int, deep: bool) -> list[int]:
         items = vtk.vtkIdList()
         self._hierarchy.GetItemChildren(item, items, deep)
         return [items.GetId(n) for n in range(items.GetNumberOfIds())]
 
-    def _showBox(self, run: Any, index: Any, folder: Any, extremePoints: Any) -> None:
+    def _showBox(self, run: Run, index: int, folder: int, extremePoints: bool) -> None:
         row = run.rows[index]
         node = self._scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", row.target)
         node.SetCenter(conversion.lpsToRas(row.center).tolist())
@@ -107,7 +111,7 @@ class ResultNodes:
         )
         run.setResult(index, node, points)
 
-    def _showExtremes(self, row: Any, folder: Any) -> Any:
+    def _showExtremes(self, row: ResultRow, folder: int) -> Any:
         name = _("{target} extreme points").format(target=row.target)
         node = self._scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name)
         for label, point in zip(
@@ -118,7 +122,7 @@ class ResultNodes:
         node.GetDisplayNode().SetPointLabelsVisibility(False)
         return node
 
-    def _showLandmarks(self, run: Any, indices: Any, folder: Any) -> None:
+    def _showLandmarks(self, run: Run, indices: Iterable[int], folder: int) -> None:
         """One list per status, because a display node has one colour."""
         for status in dict.fromkeys(run.rows[n].status for n in indices):
             chosen = [n for n in indices if run.rows[n].status == status]
@@ -132,7 +136,7 @@ class ResultNodes:
                 run.setResult(n, node)
             self._dress(node, run.rows[chosen[0]], folder)
 
-    def _dress(self, node: Any, row: Any, folder: Any) -> None:
+    def _dress(self, node: Any, row: ResultRow, folder: int) -> None:
         """Colour by status, description, folder."""
         node.SetAttribute(RESULT_ATTRIBUTE, row.status)
         node.SetDescription(" ".join(filter(None, [statusText(row.status), row.reason])))
@@ -167,7 +171,7 @@ class ResultNodes:
 
 
 def updateRow(run: Run, index: int) -> bool:
-    """Take over a moved node's position into its row; True if it has changed."""
+    """Copy the node's position into its row after the user has moved it; True if it has changed."""
     node, row = run.result(index), run.rows[index]
     if node is None:
         return False
@@ -181,16 +185,17 @@ def updateRow(run: Run, index: int) -> bool:
         if point is None:
             return False
         center, size = conversion.pointLps(node, point), None
-    if row.center is None or (size is not None and row.size is None):
-        return False
-    same = np.allclose(center, row.center, atol=1e-3) and (
-        size is None or row.size is None or np.allclose(size, row.size, atol=1e-3)
-    )
+    same = _same(center, row.center) and (size is None or _same(size, row.size))
     if same:
         return False
     row.center, row.size = center.tolist(), None if size is None else size.tolist()
     row.edited = True
     return True
+
+
+def _same(moved: Any, before: list[float] | None) -> bool:
+    """True if nothing has moved by more than a float's rounding on its way through the node."""
+    return before is not None and bool(np.allclose(moved, before, atol=1e-3))
 
 
 def landmarkIndex(run: Run, index: int) -> int | None:

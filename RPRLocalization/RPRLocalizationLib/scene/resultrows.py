@@ -1,18 +1,19 @@
-"""One run's results as rows, kept in a hidden node so that they are saved and loaded with the scene."""
+"""One run's results as rows, kept in a hidden node, and so saved and loaded with the scene."""
 
 from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import slicer
 
+from rprloc.localization.status import LOW_CONFIDENCE, OK
+
 RUN_ATTRIBUTE = "RPRLoc.Run"
 VOLUME_ROLE, NODE_ROLE, POINTS_ROLE = "volume", "result", "points"
-OK, LOW_CONFIDENCE, OUTSIDE, FAILED = "ok", "low-confidence", "outside", "failed"
-STATUSES = (OK, LOW_CONFIDENCE, OUTSIDE, FAILED)
 ACCEPTED, REJECTED = "accepted", "rejected"
 
 
@@ -48,7 +49,7 @@ class ResultRow:
         return self.status in (OK, LOW_CONFIDENCE) and self.center is not None
 
     @classmethod
-    def fromWorker(cls, row: dict, query: str, path: str = "") -> ResultRow:
+    def fromWorker(cls, row: dict[str, Any], query: str, path: str = "") -> ResultRow:
         """The row of a worker's result (Result fields in LPS mm)."""
         return cls(
             query,
@@ -101,8 +102,8 @@ class Run:
         """Name of the run and of its folder."""
         return self.node.GetName()
 
-    def add(self, rows: Any, volume: Any = None) -> range:
-        """Append rows of one query (``volume``: its node if it is loaded); gives their indices."""
+    def add(self, rows: Iterable[ResultRow], volume: Any = None) -> range:
+        """Append rows of one query and return their indices. volume: its node, if it is loaded."""
         first = len(self.rows)
         self.rows.extend(rows)
         indices = range(first, len(self.rows))
@@ -111,7 +112,7 @@ class Run:
         self.save()
         return indices
 
-    def setVolume(self, indices: Any, volume: Any) -> None:
+    def setVolume(self, indices: Iterable[int], volume: Any) -> None:
         """Remember the loaded volume of rows."""
         for index in indices:
             self.node.SetNodeReferenceID(f"{VOLUME_ROLE}.{index}", volume.GetID())
@@ -134,12 +135,12 @@ class Run:
         """The node of a row's extreme points; None if there is none."""
         return self.node.GetNodeReference(f"{POINTS_ROLE}.{index}")
 
-    def resultNodes(self) -> list:
+    def resultNodes(self) -> list[Any]:
         """Every node that this run made and that still is there."""
-        found = [
+        nodes = [
             node for n in range(len(self.rows)) for node in (self.result(n), self.pointsNode(n))
         ]
-        return list({node.GetID(): node for node in found if node is not None}.values())
+        return list({node.GetID(): node for node in nodes if node is not None}.values())
 
     def save(self) -> None:
         """Write the rows into the node; call it after changing one."""

@@ -13,6 +13,7 @@ from slicer.i18n import tr as _
 from rprloc.errors import InputError
 
 from . import conversion
+from .resultrows import Run
 
 # Around the results, so that an organ is seen with its surroundings, not only its box.
 SURROUNDINGS_MM = 25.0
@@ -20,7 +21,7 @@ SURROUNDINGS_MM = 25.0
 EDGE_FRACTION = 0.05
 
 
-def showRow(run: Any, index: int) -> None:
+def showRow(run: Run, index: int) -> None:
     """Show the CT of a row (the layout stays) and go to its place, if it has one.
 
     A CT that was not shown is zoomed to its results, equally in all views; the zoom of one that
@@ -38,7 +39,7 @@ def showRow(run: Any, index: int) -> None:
         jumpTo(conversion.lpsToRas(row.center))
 
 
-def resultCorners(run: Any, query: str) -> np.ndarray:
+def resultCorners(run: Run, query: str) -> np.ndarray:
     """Lower and upper corners of every located box or landmark of a query: (2 n, 3), RAS mm."""
     found = [row for row in run.rows if row.query == query and row.found]
     halves = [np.zeros(3) if row.size is None else np.asarray(row.size) / 2 for row in found]
@@ -47,7 +48,7 @@ def resultCorners(run: Any, query: str) -> np.ndarray:
     return np.array(pairs, float).reshape(-1, 3)
 
 
-def zoomTo(points: Any) -> None:
+def zoomTo(points: np.ndarray) -> None:
     """Centre the slice views on points (n, 3; world RAS mm), all at a zoom that shows them all.
 
     One zoom for all views, because sizes could not be compared between them otherwise.
@@ -91,7 +92,7 @@ def jumpTo(ras: Any) -> None:
             node.JumpSliceByCentering(*position)
 
 
-def showOnlyQuery(run: Any, index: int) -> None:
+def showOnlyQuery(run: Run, index: int) -> None:
     """Hide the results of other CTs (other patients); only the chosen box has name and handles.
 
     With the names of all boxes at once, they would cover each other and the image.
@@ -156,16 +157,16 @@ def _isInView(node: Any, ras: Any) -> bool:
     )
 
 
-def _sliceNodes() -> list:
+def _sliceNodes() -> list[Any]:
     return _nodesOfClass("vtkMRMLSliceNode")
 
 
-def _shownSliceNodes() -> list:
+def _shownSliceNodes() -> list[Any]:
     """Those of the layout: a view outside it has no size that the zoom should depend on."""
     nodes = _sliceNodes()
     return [node for node in nodes if node.IsMappedInLayout()] or nodes
 
 
-def _nodesOfClass(name: str) -> list:
+def _nodesOfClass(name: str) -> list[Any]:
     scene = slicer.mrmlScene
     return [scene.GetNthNodeByClass(n, name) for n in range(scene.GetNumberOfNodesByClass(name))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,10 +12,7 @@ from slicer.i18n import tr as _
 
 @contextmanager
 def signalsBlocked(widget: Any) -> Iterator[None]:
-    """Change a widget without it telling anyone.
-
-    The change comes from the scene, not from the user.
-    """
+    """Change a widget without signals: the change comes from the scene, not from the user."""
     before = widget.blockSignals(True)
     try:
         yield
@@ -39,8 +36,8 @@ def tableItem(
     return item
 
 
-def color(rgb: Any, fraction: float = 1.0) -> Any:
-    """QColor of (r, g, b) in 0..1.
+def color(rgb: Sequence[float], fraction: float = 1.0) -> Any:
+    """Return the QColor of (r, g, b), each 0 to 1.
 
     ``fraction`` below 1 mixes it with white, for backgrounds behind dark text.
     """
@@ -48,36 +45,41 @@ def color(rgb: Any, fraction: float = 1.0) -> Any:
 
 
 def duration(seconds: float | None) -> str:
-    """``about 2 min 5 s``; empty for None."""
+    """Return ``45 s``, ``12 min``, ``3 h 20 min`` or ``2 days 4 h``; an empty text for None.
+
+    No more digits than an estimate deserves: seconds below 90 s only.
+    """
     if seconds is None:
         return ""
-    minutes, rest = divmod(max(0, round(seconds)), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    if seconds < 90:
+        return _("{seconds} s").format(seconds=max(0, round(seconds)))
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return _("{minutes} min").format(minutes=minutes)
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return _("{hours} h {minutes} min").format(hours=hours, minutes=minutes)
+    days, hours = divmod(hours, 24)
+    return _("{days} days {hours} h").format(days=days, hours=hours)
 
 
 def defaultDevices() -> list[tuple[str, str]]:
-    """What every computer has.
-
-    Graphics cards are known only when the worker has looked for them.
-    """
+    """What every computer has; of graphics cards only the worker knows, once it has looked."""
     return [_automatic(), ("cpu", _("CPU"))]
 
 
-def detectedDevices(devices: Any) -> list[tuple[str, str]]:
+def detectedDevices(devices: list[dict[str, Any]]) -> list[tuple[str, str]]:
     """What the worker has found: its objects {name, title}."""
     return [_automatic(), *((str(device["name"]), str(device["title"])) for device in devices)]
 
 
-def fillDevices(selector: Any, devices: Any, remembered: str) -> None:
-    """Offer the devices.
-
-    A remembered graphics card is listed although nobody has looked for it yet.
-    """
-    known = dict(devices)
-    known.setdefault(remembered, remembered)
+def fillDevices(selector: Any, devices: list[tuple[str, str]], remembered: str) -> None:
+    """Offer the devices, and a remembered graphics card although nobody has looked for it yet."""
+    titles = dict(devices)
+    titles.setdefault(remembered, remembered)
     with signalsBlocked(selector):
         selector.clear()
-        for name, title in known.items():
+        for name, title in titles.items():
             selector.addItem(title, name)
         selector.currentIndex = selector.findData(remembered)
 

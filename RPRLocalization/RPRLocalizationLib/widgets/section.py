@@ -1,4 +1,4 @@
-"""What the four sections of the panel have in common."""
+"""What the sections of both panels have in common."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ LogicT = TypeVar("LogicT")
 
 
 class Section(VTKObservationMixin, Generic[LogicT]):
-    """A part of a panel over the shared widgets (``ui``), logic and parameter node.
+    """A part of the panel over the shared widgets (``ui``), logic and parameter node.
+
+    Generic in the logic, of which it uses nothing itself: each module has its own, and a section
+    names what it asks of it.
 
     changed: called after the user has changed something, so that the other sections can follow.
     """
 
-    def __init__(self, ui: Any, logic: LogicT, changed: Callable[..., Any]) -> None:
+    def __init__(self, ui: Any, logic: LogicT, changed: Callable[[], None]) -> None:
         super().__init__()
         self.ui = ui
         self.logic = logic
@@ -47,9 +50,9 @@ class Section(VTKObservationMixin, Generic[LogicT]):
 
 @contextmanager
 def showingErrors(message: str) -> Iterator[None]:
-    """Context of a user action.
+    """Show what goes wrong in a user's action, under ``message``.
 
-    What the user can mend is shown in one line, anything else with its traceback.
+    What the user can mend (RprLocError) is shown in one line, anything else with its traceback.
     """
     with slicer.util.tryWithErrorDisplay(message):
         try:

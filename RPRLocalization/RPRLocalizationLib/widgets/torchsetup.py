@@ -38,10 +38,9 @@ def _asksAndAgrees() -> bool:
         box.setIcon(qt.QMessageBox.Information)
         box.setText(
             _(
-                "Localization needs PyTorch, and PyTorch is installed by Slicer's PyTorch "
-                "extension, which is missing."
-                "\n\nOpen the Extensions Manager, install the extension PyTorch, restart Slicer "
-                "and try again."
+                "Localization needs PyTorch, and PyTorch is installed by Slicer's PyTorch"
+                " extension, which is missing.\n\nOpen the Extensions Manager, install the"
+                " extension PyTorch, restart Slicer and try again."
             )
         )
         box.exec_()
@@ -49,10 +48,9 @@ def _asksAndAgrees() -> bool:
     box.setIcon(qt.QMessageBox.Question)
     box.setText(
         _(
-            "Localization needs PyTorch, which is not installed yet.\n\nInstall it now through the "
-            "PyTorch extension?"
-            " This downloads between 0.2 and 3 GB, once, and takes some minutes. Your images stay "
-            "on this computer."
+            "Localization needs PyTorch, which is not installed yet.\n\nInstall it now through the"
+            " PyTorch extension? This downloads between 0.2 and 3 GB, once, and takes some minutes."
+            " Your images stay on this computer."
         )
     )
     install = box.addButton(_("Install PyTorch"), qt.QMessageBox.AcceptRole)
@@ -76,8 +74,8 @@ def _install() -> bool:
         if not torchInstalled():
             raise InputError(
                 _(
-                    "The PyTorch extension did not install it: see its messages, then restart "
-                    "Slicer."
+                    "The PyTorch extension did not install it: see its messages, then restart"
+                    " Slicer."
                 )
             )
     return torchInstalled()

@@ -174,7 +174,10 @@ def workerArguments(plugins: Any = ()) -> list[str]:
 
 
 def workerEnvironment(folders: Any = (EXTENSION_FOLDER,), variables: Any = None) -> Any:
-    """This process's environment, with ``folders`` before the others on PYTHONPATH and ``variables`` set."""
+    """This process's environment for a worker.
+
+    ``folders`` come before the others on PYTHONPATH, and ``variables`` are set.
+    """
     environment = qt.QProcessEnvironment.systemEnvironment()
     known = [folder for folder in environment.value("PYTHONPATH", "").split(os.pathsep) if folder]
     first = [str(folder) for folder in folders]

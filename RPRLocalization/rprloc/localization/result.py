@@ -19,9 +19,9 @@ from ..errors import InputError
 from ..files import atomic_write_text, output_errors, remove_file, safe_name, safe_names
 from ..geometry import Box, Frame, Points
 from ..targets.markups import write_fiducial, write_roi
-from ..targets.target import Kind
+from .status import LOW_CONFIDENCE, OK, Status
 
-Status = Literal["ok", "low-confidence", "outside", "failed"]
+Kind = Literal["landmark", "box"]
 
 CSV_HEADER = (
     *("query", "target", "kind", "status", "cx", "cy", "cz", "sx", "sy", "sz"),
@@ -71,7 +71,7 @@ class Result:
     @property
     def found(self) -> bool:
         """True if the target has a position that may be shown: ``ok`` or ``low-confidence``."""
-        return self.status in ("ok", "low-confidence")
+        return self.status in (OK, LOW_CONFIDENCE)
 
     @property
     def box(self) -> Box | None:
