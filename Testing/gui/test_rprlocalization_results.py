@@ -161,7 +161,7 @@ def test_zoomOfTheUserStaysWhileOneCtIsReviewed(done):
         node.SetFieldOfView(33.0, 33.0, node.GetFieldOfView()[2])
     select(done, 2)
     assert all(node.GetFieldOfView()[0] == pytest.approx(33.0) for node in sliceNodes())
-    place = [float(value) for value in done.cells("Centre R, A, S")[2].split(",")]
+    place = [float(value) for value in done.cells(CENTER)[2].split(",")]
     for node in sliceNodes():
         x, y, _depth = inView(node, place)
         assert 0 < x < node.GetDimensions()[0] and 0 < y < node.GetDimensions()[1]
@@ -210,16 +210,15 @@ def test_draggedBoxUpdatesItsRow(done):
     done.run.result(1).SetSize(5.0, 6.0, 7.0)
     done.host.processEvents()
     assert (
-        done.cells("Centre R, A, S")[1] == "1.0, 2.0, 3.0 (moved)"
-        and done.cells("Size (mm)")[1] == "5.0, 6.0, 7.0"
+        done.cells(CENTER)[1] == "1.0, 2.0, 3.0 (moved)" and done.cells(SIZE)[1] == "5.0, 6.0, 7.0"
     )
-    assert "moved" not in done.cells("Centre R, A, S")[2]
+    assert "moved" not in done.cells(CENTER)[2]
 
 
 def test_draggedLandmarkUpdatesItsRow(done):
     done.run.result(0).SetNthControlPointPosition(0, 7.0, 8.0, 9.0)
     done.host.processEvents()
-    assert done.cells("Centre R, A, S")[0] == "7.0, 8.0, 9.0 (moved)"
+    assert done.cells(CENTER)[0] == "7.0, 8.0, 9.0 (moved)"
 
 
 def test_reviewGoesThroughAllDoubtfulOnesFirst(done):
@@ -229,7 +228,7 @@ def test_reviewGoesThroughAllDoubtfulOnesFirst(done):
     done.click(done.ui.rejectButton)
     assert done.ui.resultsTable.currentRow() == 6
     done.click(done.ui.acceptButton)
-    assert done.cells("Review") == ["accepted", "", "rejected", "", "", "", "accepted", ""]
+    assert done.cells(REVIEW) == ["accepted", "", "rejected", "", "", "", "accepted", ""]
     for _row in range(5):
         done.click(done.ui.acceptButton)
     assert not done.ui.nextButton.enabled and "has been reviewed" in done.ui.nextButton.toolTip
@@ -281,10 +280,10 @@ def test_removeLastResultsLeavesTheEarlierOnes(done):
     nodes = slicer.mrmlScene.GetNumberOfNodes()
     done.localize()
     done.click(done.ui.removeResultsButton)
-    assert done.ui.runSelector.count == 1 and len(done.cells("CT")) == 8
+    assert done.ui.runSelector.count == 1 and len(done.cells(CT)) == 8
     assert slicer.mrmlScene.GetNumberOfNodes() == nodes
     done.click(done.ui.removeResultsButton)
-    assert done.cells("CT") == [] and not done.ui.removeResultsButton.enabled
+    assert done.cells(CT) == [] and not done.ui.removeResultsButton.enabled
     assert done.targets() == ["nose", "liver", "doubtful spleen", "outside kidney"], (
         "what was marked stays"
     )
@@ -294,11 +293,11 @@ def test_earlierRunCanBeLookedAt(done):
     done.click(done.ui.noneButton)
     done.tick(1)
     done.localize()
-    assert len(done.cells("CT")) == 4
+    assert len(done.cells(CT)) == 4
     done.ui.runSelector.setCurrentIndex(1)
     done.ui.runSelector.activated.emit(1)
     done.host.processEvents()
-    assert len(done.cells("CT")) == 8
+    assert len(done.cells(CT)) == 8
 
 
 def test_deletedResultNodeIsNoError(done):

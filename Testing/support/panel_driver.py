@@ -77,11 +77,9 @@ class PanelDriver:
         """Texts of the list of queries."""
         return [self.ui.volumesList.item(row).text() for row in range(self.ui.volumesList.count)]
 
-    def cells(self, title: str) -> list[str]:
-        """The texts of a column of the table of results, by the column's title."""
+    def cells(self, column: int) -> list[str]:
+        """A column of the table of results."""
         table = self.ui.resultsTable
-        titles = [table.horizontalHeaderItem(n).text() for n in range(table.columnCount)]
-        column = titles.index(title)
         return [table.item(row, column).text() for row in range(table.rowCount)]
 
     def targets(self) -> list[str]:

@@ -124,7 +124,6 @@ class ResultsSection(Section[PanelLogic]):
         # Before the columns are fitted: Qt keeps a width of 0 for a column that is hidden then.
         table.setColumnHidden(CT, len({row.query for row in rows}) < 2)
         self._fitColumns(table)
-        self._hideSurplusColumns(rows)
         self.ui.summaryLabel.text = _summary(rows)
 
     @staticmethod

@@ -90,8 +90,7 @@ class RunSection(Section[PanelLogic]):
         )
 
     def log(self, level: str, text: str) -> None:
-        """Add a line to the log, which is hidden while it is empty; warnings open it."""
-        self.ui.logBox.visible = True
+        """Add a line to the log; warnings open it."""
         sign = "⚠ " if level == "warning" else ""
         for line in text.splitlines():
             self.ui.logEdit.appendPlainText(f"{time.strftime('%H:%M:%S')}  {sign}{line}")

@@ -27,9 +27,6 @@ STATUS_COLORS = {
 RUN_ITEM_ATTRIBUTE = "RPRLoc.Run"
 
 
-STATUS_SIGNS = {OK: "✓", LOW_CONFIDENCE: "?", OUTSIDE: "○", FAILED: "✗"}
-
-
 def statusText(status: str) -> str:
     """The status with its sign, for people: the sign and the word say the same as the colour."""
     return {
