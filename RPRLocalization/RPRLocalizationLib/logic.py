@@ -70,7 +70,7 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
         """The choices that are saved with the scene."""
         return RPRLocalizationParameterNode(super().getParameterNode())  # type: ignore[call-arg]
 
-    def localize(
+    def localize(  # noqa: PLR0913 (the one call that scripts use)
         self,
         reference: Any = None,
         targets: Any = (),

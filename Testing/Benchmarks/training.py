@@ -1,4 +1,6 @@
-"""Figures of the training engine on real CTs: scan, time to the first step, data path, and what five minutes give.
+"""Figures of the training engine on real CTs.
+
+Scan, time to the first step, data path, and what five minutes give.
 
     python Testing/Benchmarks/training.py FOLDER [--cts 24] [--minutes 5] [--json OUT.json]
 
@@ -70,7 +72,7 @@ def time_to_first_step(sources: list[ImageSource]) -> float:
 
 
 def data_path(stage: StageConfig, volumes: list[TrainingVolume]) -> dict[str, float]:
-    """Cells x volumes per second with and without the data path, and its share of the time of a step."""
+    """Cells x volumes per second with and without the data path, and its share of a step."""
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(
             stage, TrainingSchedule(10**6), volumes[1:], volumes[:1], CPU, Path(folder) / "x.ckpt"
@@ -105,7 +107,7 @@ def timed_steps(trainer: Trainer) -> tuple[float, float]:
 
 
 def minutes_give(sources: list[ImageSource], minutes: float) -> dict[str, Any]:
-    """Held-out errors after a training of so many minutes (both stages), beside the mean-offset predictor's."""
+    """Held-out errors after so many minutes of both stages, beside the mean offset's."""
     last: dict[str, TrainingEvent] = {}
 
     def note(event: TrainingEvent) -> None:

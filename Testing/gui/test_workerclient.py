@@ -199,8 +199,10 @@ def test_aProgramThatCannotBeStartedIsReported(host, launcher, tmp_path):
 def test_linesMayComeInPiecesAndNonsenseIsSkipped(host, scripted, caplog):
     client = scripted(
         "sys.stdin.readline()\n"
-        'for part in (b\'nonsense\\n\\xff\\n[1]\\n\', b\'{"id": 1, "event": "pro\', b\'gress"}\\n{"id": 1, \','
-        ' b\'"event": "new"}\\n{"id": 99, "event": "result"}\\n{"id": 1, "event": "result"}\\n\'):\n'
+        'for part in (b\'nonsense\\n\\xff\\n[1]\\n\', b\'{"id": 1, "event": "pro\','
+        ' b\'gress"}\\n{"id": 1, \','
+        ' b\'"event": "new"}\\n{"id": 99, "event": "result"}\\n\','
+        ' b\'{"id": 1, "event": "result"}\\n\'):\n'
         "    os.write(1, part)\n"
         "sys.stdin.read()"
     )

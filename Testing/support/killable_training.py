@@ -2,7 +2,7 @@
 
     python killable_training.py FOLDER KILLS
 
-PyTorch is imported once: each training is a fork. One thread, because PyTorch's thread pool does not
+PyTorch is imported once: each training is a fork. One thread, as PyTorch's thread pool does not
 survive a fork.
 """
 

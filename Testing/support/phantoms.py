@@ -130,7 +130,7 @@ def dicom(
     patient: str = "",
     suffix: str = ".dcm",
 ) -> Path:
-    """Write ``volume`` as a DICOM series (stored with an offset of 1024), file names in another order."""
+    """Write ``volume`` as a DICOM series (offset 1024), with file names in another order."""
     folder.mkdir(exist_ok=True, parents=True)
     image = image_of(volume.array, volume.geometry)
     writer = sitk.ImageFileWriter()

@@ -18,7 +18,7 @@ LABEL_IDS = {"Head": 1, "Spine": 2}
 
 @dataclass(frozen=True)
 class Sample:
-    """Files of a synthetic reference and query (the same body, 6 % larger), with labels of head and spine."""
+    """Files of a synthetic reference and query (6 % larger), with labels of head and spine."""
 
     folder: Path
     reference: Path

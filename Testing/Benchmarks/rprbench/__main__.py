@@ -29,7 +29,7 @@ from .core.store import Row, Store
 from .experiments.comparison import REFERENCES, SPLIT
 from .methods.registry import titles
 from .report.from_results import read_results
-from .report.report import published, write_measurements, write_report
+from .reporting import published, write_measurements, write_report
 from .schedule import experiments
 
 DATA = ROOT.parent / "shared" / "data" / "han"

@@ -25,7 +25,8 @@ from rprbench.report.document import Grid, Points, Section, Text, to_html, to_ma
 from rprbench.report.from_results import read_results
 from rprbench.report.measurements import EXPERIMENTS
 from rprbench.report.paper_values import QUOTED
-from rprbench.report.report import (
+from rprbench.report.style import spaced
+from rprbench.reporting import (
     FIGURES,
     FILES,
     PICTURES,
@@ -33,7 +34,6 @@ from rprbench.report.report import (
     write_measurements,
     write_report,
 )
-from rprbench.report.style import spaced
 from rprloc.errors import InputError
 
 SECTIONS = (

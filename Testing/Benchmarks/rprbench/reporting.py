@@ -10,15 +10,15 @@ from typing import Any
 
 from rprloc.files import atomic_write_bytes, atomic_write_text, remove_file
 
-from ..core.store import Row
-from . import export, formatting, summary, tables
-from .document import Block, Grid, Picture, Points, Section, Text, to_html, to_markdown
-from .figures import accuracy, changes, cost, pooling, trust
-from .from_rows import RowMeasurements
-from .measurements import AS_PAPER, BASE, EXPERIMENTS, OTHERS, OURS, OWN, RUNS, Measurements
-from .paper_values import CITATION, REMARK
-from .statistics import RESAMPLES
-from .trust import CASE_TITLES, Trust
+from .core.store import Row
+from .report import export, formatting, summary, tables
+from .report.document import Block, Grid, Picture, Points, Section, Text, to_html, to_markdown
+from .report.figures import accuracy, changes, cost, pooling, trust
+from .report.from_rows import RowMeasurements
+from .report.measurements import AS_PAPER, BASE, EXPERIMENTS, OTHERS, OURS, OWN, RUNS, Measurements
+from .report.paper_values import CITATION, REMARK
+from .report.statistics import RESAMPLES
+from .report.trust import CASE_TITLES, Trust
 
 TITLE = "Benchmark of RPRLoc"
 FILES = ("report.md", "report.html", "tables.csv", "results.json")
