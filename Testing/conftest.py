@@ -1,4 +1,4 @@
-"""For all tiers: at most two threads, and property tests that draw the same examples on every run."""
+"""For all tiers: at most two threads, and property tests draw the same examples on every run."""
 
 from __future__ import annotations
 

@@ -1,9 +1,11 @@
 """Locate organs in the bundled synthetic sample, or in your own CTs.
 
-    python3 Testing/demo.py                                              the sample: one reference,
-    one query python3 Testing/demo.py QUERY [QUERY ...]                            your CTs, with
-    the bundled template python3 Testing/demo.py --reference REF --targets TARGETS QUERY ...  your
-    CTs, with your own reference
+    python3 Testing/demo.py
+        the sample: one reference, one query
+    python3 Testing/demo.py QUERY [QUERY ...]
+        your CTs, with the bundled template
+    python3 Testing/demo.py --reference REF --targets TARGETS QUERY ...
+        your CTs, with your own reference
 
 Sets up a private Python environment on the first call (standard library only until then), prints a
 table, and writes results.csv, Slicer markups and a picture per query to ./rprloc-results.
@@ -17,12 +19,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from environment import ROOT, EnvironmentProblem, ensure
+from environment import ROOT, EnvironmentSetupError, ensure
 
 RESOURCES = ROOT / "RPRLocalization" / "Resources"
 SAMPLE = RESOURCES / "SampleData"
 TEMPLATES = RESOURCES / "Templates"
 DEFAULT_OUT = "rprloc-results"
+SAMPLE_PICTURE = Path("synthetic-query", "picture.png")
 SAMPLE_TITLE = (
     "SYNTHETIC SAMPLE, NOT A PATIENT (made from averages over many CTs, randomly deformed)"
 )
@@ -35,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         what = what_to_locate(args)
         python = ensure(["picture"])
-    except (EnvironmentProblem, OSError) as error:
+    except (EnvironmentSetupError, OSError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -84,23 +87,26 @@ def parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
 
 
 def what_to_locate(args: argparse.Namespace) -> list[str]:
-    """Options that tell ``rprloc locate`` what to look for; raises EnvironmentProblem if that is missing."""
+    """Options that tell ``rprloc locate`` what to look for.
+
+    Raises EnvironmentSetupError if the sample or the template is missing.
+    """
     if not args.queries:
         names = ("reference.nii.gz", "reference.labels.nii.gz", "label_ids.json", "query.nii.gz")
         missing = [name for name in names if not (SAMPLE / name).is_file()]
         if missing:
-            raise EnvironmentProblem(
+            raise EnvironmentSetupError(
                 f"the bundled sample is incomplete: {SAMPLE / missing[0]} is missing"
             )
         print(SAMPLE_TITLE, flush=True)
         return [*sample_reference(), "--synthetic"]
     if args.reference:
-        given = {
+        options = {
             "--reference": args.reference,
             "--targets": args.targets,
             "--label-ids": args.label_ids,
         }
-        return [text for key, value in given.items() if value for text in (key, value)]
+        return [text for key, value in options.items() if value for text in (key, value)]
     return ["--template", args.template or str(bundled_template())]
 
 
@@ -121,11 +127,11 @@ def queries(args: argparse.Namespace) -> list[str]:
 
 
 def bundled_template() -> Path:
-    """The template that comes with the model. Raises EnvironmentProblem if there is none."""
-    found = sorted(TEMPLATES.glob("*.json"))
-    if not found:
-        raise EnvironmentProblem(f"there is no bundled template in {TEMPLATES}")
-    return found[0]
+    """The template that comes with the model. Raises EnvironmentSetupError if there is none."""
+    templates = sorted(TEMPLATES.glob("*.json"))
+    if not templates:
+        raise EnvironmentSetupError(f"there is no bundled template in {TEMPLATES}")
+    return templates[0]
 
 
 def evaluate_sample(python: Path, out: Path, options: list[str]) -> int:
@@ -136,7 +142,17 @@ def evaluate_sample(python: Path, out: Path, options: list[str]) -> int:
     print("\nAgreement with the known truth of the synthetic sample:", flush=True)
     query = f"{SAMPLE / 'query.nii.gz'}={truth}"
     results = ["--json", str(out / "synthetic-evaluation.json"), "--overwrite"]
-    return rprloc(python, "evaluate", *sample_reference(), *results, *options, "--query", query)
+    code = rprloc(python, "evaluate", *sample_reference(), *results, *options, "--query", query)
+    return code or draw_truth(python, out)
+
+
+def draw_truth(python: Path, out: Path) -> int:
+    """Draw the sample's picture again, with the truth beside the results; returns the exit code."""
+    if not (out / "results.csv").is_file():
+        return 0
+    script = ROOT / "Testing" / "Screenshots" / "sample.py"
+    command = [str(python), str(script), str(out), str(out / SAMPLE_PICTURE)]
+    return subprocess.run(command, check=False).returncode
 
 
 def rprloc(python: Path, *arguments: str) -> int:
@@ -146,7 +162,7 @@ def rprloc(python: Path, *arguments: str) -> int:
         try:
             return process.wait()
         except KeyboardInterrupt:
-            continue
+            continue  # the command heard it too, and says what is complete
 
 
 def free_folder(folder: Path) -> Path:

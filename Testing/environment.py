@@ -1,4 +1,7 @@
-"""The private Python environment of a checkout: made once in ``.rprloc-env``. Standard library only."""
+"""The private Python environment of a checkout, made once in ``.rprloc-env``.
+
+Standard library only: it is what installs everything else.
+"""
 
 from __future__ import annotations
 
@@ -21,34 +24,40 @@ INPUTS = ("constraints.txt", "pyproject.toml")
 LARGE = (" MB)", " GB)")
 
 
-class EnvironmentProblem(Exception):
+class EnvironmentSetupError(Exception):
     """The environment cannot be set up; ``str(error)`` is one line for the user."""
 
 
 def ensure(extras: Iterable[str], root: Path = ROOT, report: Callable[[str], None] = print) -> Path:
-    """The Python of the private environment of ``root`` with the package and these extras, made if need be.
+    """The Python of the private environment of ``root``, which is made if need be.
 
-    Raises EnvironmentProblem.
+    It has the package and these extras. Raises EnvironmentSetupError.
     """
     check_python()
-    folder, wanted = root / FOLDER_NAME, sorted(set(extras))
+    folder, requested = root / FOLDER_NAME, set(extras)
     stamp = read_stamp(folder)
-    if stamp.get("inputs") == fingerprint(root) and set(wanted) <= set(stamp.get("extras", [])):
+    installed = set(stamp.get("extras", []))
+    if stamp.get("inputs") == fingerprint(root) and requested <= installed:
         return python_of(folder)
+
+    # The stamp goes first and comes last: an interrupted installation leaves none.
     report(f"Setting up a private Python environment in {folder} (once; a few minutes) ...")
     (folder / STAMP_NAME).unlink(missing_ok=True)
     make_venv(folder)
-    wanted = sorted({*wanted, *stamp.get("extras", [])})
-    install(folder, root, wanted, report)
-    write_stamp(folder, {"inputs": fingerprint(root), "extras": wanted})
+    both = sorted(requested | installed)
+    install(folder, root, both, report)
+    write_stamp(folder, {"inputs": fingerprint(root), "extras": both})
     return python_of(folder)
 
 
 def check_python() -> None:
-    """Raise EnvironmentProblem if the running Python is too old."""
+    """Raise EnvironmentSetupError if the running Python is too old."""
     if sys.version_info < OLDEST_PYTHON:
-        needed, found = ".".join(map(str, OLDEST_PYTHON)), ".".join(map(str, sys.version_info[:2]))
-        raise EnvironmentProblem(f"Python {needed} or newer is needed, but this is Python {found}")
+        needed = ".".join(map(str, OLDEST_PYTHON))
+        running = ".".join(map(str, sys.version_info[:2]))
+        raise EnvironmentSetupError(
+            f"Python {needed} or newer is needed, but this is Python {running}"
+        )
 
 
 def fingerprint(root: Path) -> str:
@@ -60,7 +69,7 @@ def fingerprint(root: Path) -> str:
 
 
 def read_stamp(folder: Path) -> dict[str, object]:
-    """What was installed when the environment was completed; {} if it is missing, incomplete or broken."""
+    """What was installed; {} if the environment is missing, incomplete or broken."""
     try:
         stamp = json.loads((folder / STAMP_NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -81,7 +90,7 @@ def python_of(folder: Path) -> Path:
 
 
 def make_venv(folder: Path) -> None:
-    """Make the environment, or keep the one that is there if its pip works."""
+    """Make the environment, unless there is one already whose pip works."""
     if python_of(folder).exists() and _works([str(python_of(folder)), "-m", "pip", "--version"]):
         return
     try:
@@ -90,38 +99,32 @@ def make_venv(folder: Path) -> None:
             [sys.executable, "-m", "venv", str(folder)], capture_output=True, text=True, check=False
         )
     except OSError as error:
-        raise EnvironmentProblem(f"{folder}: cannot be made ({error})") from error
+        raise EnvironmentSetupError(f"{folder}: cannot be made ({error})") from error
     if done.returncode:
         shutil.rmtree(folder, ignore_errors=True)
         lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
         hint = "on Debian or Ubuntu: apt install python3-venv"
-        raise EnvironmentProblem(f"`{sys.executable} -m venv` failed: {lines[-1].strip()} ({hint})")
+        raise EnvironmentSetupError(
+            f"`{sys.executable} -m venv` failed: {lines[-1].strip()} ({hint})"
+        )
 
 
 def install(folder: Path, root: Path, extras: list[str], report: Callable[[str], None]) -> None:
-    """Install the checkout (editable) with its extras; all output goes to a log, downloads are shown."""
-    command = [
-        str(python_of(folder)),
-        "-m",
-        "pip",
-        "install",
-        "--no-input",
-        "--disable-pip-version-check",
-    ]
-    command += [
-        "--progress-bar",
-        "off",
-        "--constraint",
-        str(root / "constraints.txt"),
-        *cpu_index(),
-    ]
-    command += ["--editable", f"{root}[{','.join(extras)}]" if extras else str(root)]
+    """Install the checkout (editable) with its extras; output goes to a log, but for downloads."""
+    quiet = ["--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
+    versions = ["--constraint", str(root / "constraints.txt"), *cpu_index()]
+    checkout = f"{root}[{','.join(extras)}]" if extras else str(root)
+    pip = [str(python_of(folder)), "-m", "pip", "install"]
+    command = [*pip, *quiet, *versions, "--editable", checkout]
+
     log = root / LOG_NAME
     with open(log, "w", encoding="utf-8") as stream:
         code, errors = _logged(command, stream, report)
     if code:
         reason = errors[0] if errors else f"pip ended with code {code}"
-        raise EnvironmentProblem(f"the packages could not be installed: {reason[:200]} (see {log})")
+        raise EnvironmentSetupError(
+            f"the packages could not be installed: {reason[:200]} (see {log})"
+        )
 
 
 def _logged(
@@ -142,7 +145,7 @@ def _logged(
 
 
 def cpu_index() -> list[str]:
-    """Pip options for CPU builds of PyTorch, on Linux without an NVIDIA GPU: 0.2 GB instead of 3 GB."""
+    """Pip options for CPU builds of PyTorch (0.2 GB, not 3), on Linux without an NVIDIA GPU."""
     nvidia = Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None
     if not sys.platform.startswith("linux") or nvidia or not _reachable(f"{CPU_INDEX}/torch/"):
         return []

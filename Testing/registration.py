@@ -1,4 +1,4 @@
-"""Intensity registration of CTs with SimpleITK: what carries a mask from one patient to another without a network.
+"""Intensity registration of CTs with SimpleITK: maps masks between patients without a network.
 
 Used by the registration baseline (Benchmarks) and by the sample maker (SampleData). Images are
 sitk.Image in LPS mm. All transforms map points of the FIXED image to points of the MOVING image, so
@@ -14,19 +14,27 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from rprloc.image.body import body_mask
+from rprloc.image.hounsfield import BODY_HU
 from rprloc.image.resampling import IsotropicVolume, to_grid
 from rprloc.image.volume import Volume
 
 WINDOW_HU = (-400.0, 800.0)
-_TISSUE_HU = -350.0
+# The skin is where a body's intensity changes most: the metric has to see some air around it.
 _SKIN_MM = 8.0
+# Fine enough for a start within a control point's distance, coarse enough to try every slice.
 _SEARCH_MM = 12.0
+# A slice with less than this share of the median slice's tissue shows noise or the table.
+_LEAST_TISSUE = 0.05
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A CT made ready: ``image`` float32, isotropic, cropped to the body, clipped to WINDOW_HU; ``mask`` uint8, the
-    body and a rim of 8 mm of air (same lattice). The first and last slice lie inside the scan.
+    """A CT made ready for registration; its first and last slice lie inside the scan.
+
+    Attributes:
+        image: float32, isotropic, cropped to the body, clipped to WINDOW_HU.
+        mask: uint8 on the same lattice, the body and a rim of 8 mm of air.
+        name: of the volume.
     """
 
     image: sitk.Image
@@ -52,12 +60,12 @@ class Settings:
 
 
 def subject_of(volume: Volume, spacing: float = 4.0) -> Subject:
-    """Resample ``volume`` to ``spacing`` mm, keep the body only, cut the slices beyond the field of view."""
+    """Resample to ``spacing`` mm, keep the body only, cut slices beyond the field of view."""
     return subject_of_grid(to_grid(volume, spacing, body_only=True), volume.name)
 
 
 def subject_of_grid(grid: IsotropicVolume, name: str) -> Subject:
-    """Make a Subject of a grid; slices with less than 5 % of the tissue of the median slice are cut off."""
+    """Make a Subject of a grid, without the slices that show no patient."""
     first, last = field_of_view(grid.hu)
     hu = np.clip(grid.hu[first : last + 1], *WINDOW_HU)
     body = body_mask(grid.hu[first : last + 1], (grid.spacing,) * 3)
@@ -69,16 +77,16 @@ def subject_of_grid(grid: IsotropicVolume, name: str) -> Subject:
 
 
 def field_of_view(hu: npt.NDArray[np.float32]) -> tuple[int, int]:
-    """First and last slice of ``hu`` (z, y, x) that shows a patient and not the air beyond the scan."""
-    tissue = (hu > _TISSUE_HU).sum(axis=(1, 2))
-    shown = np.flatnonzero(tissue > 0.05 * np.median(tissue[tissue > 0]))
+    """First and last slice of ``hu`` (z, y, x) that shows a patient, not air beyond the scan."""
+    tissue = (hu > BODY_HU).sum(axis=(1, 2))
+    shown = np.flatnonzero(tissue > _LEAST_TISSUE * np.median(tissue[tissue > 0]))
     return int(shown[0]), int(shown[-1])
 
 
 def affine(
     fixed: Subject, moving: Subject, settings: Settings = Settings()
 ) -> sitk.AffineTransform:
-    """Affine registration: body centres, a search along the patient axis, then three levels of mutual information."""
+    """Affine registration: a search along the patient axis, then mutual information, 3 levels."""
     start = _search(fixed, moving)
     method = _mutual_information(settings)
     method.SetMetricFixedMask(fixed.mask)
@@ -92,9 +100,10 @@ def affine(
         relaxationFactor=0.6,
     )
     method.SetOptimizerScalesFromPhysicalShift()
-    found = method.Execute(fixed.image, moving.image)
+    # Newer versions of SimpleITK wrap the result in a composite transform.
+    result = method.Execute(fixed.image, moving.image)
     return sitk.AffineTransform(
-        found.GetBackTransform() if hasattr(found, "GetBackTransform") else found
+        result.GetBackTransform() if hasattr(result, "GetBackTransform") else result
     )
 
 
@@ -104,7 +113,7 @@ def bspline(
     """Free-form refinement of ``start``: cubic B-splines, three levels of mutual information.
 
     Few iterations on purpose: nothing else regularises the splines, and longer runs made organs
-        overlap less.
+    overlap less.
     """
     size = np.array(fixed.image.GetSize()) * np.array(fixed.image.GetSpacing())
     mesh = np.maximum(1, np.rint(size / settings.control_mm)).astype(int).tolist()
@@ -136,10 +145,10 @@ def _mutual_information(settings: Settings) -> sitk.ImageRegistrationMethod:
 
 
 def _search(fixed: Subject, moving: Subject) -> sitk.AffineTransform:
-    """Best translation of a search along z; in the plane, body centres of the slices that then face each other.
+    """Best translation of a search along z, from body centre to body centre in the plane.
 
     Two fields of view rarely show the same part of the patient, so that their centres may lie 10 cm
-    apart.
+    apart; only slices that face each other count.
     """
     coarse = [_shrunk(subject.image) for subject in (fixed, moving)]
     arrays = [sitk.GetArrayFromImage(image) for image in coarse]
@@ -179,13 +188,13 @@ def _shrunk(image: sitk.Image) -> sitk.Image:
 
 
 def _shifts(fixed_slices: int, moving_slices: int) -> range:
-    """Slice offsets (moving - fixed) at which at least half of the shorter volume faces the other one."""
+    """Slice offsets (moving - fixed) at which half of the shorter volume faces the other."""
     least = max(1, (min(fixed_slices, moving_slices) + 1) // 2)
     return range(least - fixed_slices, moving_slices - least + 1)
 
 
 def _agreement(arrays: list[npt.NDArray[np.float32]], shift: int) -> tuple[float, tuple[int, int]]:
-    """Correlation of the facing slices at ``shift``, and the offset x, y (voxels) of their body centres."""
+    """Correlation of the facing slices at ``shift``, and x, y (voxels) from body to body centre."""
     first = max(0, -shift)
     last = min(arrays[0].shape[0], arrays[1].shape[0] - shift)
     fixed, moving = arrays[0][first:last], arrays[1][first + shift : last + shift]
@@ -195,13 +204,13 @@ def _agreement(arrays: list[npt.NDArray[np.float32]], shift: int) -> tuple[float
     for canvas, array, (x, y) in ((placed[0], fixed, offset), (placed[1], moving, [0, 0])):
         low = shape // 2 + [y, x]
         canvas[:, low[0] : low[0] + array.shape[1], low[1] : low[1] + array.shape[2]] = array
-    body = (placed > _TISSUE_HU).any(axis=0)
+    body = (placed > BODY_HU).any(axis=0)
     return float(np.corrcoef(placed[0][body], placed[1][body])[0, 1]), (offset[0], offset[1])
 
 
 def _middle(array: npt.NDArray[np.float32]) -> tuple[float, float]:
     """Centre x, y (voxels) of the tissue of all slices."""
-    _, y, x = np.nonzero(array > _TISSUE_HU)
+    _, y, x = np.nonzero(array > BODY_HU)
     return (float(x.mean()), float(y.mean())) if len(x) else (0.0, 0.0)
 
 

@@ -18,7 +18,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from environment import ROOT, EnvironmentProblem, ensure
+from environment import ROOT, EnvironmentSetupError, ensure
 
 MOST_THREADS = 2
 CHECKS = {
@@ -30,7 +30,10 @@ CHECKS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run every check, also after one has failed; returns 0 if all passed, else 1 (2: no environment)."""
+    """Run every check, also after one has failed.
+
+    Returns 0 if all passed, 1 if one failed, 2 without an environment, 130 if interrupted.
+    """
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -46,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             name: run(name, [str(python), *command, *(for_pytest if name == "tests" else [])])
             for name, command in CHECKS.items()
         }
-    except (EnvironmentProblem, OSError) as error:
+    except (EnvironmentSetupError, OSError) as error:
         print(f"run_tests: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -67,19 +70,20 @@ def run(name: str, command: list[str]) -> str:
 
 
 def check_variables() -> dict[str, str]:
-    """The environment variables of the checks: few threads, no display, the packages of this checkout."""
+    """The environment of the checks: few threads, no display, the packages of this checkout."""
     threads = str(min(MOST_THREADS, os.cpu_count() or 1))
     variables = {"MPLBACKEND": "Agg", "PYTHONPATH": os.pathsep.join(python_path())}
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"):
-        given = os.environ.get(name, "")
-        variables[name] = given if given.isdecimal() and int(given) < int(threads) else threads
+        asked = os.environ.get(name, "")
+        variables[name] = asked if asked.isdecimal() and int(asked) < int(threads) else threads
     return {**os.environ, **variables}
 
 
 def python_path() -> list[str]:
     """Folders of the packages, so that ``--here`` works without installing them."""
-    given = os.environ.get("PYTHONPATH")
-    return [str(ROOT / "RPRLocalization"), str(ROOT / "RPRTraining"), *([given] if given else [])]
+    own = [str(ROOT / "RPRLocalization"), str(ROOT / "RPRTraining")]
+    users = os.environ.get("PYTHONPATH")
+    return [*own, users] if users else own
 
 
 if __name__ == "__main__":

@@ -31,7 +31,10 @@ _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether memory ran out, of the machine or of a GPU (torch reports both as RuntimeError)."""
+    """Tell whether memory ran out, of the machine or of a GPU.
+
+    Torch reports both as RuntimeError.
+    """
     if isinstance(error, MemoryError):
         return True
 

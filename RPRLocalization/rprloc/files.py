@@ -1,4 +1,4 @@
-"""Writing results: output folders, whole-or-nothing files, and file names made from what a user typed."""
+"""Writing results: folders, whole-or-nothing files, and file names from what a user typed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def prepare_output_dir(path: str | Path, overwrite: bool = False) -> Path:
 
 
 def prepare_output_file(path: str | Path, overwrite: bool = False) -> Path:
-    """Make the parent folder of the file ``path``, and refuse a file that exists unless ``overwrite``.
+    """Make the parent folder of a file, and refuse a file that exists unless ``overwrite``.
 
     Raises OutputError.
     """
@@ -62,7 +62,9 @@ def prepare_output_file(path: str | Path, overwrite: bool = False) -> Path:
 
 
 def atomic_write_bytes(path: str | Path, data: bytes) -> None:
-    """Write the file as a whole or not at all: an interrupted or failed write leaves what was there before.
+    """Write the file as a whole or not at all.
+
+    An interrupted or failed write leaves what was there before.
 
     The parent folder must exist. Raises OutputError (disk full, read-only, ...).
     """
@@ -110,7 +112,9 @@ def output_errors(path: Path) -> Iterator[None]:
 
 
 def safe_name(name: str, taken: set[str] | None = None) -> str:
-    """A file name without folders for any text: valid on Linux, macOS and Windows, never empty or ``..``.
+    """A file name without folders for any text.
+
+    Valid on Linux, macOS and Windows, never empty or ``..``.
 
     taken: names in use (lower case); the answer differs from them, ignoring case, and is added to
         them.
@@ -137,7 +141,10 @@ def safe_names(names: Iterable[str]) -> list[str]:
 
 
 def _shortened(name: str) -> str:
-    """``name``, cut to 120 bytes of UTF-8; what is cut off is kept apart by a few digits of its hash."""
+    """``name``, cut to 120 bytes of UTF-8.
+
+    What is cut off is kept apart by a few digits of its hash.
+    """
     encoded = name.encode("utf-8")
     if len(encoded) <= _LONGEST_NAME:
         return name

@@ -1,4 +1,4 @@
-"""Points, boxes and voxel lattices that know their frame (LPS millimetres unless said otherwise)."""
+"""Points, boxes and voxel lattices that know their frame: LPS mm unless said otherwise."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FLIP = np.array([-1.0, -1.0, 1.0])
 
 
 class Frame(str, Enum):
-    """Patient frame: LPS (x to the left, y to the back, z up) or RAS (x right, y to the front, z up)."""
+    """Patient frame: LPS (x left, y back, z up) or RAS (x right, y front, z up)."""
 
     LPS = "LPS"
     RAS = "RAS"
@@ -82,7 +82,9 @@ class Points:
 
 @dataclass(frozen=True, eq=False)
 class Box:
-    """Axis-aligned box in mm: corners ``lower`` <= ``upper``, each (3,) x, y, z in the frame ``frame``.
+    """Axis-aligned box in mm.
+
+    Corners ``lower`` <= ``upper``, each (3,) x, y, z in the frame ``frame``.
 
     Raises InputError if a lower wall lies above its upper one, or a number is not finite.
     """
@@ -177,12 +179,13 @@ class Geometry:
         gram = self.direction.T @ self.direction
         if np.abs(gram - np.eye(3)).max() > ORTHONORMAL_TOLERANCE:
             raise InputError(
-                "the volume's axes are sheared or not of unit length: resample it to a straight lattice"
+                "the volume's axes are sheared or not of unit length: resample it to a straight "
+                "lattice"
             )
 
     @staticmethod
     def from_matrix(ijk_to_lps: npt.ArrayLike, size: tuple[int, int, int]) -> Geometry:
-        """Make the geometry from a 4x4 matrix (voxel index i, j, k -> LPS mm) and the size (i, j, k).
+        """Make it from a 4x4 matrix (voxel index i, j, k -> LPS mm) and the size (i, j, k).
 
         Raises InputError if the matrix is sheared, singular, perspective or not finite.
         """
@@ -215,12 +218,15 @@ class Geometry:
         )
 
     def bounds(self) -> Box:
-        """Return the LPS box around all eight outer corners (voxel edges) of a possibly oblique volume."""
+        """Return the LPS box around the eight outer corners (voxel edges) of the volume.
+
+        The volume may be oblique.
+        """
         outer = Box(np.full(3, -0.5), np.array(self.size) - 0.5)
         return Box.from_points(self.index_to_lps(outer.corners().xyz))
 
     def contains(self, points: Points, margin_mm: float = 0.0) -> npt.NDArray[np.bool_]:
-        """Tell (n,) which points lie in the volume's own box, enlarged by ``margin_mm`` on every side."""
+        """Tell (n,) which points lie in the volume's own box, enlarged by ``margin_mm``."""
         index = self.lps_to_index(points)
         margin = margin_mm / self.spacing + 1e-6
         inside = (index >= -0.5 - margin) & (index <= np.array(self.size) - 0.5 + margin)

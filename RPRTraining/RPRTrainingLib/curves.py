@@ -1,4 +1,4 @@
-"""The training curves as Slicer's plot nodes: one table and one series per curve, and a chart of all."""
+"""The training curves as Slicer's plot nodes: a table and a series per curve, and their chart."""
 
 from __future__ import annotations
 
@@ -8,17 +8,25 @@ from slicer.i18n import tr as _
 
 STEP, ERROR = "step", "error (mm)"
 TRAINING, HELD_OUT, GUESS = "training", "held-out", "guess"
-# Colours that colour-blind people can tell apart; dashes also where there is no colour.
+# Colours that colour-blind people can tell apart; line styles also where there is no colour.
 COLORS = {"coarse": (0.0, 0.45, 0.70), "fine": (0.84, 0.37, 0.0)}
-DASHES = {
-    TRAINING: slicer.vtkMRMLPlotSeriesNode.LineStyleSolid,
-    HELD_OUT: slicer.vtkMRMLPlotSeriesNode.LineStyleDash,
-    GUESS: slicer.vtkMRMLPlotSeriesNode.LineStyleDot,
+# What counts, the error on CTs that the network has not learnt from, is the strongest line.
+LINES = {
+    TRAINING: (slicer.vtkMRMLPlotSeriesNode.LineStyleDash, 1),
+    HELD_OUT: (slicer.vtkMRMLPlotSeriesNode.LineStyleSolid, 2),
+    GUESS: (slicer.vtkMRMLPlotSeriesNode.LineStyleDot, 2),
 }
+MARKER_SIZE = 7
+# The y axis ends this far above the largest error, and above the largest error of the curves that
+# stay large: the legend, top right, covers none.
+HEADROOM, LEGEND_ROOM = 1.05, 1.35
 
 
 class Curves:
-    """Keeps the figures, because the scene may be closed while a training goes on; the nodes come back then."""
+    """Keeps the figures as well: the scene may be closed while a training goes on.
+
+    The nodes come back when they are asked for, or with the next figure.
+    """
 
     def __init__(self) -> None:
         self.title = ""
@@ -55,19 +63,34 @@ class Curves:
         """The chart node with all curves so far, made if need be."""
         for curve in self.points:
             self._seriesNode(curve)
+        self._fitAxis()
         return self._chartNode()
 
     def _add(self, curve: tuple[str, str], step: float, error: float) -> None:
         self.points.setdefault(curve, []).append((step, error))
         if slicer.mrmlScene.IsClosing() or slicer.mrmlScene.IsImporting():
             return
-        known = self._node(self._series.get(curve, "")) is not None
+
+        hasSeries = self._node(self._series.get(curve, "")) is not None
         series = self._seriesNode(curve)
-        if known:
+        self._fitAxis()
+        if hasSeries:
             table = series.GetTableNode().GetTable()
             _append(table, step, error)
             # The table tells its node, that one the series, and the chart draws it.
             table.Modified()
+
+    def _fitAxis(self) -> None:
+        """From 0, because a cut axis makes small changes look large."""
+        largest = {curve: max(error for _step, error in p) for curve, p in self.points.items()}
+        top = max(largest.values(), default=0.0)
+        if top <= 0:
+            return
+        # Training errors are large only at the left, away from the legend.
+        lasting = [error for (_stage, kind), error in largest.items() if kind != TRAINING]
+        chart = self._chartNode()
+        chart.SetYAxisRangeAuto(False)
+        chart.SetYAxisRange(0.0, max(HEADROOM * top, LEGEND_ROOM * max(lasting, default=0.0)))
 
     @staticmethod
     def _node(nodeId: str):
@@ -87,27 +110,34 @@ class Curves:
         series = self._node(self._series.get(curve, ""))
         if series is not None:
             return series
+
         name = curveName(curve)
         table = slicer.mrmlScene.AddNewNodeByClass(
             "vtkMRMLTableNode", _("Training: {curve}").format(curve=name)
         )
         _fill(table, self.points[curve])
+
         series = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", name)
         series.SetAndObserveTableNodeID(table.GetID())
         series.SetXColumnName(STEP)
         series.SetYColumnName(ERROR)
         series.SetPlotType(series.PlotTypeScatter)
-        # Validations are rare: the first one must be seen although it makes no line yet.
-        series.SetMarkerStyle(
-            series.MarkerStyleCircle if curve[1] == HELD_OUT else series.MarkerStyleNone
-        )
-        series.SetMarkerSize(7)
-        series.SetLineStyle(DASHES[curve[1]])
-        series.SetLineWidth(2)
-        series.SetColor(*COLORS.get(curve[0], (0.3, 0.3, 0.3)))
+        _style(series, *curve)
+
         self._series[curve] = series.GetID()
         self._chartNode().AddAndObservePlotSeriesNodeID(series.GetID())
         return series
+
+
+def _style(series, stage: str, kind: str) -> None:
+    """Give a series the colour of its stage and the line of its kind."""
+    # Validations are rare: each is marked, so that the line between two is not taken for data.
+    series.SetMarkerStyle(series.MarkerStyleCircle if kind == HELD_OUT else series.MarkerStyleNone)
+    series.SetMarkerSize(MARKER_SIZE)
+    line, width = LINES[kind]
+    series.SetLineStyle(line)
+    series.SetLineWidth(width)
+    series.SetColor(*COLORS.get(stage, (0.3, 0.3, 0.3)))
 
 
 def curveName(curve: tuple[str, str]) -> str:
@@ -138,7 +168,10 @@ def _append(table, step: float, error: float) -> None:
 
 
 class CurveView:
-    """``toggle`` is called when the user asks for it; nothing else ever changes the layout."""
+    """Shows the chart and goes back to the user's layout.
+
+    ``toggle`` is called when the user asks for it; nothing else ever changes the layout.
+    """
 
     def __init__(self, curves, changed) -> None:
         self._curves = curves
@@ -153,13 +186,20 @@ class CurveView:
         return self._before is not None
 
     def toggle(self) -> None:
-        """Show the chart in a layout like the present one with a plot view; then go back."""
+        """Show the chart; called again, go back to the layout before.
+
+        Where images are shown, they stay beside the chart. Without any, the chart has all the room
+        instead of standing among black views.
+        """
         manager = slicer.app.layoutManager()
         if self.shown:
             before, self._before = self._before, None
             manager.setLayout(before)
             return
+
         before = manager.layout
+        if not slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLVolumeNode"):
+            manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpPlotView)
         slicer.modules.plots.logic().ShowChartInLayout(self._curves.ensureChart())
         self._plotLayout = manager.layout
         # A layout that has a plot view already is the user's own: there is nothing to go back to.

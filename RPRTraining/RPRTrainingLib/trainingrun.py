@@ -48,7 +48,6 @@ class TrainingRun:
     step: int = 0
     fraction: float = 0.0
     secondsLeft: float | None = None
-    throughput: float | None = None
     errorMm: float | None = None
     heldOutMm: float | None = None
     guessMm: float | None = None
@@ -82,7 +81,6 @@ class TrainingRun:
             self.secondsLeft = float(left)
 
     def _takeFigures(self, event: dict[str, Any]) -> None:
-        self.throughput = event.get("throughput") or self.throughput
         if event.get("pair_mm") is not None:
             self.errorMm = float(event["pair_mm"])
         validation = event.get("validation") or {}

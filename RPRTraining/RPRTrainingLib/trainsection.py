@@ -247,8 +247,4 @@ def figuresText(run: TrainingRun) -> str:
     if run.heldOutMm is not None:
         text = _("Error on held-out CTs: {error} (without a network: {guess})")
         lines.append(text.format(error=millimetres(run.heldOutMm), guess=millimetres(run.guessMm)))
-    if run.throughput and run.active:
-        lines.append(
-            _("Speed: {speed} cells x volumes per second").format(speed=f"{run.throughput:,.0f}")
-        )
     return "\n".join(lines)

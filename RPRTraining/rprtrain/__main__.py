@@ -1,7 +1,10 @@
-"""``torchrun --nproc-per-node N -m rprtrain --images ... --out ...``: ``rprloc train`` on several GPUs or machines.
+"""``rprloc train`` on several GPUs or machines.
+
+    torchrun --nproc-per-node N -m rprtrain --images ... --out ...
 
 The options are those of ``rprloc train``; ``--batch`` is shared out, one volume per process unless
-given. All machines must see the same folders. Without torchrun, it is the same as ``rprloc train``.
+the option says more. All machines must see the same folders. Without torchrun, it is the same as
+``rprloc train``.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from rprloc.cli.main import main
 
 
 def run(arguments: list[str]) -> int:
-    """Join the team, if there is one, and train; returns the exit code."""
+    """Join the process group, if there is one, and train; returns the exit code."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         import torch
 

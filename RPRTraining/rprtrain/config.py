@@ -1,11 +1,19 @@
-"""What a training stage is: network, lattice, range and sampling, with the defaults for head and neck."""
+"""What a training stage is: network, lattice, range, sampling; with defaults for head and neck."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from rprloc.model.network_config import PnetConfig
+
+from .augmentation import Augmentation
+
+# Where memory runs out, a stage shrinks down to these, and no further: with fewer points the loss
+# is too noisy, and 32 voxels are about what the fine network reads around one cell.
+LEAST_SUPPORTS = 100
+LEAST_EDGE = 32
+EDGE_FACTOR = 0.8
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,7 @@ class StageConfig:
         descriptor_weight: weight of the contrastive loss of the second head (0 where there is
             none).
         temperature: of the contrastive loss.
+        augmentation: every other range that views are drawn from.
     """
 
     name: str
@@ -51,6 +60,12 @@ class StageConfig:
     elastic_mm: float = 9.0
     descriptor_weight: float = 0.0
     temperature: float = 0.07
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    @property
+    def view_radius(self) -> float:
+        """Half of the longest edge of a view, in voxels."""
+        return max(self.crop) / 2.0
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that describes the stage completely."""
@@ -58,15 +73,41 @@ class StageConfig:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> StageConfig:
-        """Inverse of ``to_json``; raises ``TypeError`` or ``KeyError`` for anything else."""
+        """Inverse of ``to_json``; settings of before ``augmentation`` have its defaults.
+
+        Raises:
+            TypeError, KeyError, ValueError: for anything else.
+        """
         values = dict(data)
         net = PnetConfig.from_json(values.pop("net"))
         crop = tuple(int(v) for v in values.pop("crop"))
-        return cls(net=net, crop=(crop[0], crop[1], crop[2]), **values)
+        augmentation = Augmentation.from_json(values.pop("augmentation", {}))
+        return cls(net=net, crop=(crop[0], crop[1], crop[2]), augmentation=augmentation, **values)
 
     def with_changes(self, **changes: Any) -> StageConfig:
         """A copy with some fields replaced."""
         return replace(self, **changes)
+
+    def smaller(self) -> StageConfig | None:
+        """The stage with less in a step, or None where it is small already.
+
+        First half the points (the results hardly change), then smaller views (what is farther apart
+        than a view is not learnt).
+        """
+        if self.supports >= 2 * LEAST_SUPPORTS:
+            return self.with_changes(supports=self.supports // 2, queries=self.queries // 2)
+
+        align = self.net.alignment
+        z, y, x = (
+            max(min(edge, LEAST_EDGE), int(edge * EDGE_FACTOR) // align * align)
+            for edge in self.crop
+        )
+        return None if (z, y, x) == self.crop else self.with_changes(crop=(z, y, x))
+
+    def describe_size(self) -> str:
+        """What a step holds, for a note to the user."""
+        edges = " x ".join(map(str, self.crop))
+        return f"{self.supports} x {self.queries} pairs, views of up to {edges} voxels"
 
 
 COARSE = StageConfig(
@@ -96,29 +137,3 @@ FINE = StageConfig(
 )
 
 STAGES = {"coarse": COARSE, "fine": FINE}
-
-
-LEAST_SUPPORTS = 100
-LEAST_EDGE = 32
-EDGE_FACTOR = 0.8
-
-
-def reduced(stage: StageConfig) -> StageConfig | None:
-    """The stage with half the pairs' points, or with half the volume per view; None where it is small already.
-
-    First the points (the results hardly change), then the views (what is farther apart than a view
-    is not learnt).
-    """
-    if stage.supports >= 2 * LEAST_SUPPORTS:
-        return stage.with_changes(supports=stage.supports // 2, queries=stage.queries // 2)
-    align = stage.net.alignment
-    edges = [
-        max(min(edge, LEAST_EDGE), int(edge * EDGE_FACTOR) // align * align) for edge in stage.crop
-    ]
-    crop = (edges[0], edges[1], edges[2])
-    return None if crop == stage.crop else stage.with_changes(crop=crop)
-
-
-def describe(stage: StageConfig) -> str:
-    """What a step of this size holds, for a note."""
-    return f"{stage.supports} x {stage.queries} pairs, views of up to {' x '.join(map(str, stage.crop))} voxels"

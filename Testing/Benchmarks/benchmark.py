@@ -1,4 +1,6 @@
-"""The benchmark: every method on the same references, patients and organs; tables, figures and one report.
+"""The benchmark: every method on the same references, patients and organs.
+
+Tables, figures and one report.
 
     python3 Testing/Benchmarks/benchmark.py --data HAN_FOLDER            everything (two hours on
     two cores) python3 Testing/Benchmarks/benchmark.py --data HAN_FOLDER --quick    the least that
@@ -19,18 +21,21 @@ from pathlib import Path
 TESTING = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTING))
 
-from environment import ROOT, EnvironmentProblem, ensure  # noqa: E402
+from environment import ROOT, EnvironmentSetupError, ensure  # noqa: E402
 
 PACKAGES = ("RPRLocalization", "RPRTraining", "Testing", "Testing/Benchmarks")
 
 
 def main() -> int:
-    """Run the benchmark in the private environment; returns its exit code, or 2 if there is none."""
+    """Run the benchmark in the private environment.
+
+    Returns its exit code, or 2 if there is none.
+    """
     if {"-h", "--help"} & set(sys.argv[1:]):
         print(__doc__)
     try:
         python = ensure(["bench", "picture"])
-    except (EnvironmentProblem, OSError) as error:
+    except (EnvironmentSetupError, OSError) as error:
         print(f"benchmark: {error}", file=sys.stderr)
         return 2
     path = os.pathsep.join(str(ROOT / name) for name in PACKAGES)

@@ -1,4 +1,6 @@
-"""The figures of the README, measured: accuracy of one and of five pooled references, absent organs, couch, time.
+"""The figures of the README, measured.
+
+Accuracy of one and of five pooled references, absent organs, couch, time.
 
 ``python Testing/Benchmarks/figures.py --data HAN_FOLDER --split test --out figures.json``
 
@@ -141,7 +143,7 @@ def summary(rows: list[dict[str, Any]], organs: Sequence[str]) -> dict[str, Any]
 def over_references(
     per_reference: dict[str, list[dict[str, Any]]], organs: Sequence[str]
 ) -> dict[str, Any]:
-    """Mean over references of the mean over queries and organs, the spread over references, and the worst."""
+    """Mean over references of the mean over queries and organs, with spread and worst."""
     each = {name: summary(rows, organs) for name, rows in per_reference.items()}
     ious, distances = [e["iou"] for e in each.values()], [e["awd_mm"] for e in each.values()]
     pooled = summary([r for rows in per_reference.values() for r in rows], organs)
@@ -175,7 +177,10 @@ def without_head(patient: Patient) -> Volume | None:
 
 
 def with_couch(patient: Patient) -> Volume:
-    """The patient on a synthetic couch: a dense skin and a light core, 12 mm behind the lowest voxel of the body."""
+    """The patient on a synthetic couch.
+
+    A dense skin and a light core, 12 mm behind the lowest voxel of the body.
+    """
     array, geometry = patient.volume.array.copy(), patient.volume.geometry
     ahead = np.pad(array, ((0, 0), (0, 24), (0, 0)), constant_values=-1000)
     behind = int(np.flatnonzero((array > -300).any(axis=(0, 2)))[-1])
@@ -241,7 +246,7 @@ def masked_away(volume: Volume) -> Volume:
 
 
 def raw_scans(study: Study, template: Template, folder: Path) -> dict[str, Any]:
-    """Raw CTs of the trunk: is a target of the head ever reported ``ok``, and do couch and cushions move any answer?"""
+    """Raw CTs of the trunk: targets of the head reported ``ok``, and answers moved by a couch."""
     statuses: dict[str, list[str]] = {}
     shifts: list[float] = []
     for path in sorted(folder.glob("*.nii.gz")):

@@ -1,4 +1,6 @@
-"""What a user of the panel waits for, and how much memory the application keeps: real panel, worker and model.
+"""What a user of the panel waits for, and how much memory the application keeps.
+
+Real panel, worker and model.
 
     PYTHONPATH=Testing:RPRLocalization:RPRTraining python Testing/Benchmarks/panel.py [--runs 20]
     [--json out.json]
@@ -84,6 +86,7 @@ def localize(host: Any, widget: Any) -> float:
 
 
 def main() -> None:
+    """Measure the panel and print what the README says."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

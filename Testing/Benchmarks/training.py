@@ -24,7 +24,8 @@ from rprtrain.data.scan import scan_folder
 from rprtrain.data.sources import ImageSource
 from rprtrain.optimization import step
 from rprtrain.optimization.events import TrainingEvent
-from rprtrain.optimization.trainer import Trainer, TrainingSchedule
+from rprtrain.optimization.schedule import TrainingSchedule
+from rprtrain.optimization.trainer import Trainer
 from rprtrain.run.export import describe_machine
 from rprtrain.run.request import TrainingRequest
 from rprtrain.run.train import train_model
@@ -51,7 +52,7 @@ def time_to_first_step(sources: list[ImageSource]) -> float:
     begun: list[bool] = []
     asked: list[float] = []
 
-    def tell(event: TrainingEvent) -> None:
+    def note(event: TrainingEvent) -> None:
         if event.kind == "begin":
             begun.append(True)
 
@@ -64,7 +65,7 @@ def time_to_first_step(sources: list[ImageSource]) -> float:
         request = TrainingRequest(
             Path(folder), Path(folder), stage="coarse", steps=10, sources=tuple(sources)
         )
-        train_model(request, stop, report=lambda line: None, tell=tell)
+        train_model(request, stop, report=lambda line: None, on_event=note)
     return round(asked[2], 1)
 
 
@@ -77,7 +78,7 @@ def data_path(stage: StageConfig, volumes: list[TrainingVolume]) -> dict[str, fl
         trainer.net.train()
         trainer._step()
         spent = [0.0]
-        usual = step.make_scene
+        usual = step.make_view_pair
 
         def timed(*args: Any) -> step.ViewPair:
             started = time.perf_counter()
@@ -85,7 +86,7 @@ def data_path(stage: StageConfig, volumes: list[TrainingVolume]) -> dict[str, fl
             spent[0] += time.perf_counter() - started
             return made
 
-        with mock.patch.object(step, "make_scene", timed):
+        with mock.patch.object(step, "make_view_pair", timed):
             cells, seconds = timed_steps(trainer)
     return {
         "cells_per_second": round(cells / seconds, 1),
@@ -107,7 +108,7 @@ def minutes_give(sources: list[ImageSource], minutes: float) -> dict[str, Any]:
     """Held-out errors after a training of so many minutes (both stages), beside the mean-offset predictor's."""
     last: dict[str, TrainingEvent] = {}
 
-    def tell(event: TrainingEvent) -> None:
+    def note(event: TrainingEvent) -> None:
         if event.kind == "validation":
             last[event.stage] = event
 
@@ -115,7 +116,7 @@ def minutes_give(sources: list[ImageSource], minutes: float) -> dict[str, Any]:
         request = TrainingRequest(
             Path(folder), Path(folder), minutes=minutes, sources=tuple(sources)
         )
-        train_model(request, report=print, tell=tell)
+        train_model(request, report=print, on_event=note)
     figures: dict[str, Any] = {
         name: {"steps": e.step, **(e.validation or {})} for name, e in last.items()
     }

@@ -1,4 +1,4 @@
-"""The average patient: the median CT of many patients, and the mean contours of others, in one frame."""
+"""The average patient: the median CT of many patients, with the mean contours of others."""
 
 from __future__ import annotations
 
@@ -29,12 +29,14 @@ from groupwise import (
 )
 from registration import Subject, field_of_view, subject_of
 
+from rprloc.image.hounsfield import BODY_HU
 from rprloc.image.volume import read_volume
 
 MINIMUM_PATIENTS = 30
 SPACING_MM = 3.0
-TISSUE_HU = -350
+# After the first and the second round; below it, a registration has failed.
 LEAST_CORRELATION = (0.65, 0.82)
+LEAST_LEVEL = 0.2
 
 Report = Callable[[str], None]
 FloatArray = npt.NDArray[np.float32]
@@ -44,9 +46,13 @@ FloatArray = npt.NDArray[np.float32]
 class Average:
     """The average patient on a 3 mm lattice, LPS.
 
-    hu: int16. organs: float32 per organ, mean map over its cut level (1 and above is inside). slab:
-    z in mm of the first and last slice in which every voxel is a median of at least 30 patients.
-    patients: how many were averaged; contours: how many, per organ.
+    Attributes:
+        hu: int16.
+        organs: float32 per organ, mean map over its cut level (1 and above is inside).
+        slab: z in mm of the first and last slice in which every voxel is a median of at least 30
+            patients.
+        patients: how many were averaged.
+        contours: how many were averaged, per organ.
     """
 
     hu: sitk.Image
@@ -93,9 +99,14 @@ def scan_of(path: Path) -> sitk.Image:
 def make_average(
     train: Sequence[Path], val: Path, splits: Path, least: int, report: Report
 ) -> Average:
-    """Bring the CTs ``train`` into one frame and take their median; map the contours of the folder ``val`` onto it.
+    """Bring CTs into one frame and take their median, and the mean contours of others.
 
-    least: patients that a voxel needs (fewer are for trials only).
+    Args:
+        train: the CTs to average.
+        val: folder of CTs with label maps, whose contours are mapped onto the average.
+        splits: the file that says which organs are complete.
+        least: patients that a voxel needs (fewer are for trials only).
+        report: takes a line on every step.
     """
     first = subject_of(read_volume(train[0]))
     lattice = lattice_of(first.image)
@@ -134,8 +145,8 @@ def _round(
     agreement: float,
     report: Report,
 ) -> list[Member]:
-    """Refine all, leave out those that did not come to agree with the frame, move the frame to their mean shape."""
-    kept = []
+    """Refine all, and move the frame to their mean shape; who still disagrees is left out."""
+    agreeing = []
     for member in members:
         placement = refine(frame.image, member.subject, member.placement, levels)
         value = correlation(frame.image, member.subject, placement)
@@ -144,10 +155,12 @@ def _round(
             f"demons {member.subject.name}: correlation {value:.3f}{'' if good else ', left out'}"
         )
         if good:
-            kept.append(Member(member.path, member.subject, placement))
-    centred = recentred([member.placement for member in kept])
+            agreeing.append(Member(member.path, member.subject, placement))
+
+    centred = recentred([member.placement for member in agreeing])
     return [
-        Member(m.path, m.subject, placement) for m, placement in zip(kept, centred, strict=True)
+        Member(member.path, member.subject, placement)
+        for member, placement in zip(agreeing, centred, strict=True)
     ]
 
 
@@ -179,12 +192,12 @@ def _finer(lattice: sitk.Image) -> sitk.Image:
 
 
 def covered_slab(count: npt.NDArray[np.intp], image: sitk.Image, least: int) -> tuple[float, float]:
-    """Z (mm) of the first and last slice of the longest run of slices with ``count`` >= ``least`` in every voxel.
+    """First and last z (mm) of the longest run of slices with ``count`` >= ``least`` everywhere.
 
     Only the columns (x, y) that hold tissue somewhere count: beside the patient there is nothing to
     average.
     """
-    columns = (sitk.GetArrayViewFromImage(image) > TISSUE_HU).any(axis=0)
+    columns = (sitk.GetArrayViewFromImage(image) > BODY_HU).any(axis=0)
     full = np.asarray((count >= least)[:, columns].all(axis=1))
     runs = np.split(np.arange(len(full)), np.flatnonzero(np.diff(full)) + 1)
     best = max((run for run in runs if full[run[0]]), key=len, default=None)
@@ -202,7 +215,7 @@ def _mean_organs(
     splits: dict[str, Any],
     report: Report,
 ) -> tuple[dict[str, sitk.Image], dict[str, int]]:
-    """Mean maps of the complete organs of the patients in ``val``, over the level that keeps the mean volume."""
+    """Mean maps of the complete organs of the patients in ``val``, over their cut level."""
     maps: dict[str, list[FloatArray]] = {name: [] for name in splits["label_ids"]}
     for path in scans(val):
         name = path.name.removesuffix(".nii.gz")
@@ -216,23 +229,25 @@ def _mean_organs(
         labels = sitk.ReadImage(str(path.with_name(f"{name}.labels.nii.gz")))
         for organ in splits["cases"][name]["complete_organs"]:
             mask = sitk.Cast(labels == splits["label_ids"][organ], sitk.sitkFloat32)
-            there = sitk.Resample(mask, fine, placement.transform, sitk.sitkLinear, 0.0)
-            maps[organ].append(sitk.GetArrayFromImage(there))
-    organs = {organ: level_map(np.stack(found)) for organ, found in maps.items() if found}
+            mapped = sitk.Resample(mask, fine, placement.transform, sitk.sitkLinear, 0.0)
+            maps[organ].append(sitk.GetArrayFromImage(mapped))
+
+    contoured = {organ: arrays for organ, arrays in maps.items() if arrays}
+    organs = {organ: level_map(np.stack(arrays)) for organ, arrays in contoured.items()}
     images = {organ: sitk.GetImageFromArray(array) for organ, array in organs.items()}
     for image in images.values():
         image.CopyInformation(fine)
-    return images, {organ: len(found) for organ, found in maps.items() if found}
+    return images, {organ: len(arrays) for organ, arrays in contoured.items()}
 
 
 def level_map(maps: FloatArray) -> FloatArray:
-    """Mean of the maps (n, z, y, x), 0 to 1, divided by the level at which it keeps their median volume.
+    """Mean of the maps (n, z, y, x), 0 to 1, over the level at which it keeps their median volume.
 
-    The level is at least 0.2, so an organ that the patients do not share comes out smaller, not
-    scattered.
+    The level is at least LEAST_LEVEL, so an organ that the patients do not share comes out smaller,
+    not scattered.
     """
     mean = maps.mean(axis=0)
     voxels = round(float(np.median(maps.sum(axis=(1, 2, 3)))))
     ordered = np.sort(mean, axis=None)[::-1]
-    level = max(0.2, float(ordered[int(np.clip(voxels, 1, ordered.size)) - 1]))
+    level = max(LEAST_LEVEL, float(ordered[int(np.clip(voxels, 1, ordered.size)) - 1]))
     return np.asarray(mean / level, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Random smooth deformations: a diffeomorphic field after a small affine map, as patients differ from each other."""
+"""Random smooth deformations, as patients differ: a diffeomorphic field and a small affine map."""
 
 from __future__ import annotations
 
@@ -8,14 +8,20 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
+# Squarings of the flow: a step of 1/64 of the velocity is far below a voxel.
 _STEPS = 6
 _LATTICE_MM = 8.0
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Amplitudes: scale (fraction, per axis), rotation (degrees, per axis), bending (mm, RMS length of the random
-    field) and how far it stays similar (mm).
+    """How large deformations are.
+
+    Attributes:
+        scale: fraction, per axis.
+        rotation_deg: degrees, per axis.
+        bend_mm: RMS length of the random field.
+        reach_mm: how far the field stays similar.
     """
 
     scale: float = 0.06
@@ -27,7 +33,7 @@ class Spread:
 def random_affine(
     rng: np.random.Generator, center: npt.ArrayLike, spread: Spread
 ) -> sitk.AffineTransform:
-    """Rotate and scale about ``center`` (LPS mm); scales differ by axis and lie within 1 +- ``spread.scale``."""
+    """Rotate and scale about ``center`` (LPS mm), by a scale of its own per axis."""
     angles = np.deg2rad(rng.uniform(-spread.rotation_deg, spread.rotation_deg, 3))
     turn = sitk.Euler3DTransform(np.asarray(center, dtype=np.float64).tolist(), *angles.tolist())
     scale = np.diag(1.0 + rng.uniform(-spread.scale, spread.scale, 3))
@@ -40,10 +46,10 @@ def random_affine(
 def random_field(
     rng: np.random.Generator, lower: npt.ArrayLike, upper: npt.ArrayLike, spread: Spread
 ) -> sitk.Image:
-    """Displacement field (mm, 8 mm lattice) over the LPS box ``lower`` to ``upper``: the flow of a random velocity.
+    """Displacement field (mm, 8 mm lattice) over the LPS box ``lower`` to ``upper``.
 
-    Scaling and squaring makes it invertible; its RMS length over the box is about
-    ``spread.bend_mm``.
+    It is the flow of a random velocity, by scaling and squaring, and so invertible; its RMS length
+    over the box is about ``spread.bend_mm``.
     """
     low, high = np.asarray(lower, dtype=np.float64), np.asarray(upper, dtype=np.float64)
     size = np.ceil((high - low) / _LATTICE_MM).astype(int) + 1

@@ -1,4 +1,4 @@
-"""An average patient: many CTs brought into one frame by affine and demons registration, and their median.
+"""Many CTs brought into one frame by affine and demons registration, and their median.
 
 Images are sitk.Image, points LPS mm. A Placement maps points of the common frame to points of one
 patient.
@@ -14,11 +14,14 @@ import numpy.typing as npt
 import SimpleITK as sitk
 from registration import WINDOW_HU, Settings, Subject, affine, subject_of_grid
 
+from rprloc.image.hounsfield import BODY_HU
 from rprloc.image.resampling import IsotropicVolume
 
 AIR_HU = -1000
+# Marks voxels that a scan does not reach; no HU is that low, and interpolation keeps it apart.
 _BEYOND = -5000.0
 _PAD_MM = 24.0
+_ASIDE_MM = 150.0
 _AFFINE = Settings(sampling=0.1, affine_iterations=100)
 
 IntArray = npt.NDArray[np.int16]
@@ -27,7 +30,7 @@ FloatArray = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Level:
-    """One demons level: lattice (mm), iterations, smoothing of the displacement (voxels of that lattice)."""
+    """One demons level; ``mm``: of its lattice; ``sigma``: smoothing, in voxels of that lattice."""
 
     mm: float
     iterations: int
@@ -88,9 +91,10 @@ def place(frame: Subject, lattice: sitk.Image, subject: Subject) -> Placement:
 
 
 def unbiased(placements: Sequence[Placement]) -> list[Placement]:
-    """Free affine placements of the frame's own size and tilt: put the inverse of the mean matrix before each.
+    """Free affine placements of the frame's own size and tilt.
 
-    All must turn about the same centre, as ``place`` makes them in one frame.
+    The inverse of their mean matrix goes before each. All must turn about the same centre, as
+    ``place`` makes them in one frame.
     """
     mean = np.mean([placement.affine.GetMatrix() for placement in placements], axis=0).reshape(3, 3)
     inverse = np.linalg.inv(mean)
@@ -103,7 +107,7 @@ def unbiased(placements: Sequence[Placement]) -> list[Placement]:
 
 
 def frame_of(image: sitk.Image) -> Subject:
-    """Make the frame's current look a Subject: clipped, and cut where it shows nothing (identity direction)."""
+    """Make a Subject of the frame's current image: clipped, and cut where it shows nothing."""
     hu = sitk.GetArrayFromImage(sitk.Cast(image, sitk.sitkFloat32))
     return subject_of_grid(
         IsotropicVolume(hu, np.array(image.GetOrigin()), image.GetSpacing()[0]), "frame"
@@ -113,7 +117,10 @@ def frame_of(image: sitk.Image) -> Subject:
 def refine(
     fixed: sitk.Image, subject: Subject, placement: Placement, levels: Iterable[Level]
 ) -> Placement:
-    """Demons refinement of ``placement`` to the image ``fixed``; what lies beyond the subject's scan pulls nothing."""
+    """Demons refinement of ``placement`` to the image ``fixed``.
+
+    What lies beyond the subject's scan pulls nothing: there, both images are the same.
+    """
     for level in levels:
         goal = _coarser(fixed, level.mm)
         seen = sitk.Resample(
@@ -157,7 +164,7 @@ def _on(field: sitk.Image, lattice: sitk.Image) -> sitk.Image:
 
 
 def recentred(placements: Sequence[Placement]) -> list[Placement]:
-    """Move the frame to the mean of the patients' shapes: every field is freed of the mean field."""
+    """Move the frame to the patients' mean shape: every field is freed of the mean field."""
     mean = sitk.GetImageFromArray(
         np.mean([sitk.GetArrayViewFromImage(p.field) for p in placements], axis=0), isVector=True
     )
@@ -167,21 +174,22 @@ def recentred(placements: Sequence[Placement]) -> list[Placement]:
 
 
 def correlation(image: sitk.Image, subject: Subject, placement: Placement) -> float:
-    """Correlation of ``image`` with the placed subject, where the subject was scanned and either shows tissue."""
+    """Correlation of ``image`` with the placed subject, where that was scanned, in tissue."""
     seen = sitk.GetArrayFromImage(
         sitk.Resample(subject.image, image, placement.transform, sitk.sitkLinear, _BEYOND)
     )
     goal = sitk.GetArrayViewFromImage(image)
-    used = (seen > WINDOW_HU[0] - 1) & ((seen > -350) | (goal > -350))
+    used = (seen > WINDOW_HU[0] - 1) & ((seen > BODY_HU) | (goal > BODY_HU))
     return float(np.corrcoef(seen[used], goal[used])[0, 1])
 
 
 def placed(image: sitk.Image, placement: Placement, lattice: sitk.Image) -> IntArray:
-    """HU of a patient (scan as stored, identity direction) on ``lattice``, (z, y, x); _BEYOND above and below the scan.
+    """HU (z, y, x) of a patient (scan as stored, identity direction) on ``lattice``.
 
-    Beside the scan it is air: only its first and last slice cut the patient.
+    _BEYOND above and below the scan, but air beside it: only its first and last slice cut the
+    patient.
     """
-    aside = [round(150 / s) for s in image.GetSpacing()[:2]] + [0]
+    aside = [round(_ASIDE_MM / s) for s in image.GetSpacing()[:2]] + [0]
     wide = sitk.ConstantPad(image, aside, aside, AIR_HU)
     seen = sitk.Resample(
         wide, lattice, placement.transform, sitk.sitkLinear, _BEYOND, sitk.sitkFloat32

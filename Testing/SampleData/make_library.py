@@ -1,7 +1,8 @@
-"""Make the bundled template library: seven organs pooled over the labelled ``val`` patients (latents only, no image).
+"""Make the bundled template library: seven organs pooled over the labelled ``val`` patients.
 
-``python Testing/SampleData/make_library.py --data HAN_FOLDER --out
-.../Resources/Templates/han-ct-organs.json``
+    python Testing/SampleData/make_library.py --data HAN_FOLDER --out .../han-ct-organs.json
+
+It holds latents only, no image.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from rprloc.model.loading import find_model, load_model
 from rprloc.targets.labelmap import read_label_map
 from rprloc.targets.target import targets_from_label_map
 
+# A template of many references uses no more points of each (and the file stays small).
 KEPT_POINTS = 30
 
 
@@ -42,10 +44,10 @@ def patient_template(
     template = locator.make_template(
         locator.embed(read_volume(data / "val" / f"{name}.nii.gz")), targets
     )
-    kept = tuple(
+    light = tuple(
         replace(t, examples=tuple(trimmed(e, name) for e in t.examples)) for t in template.targets
     )
-    return replace(template, targets=kept)
+    return replace(template, targets=light)
 
 
 def main() -> None:

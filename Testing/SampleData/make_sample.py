@@ -1,4 +1,4 @@
-"""Make the synthetic sample pair of the repository (RPRLocalization/Resources/SampleData) from the OpenKBP CTs.
+"""Make the synthetic sample pair (RPRLocalization/Resources/SampleData) from the OpenKBP CTs.
 
 The repository may hold no patient CT, so this makes a patient that never was:
 
@@ -14,8 +14,8 @@ The repository may hold no patient CT, so this makes a patient that never was:
 
 Run (about 10 minutes of one core; --work keeps the average, and a rerun starts there):
 
-    PYTHONPATH=RPRLocalization python Testing/SampleData/make_sample.py TRAIN_FOLDER VAL_FOLDER
-    SPLITS_JSON --out DIR
+    export PYTHONPATH=RPRLocalization
+    python Testing/SampleData/make_sample.py TRAIN_FOLDER VAL_FOLDER SPLITS_JSON --out DIR
 
 The result is deterministic for a seed and a version of SimpleITK.
 """
@@ -43,45 +43,23 @@ AIR_HU = -1000
 NOISE_HU = 9.0
 SHARPEN = 0.7
 LOWER_END_MM = 40.0
+# Below it, tissue is squeezed to a fifth: no patient differs from another by that much.
+LEAST_JACOBIAN = 0.2
 _WORK_MM = 4.0
 
-SOURCE = """# Sample patients: SYNTHETIC, not a patient
-
-`reference.nii.gz` and `query.nii.gz` show nobody. They are one average over many patients, bent by two different
-random smooth fields. Do not use them for medical conclusions or to measure accuracy: they are smoother than real
-CTs, and more alike than two patients are.
-
-| file | content |
-|---|---|
-| `reference.nii.gz` | CT, int16 HU, 3 mm, voxel axes to the left, back, top |
-| `query.nii.gz` | bent otherwise, 3.2 x 3.2 x 2.5 mm, voxel axes to the left, bottom, back; other origin; cropped |
-| `*.labels.nii.gz` | the organs, bent by the same field: the exact truth |
-| `label_ids.json` | organ -> value in the label maps |
-
-## How they were made
-`Testing/SampleData/make_sample.py`, seed {seed}:
-1. {patients} training CTs with long fields of view were brought into one frame by affine and demons registration
-   (SimpleITK). Every voxel is the MEDIAN of at least {least} patients, so no single patient is recognisable.
-2. Organs: mean of the clinical contours of other patients in the same frame (complete organs only:
-   {contours}),
-   cut at the level that keeps the median organ volume. Nothing is marked in the lowest {end:g} mm, so the spinal
-   cord and the oesophagus end before the scan does.
-3. Two random deformations: scale within {spread.scale:.0%} and rotation within {spread.rotation_deg:g} degrees per
-   axis, then a diffeomorphic field of {spread.bend_mm:g} mm (RMS).
-4. Slight sharpening, noise of {noise:g} HU, air (-1000 HU) outside the body.
-
-## Source of the CTs and licence
-OpenKBP (public repository `ababier/open-kbp`, MIT licence): anonymised head-and-neck planning CTs that come from
-The Cancer Imaging Archive. Cite: Babier A, Zhang B, Mahmood R, et al. OpenKBP: The open-access knowledge-based
-planning grand challenge and dataset. Med Phys 2021;48:5549-5561. These averages come under the licence of this
-repository.
-"""
+SOURCE = Path(__file__).with_name("SOURCE.template.md")
 
 
 @dataclass(frozen=True)
 class Storage:
-    """How a sample is stored: mm along i, j, k; the LPS unit vectors of i, j, k; the LPS position (mm) of voxel
-    (0, 0, 0); mm cut off at the lower and at the upper end of x, y, z.
+    """How a sample is stored.
+
+    Attributes:
+        spacing: mm along i, j, k.
+        axes: the LPS unit vectors of i, j, k.
+        origin: the LPS position (mm) of voxel (0, 0, 0).
+        cut_lower: mm cut off at the lower end of x, y, z.
+        cut_upper: mm cut off at the upper end of x, y, z.
     """
 
     spacing: tuple[float, float, float]
@@ -107,7 +85,7 @@ QUERY = Storage(
 
 
 def lattice_in(lower: npt.ArrayLike, upper: npt.ArrayLike, storage: Storage) -> sitk.Image:
-    """Empty image with the voxels of ``storage`` that fill the LPS box ``lower`` to ``upper``, there (mm)."""
+    """Empty image with the voxels of ``storage`` that fill an LPS box (mm)."""
     low = np.asarray(lower, dtype=np.float64) + storage.cut_lower
     high = np.asarray(upper, dtype=np.float64) - storage.cut_upper
     spacing, direction = np.array(storage.spacing), storage.direction
@@ -124,7 +102,7 @@ def random_patient(average: Average, rng: np.random.Generator, spread: Spread) -
     """Random smooth map from points of a new patient to points of the average."""
     low, high = _extent(average.hu)
     field = random_field(rng, low - 60, high + 60, spread)
-    if smallest_jacobian(field) < 0.2:
+    if smallest_jacobian(field) < LEAST_JACOBIAN:
         raise ValueError("the random field folds: lower bend_mm or raise reach_mm")
     linear = random_affine(rng, (low + high) / 2, spread)
     return sitk.CompositeTransform([linear, sitk.DisplacementFieldTransform(field)])
@@ -138,7 +116,7 @@ def _extent(image: sitk.Image) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.
 def patient_box(
     average: Average, body: sitk.Image, transform: sitk.Transform
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """LPS box (mm) of the deformed body, in the slices that map wholly into the slab of the average."""
+    """LPS box (mm) of the deformed body, in slices that map wholly into the average's slab."""
     wide = Storage((_WORK_MM,) * 3, REFERENCE.axes, (0.0, 0.0, 0.0), (-30.0,) * 3, (-30.0,) * 3)
     lattice = lattice_in(*_extent(average.hu), wide)
     inside = (
@@ -157,12 +135,14 @@ def patient_box(
     columns = inside.any(axis=0)
     outside = (maps_to < average.slab[0]) | (maps_to > average.slab[1])
     inside[(outside & columns).any(axis=(1, 2))] = False
-    found = np.argwhere(inside)[:, ::-1]
+
+    voxels = np.argwhere(inside)[:, ::-1]
     origin = np.array(lattice.GetOrigin())
+    # Air beside the patient, as scanners show it; none above and below.
     margin = np.array([8.0, 8.0, 0.0])
-    return origin + _WORK_MM * found.min(axis=0) - margin, origin + _WORK_MM * found.max(
-        axis=0
-    ) + margin
+    lower = origin + _WORK_MM * voxels.min(axis=0) - margin
+    upper = origin + _WORK_MM * voxels.max(axis=0) + margin
+    return lower, upper
 
 
 def deformed(
@@ -208,7 +188,7 @@ def _noise(rng: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.f
 def _labels(
     average: Average, transform: sitk.Transform, lattice: sitk.Image, ids: dict[str, int]
 ) -> npt.NDArray[np.uint8]:
-    """Label map of the deformed organs: where maps meet the stronger one wins; the largest piece of each."""
+    """Label map of the deformed organs: the largest piece of each; of two the stronger."""
     names = [name for name in ids if name in average.organs]
     ended = [_ended(average.organs[name], average.slab[0] + LOWER_END_MM) for name in names]
     maps = [
@@ -250,7 +230,7 @@ def make_pair(average: Average, ids: dict[str, int], out: Path, seed: int) -> No
         sitk.WriteImage(labels, str(out / f"{name}.labels.nii.gz"), True, 9)
     (out / "label_ids.json").write_text(json.dumps(ids, indent=1) + "\n", encoding="utf-8")
     contours = ", ".join(f"{name} {count}" for name, count in average.contours.items())
-    text = SOURCE.format(
+    text = SOURCE.read_text(encoding="utf-8").format(
         patients=average.patients,
         least=MINIMUM_PATIENTS,
         contours=contours,

@@ -1,4 +1,7 @@
-"""The gui tier: module code in the Slicer test host. One host per process, a clean application for every test."""
+"""The gui tier: module code in the Slicer test host.
+
+One host per process, a clean application for every test.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any
 import pytest
 import slicerhost
 from slicerhost import environment
+from slicerhost.views.rendering import RenderingUnavailable
 from support.panel_driver import panel  # noqa: F401 (a fixture)
 from support.training_panel_driver import bench  # noqa: F401 (a fixture)
 
@@ -25,7 +29,7 @@ class _Skipped(pytest.Module):
 
 
 def pytest_pycollect_makemodule(module_path: Any, parent: Any) -> Any:
-    """Report the test files of this folder as skipped, with the reason, where the host cannot run."""
+    """Report the test files of this folder as skipped where the host cannot run."""
     return _Skipped.from_parent(parent, path=module_path) if REASON else None
 
 
@@ -33,7 +37,7 @@ def _skipWithoutRendering() -> Iterator[None]:
     """Skip a test that needs a picture where none can be rendered."""
     try:
         return (yield)
-    except environment.RenderingUnavailable as problem:
+    except RenderingUnavailable as problem:
         pytest.skip(str(problem))
 
 
@@ -49,7 +53,7 @@ def pytest_runtest_call() -> Iterator[None]:
 
 @pytest.fixture
 def host() -> Iterator[Any]:
-    """The host with an empty scene; the test fails if anything failed where no one could catch it."""
+    """The host with an empty scene; a failure that no one could catch fails the test."""
     from slicerhost.qt import failures
 
     started = slicerhost.start()
@@ -65,5 +69,5 @@ def host() -> Iterator[Any]:
 
 @pytest.fixture
 def loadModule(host: Any) -> Callable[[str], Any]:
-    """Load and open a module of the repository: ``widget = loadModule("RPRLocalization")``."""
+    """Loads and opens a module of the repository by its name; gives its widget."""
     return host.loadModule

@@ -35,7 +35,10 @@ def jumpTo(ras):
 
 
 def startPlacing(node):
-    """As qSlicerMarkupsPlaceWidget does. Markups logic's StartPlaceMode would place a new fiducial node for a box."""
+    """As qSlicerMarkupsPlaceWidget does.
+
+    Markups logic's StartPlaceMode would place a new fiducial node for a box.
+    """
     slicer.modules.markups.logic().SetActiveList(node)
     interaction = slicer.app.applicationLogic().GetInteractionNode()
     interaction.SetPlaceModePersistence(0)

@@ -13,7 +13,8 @@ import qt
 import slicer
 from slicerhost.qt import failures
 
-UI = """<ui version="4.0"><widget class="QWidget" name="root"><layout class="QVBoxLayout" name="layout">
+UI = """<ui version="4.0"><widget class="QWidget" name="root">
+<layout class="QVBoxLayout" name="layout">
 <item><widget class="{cls}" name="{name}">{properties}</widget></item>
 <item><widget class="QLabel" name="label"/></item></layout></widget>{connections}</ui>"""
 

@@ -94,7 +94,9 @@ def test_the_wheel_browses_slices(host, window):
 def test_command_line_takes_a_picture(tmp_path):
     path, script = tmp_path / "shot.png", tmp_path / "script.py"
     script.write_text(
-        "import slicer\nslicer.modules.HostSampleWidget.ui.labelEdit.text = 'by script'\nprint(window.main)\n"
+        "import slicer\n"
+        "slicer.modules.HostSampleWidget.ui.labelEdit.text = 'by script'\n"
+        "print(window.main)\n"
     )
     command = [
         sys.executable,

@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 import slicer
+import vtk
 from RPRLocalizationLib.panel.resultssection import (
     CENTER,
     CT,
@@ -54,6 +55,18 @@ def background():
 def redPosition():
     node = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
     return [node.GetSliceToRAS().GetElement(row, 3) for row in range(3)]
+
+
+def inView(node, ras):
+    """Pixel of a place in a slice view, and how far it is from the slice (in slices)."""
+    inverse = vtk.vtkMatrix4x4()
+    vtk.vtkMatrix4x4.Invert(node.GetXYToRAS(), inverse)
+    return np.array(inverse.MultiplyPoint((*ras, 1.0))[:3])
+
+
+def sliceNodes():
+    manager = slicer.app.layoutManager()
+    return [manager.sliceWidget(name).mrmlSliceNode() for name in manager.sliceViewNames()]
 
 
 def test_emptyTableExplainsItsButtons(panel):
@@ -121,8 +134,48 @@ def test_clickedRowShowsItsVolumeAtItsPlace(done):
     done.host.processEvents()
     select(done, 5)
     assert background() == slicer.util.getNode("query 2").GetID()
-    assert np.allclose(redPosition(), [11.0, 12.0, 13.0])
+    for node in sliceNodes():
+        x, y, depth = inView(node, [11.0, 12.0, 13.0])
+        assert 0 < x < node.GetDimensions()[0] and 0 < y < node.GetDimensions()[1]
+        assert abs(depth) < 0.01, "the slice goes through the place"
     assert slicer.app.layoutManager().layout == layout
+
+
+def test_zoomOfANewCtIsTheSameInAllViewsAndShowsEveryResult(done):
+    for n, center in ((5, (-60.0, 40.0, 10.0)), (6, (70.0, 5.0, -50.0))):
+        done.run.result(n).SetCenter(*center)
+    done.host.processEvents()
+    select(done, 5)
+    corners = viewing.resultCorners(done.run, "query 2")
+    assert len(corners) == 2 * 3, "outside is not shown"
+    zooms = [node.GetFieldOfView()[0] / node.GetDimensions()[0] for node in sliceNodes()]
+    assert np.allclose(zooms, zooms[0])
+    for node in sliceNodes():
+        pixels = np.array([inView(node, corner)[:2] for corner in corners])
+        assert (pixels > 0).all() and (pixels < node.GetDimensions()[:2]).all()
+
+
+def test_zoomOfTheUserStaysWhileOneCtIsReviewed(done):
+    select(done, 1)
+    for node in sliceNodes():
+        node.SetFieldOfView(33.0, 33.0, node.GetFieldOfView()[2])
+    select(done, 2)
+    assert all(node.GetFieldOfView()[0] == pytest.approx(33.0) for node in sliceNodes())
+    place = [float(value) for value in done.cells(CENTER)[2].split(",")]
+    for node in sliceNodes():
+        x, y, _depth = inView(node, place)
+        assert 0 < x < node.GetDimensions()[0] and 0 < y < node.GetDimensions()[1]
+
+
+def test_onlyTheChosenBoxHasItsNameAndNoneCoversTheImage(done):
+    select(done, 2)
+    displays = {n: done.run.result(n).GetDisplayNode() for n in (1, 2, 5)}
+    assert [bool(d.GetPropertiesLabelVisibility()) for d in displays.values()] == [
+        False,
+        True,
+        False,
+    ]
+    assert all(display.GetFillOpacity() == 0 for display in displays.values())
 
 
 def test_clickOnTheSelectedRowGoesBackToIt(done):

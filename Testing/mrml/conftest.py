@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.machinery
+import importlib.util
 import sys
 import types
 
@@ -11,9 +13,13 @@ slicer = pytest.importorskip("slicer", reason="needs slicer-core (pip install sl
 
 
 def _provideTranslation() -> None:
-    """slicer-core has no ``slicer.i18n``; texts stay English here."""
-    if "slicer.i18n" not in sys.modules:
+    """slicer-core has no ``slicer.i18n``; texts stay English here.
+
+    Where the test host has started in the same process, its module is there, and stays.
+    """
+    if importlib.util.find_spec("slicer.i18n") is None:
         module = types.ModuleType("slicer.i18n")
+        module.__spec__ = importlib.machinery.ModuleSpec("slicer.i18n", None)
         module.tr = lambda text: text
         module.translate = lambda context, text: text
         sys.modules["slicer.i18n"] = slicer.i18n = module

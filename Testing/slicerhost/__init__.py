@@ -27,7 +27,9 @@ _host: Host | None = None
 
 
 def start(onScreen: bool = False) -> Host:
-    """The host of this process, started on the first call (about 3 s: it imports slicer); offscreen by default.
+    """The host of this process, started on the first call; offscreen by default.
+
+    The first call takes about 3 s, because it imports slicer.
 
     Raises ImportError with the reason if this machine cannot run it (see ``environment.missing``).
     """

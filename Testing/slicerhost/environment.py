@@ -1,4 +1,4 @@
-"""What the host needs of the machine, and the environment variables that must be set before Qt and VTK are imported."""
+"""What the host needs of the machine, and the variables that Qt and VTK read at their import."""
 
 from __future__ import annotations
 
@@ -6,47 +6,24 @@ import ctypes
 import functools
 import importlib
 import os
-import subprocess
 import sys
 
 SOURCE_VARIABLE = "SLICER_PYTHON_SOURCE"
-# VTK ends the process where it finds no OpenGL, so a process of its own tries.
-RENDERING = """
-from vtkmodules import vtkRenderingOpenGL2, vtkRenderingCore
-window = vtkRenderingCore.vtkRenderWindow()
-window.SetOffScreenRendering(1)
-window.SetSize(8, 8)
-window.Render()
-raise SystemExit(0 if window.SupportsOpenGL() else 1)
-"""
 PACKAGES = {"PySide6.QtWidgets": "PySide6-Essentials", "vtk": "vtk", "slicer": "slicer-core"}
 
 
 @functools.cache
 def missing() -> str:
-    """Why the host cannot run here, in one line; "" if it can. Imports the packages: system libraries may lack too."""
+    """Why the host cannot run here, in one line; "" if it can.
+
+    The packages are imported, because what they need of the system may be missing too.
+    """
     for module, package in PACKAGES.items():
         try:
             importlib.import_module(module)
         except ImportError as error:
             return f"{package} cannot be imported: {error}"
     return ""
-
-
-class RenderingUnavailable(Exception):
-    """This machine cannot render offscreen; all that needs no picture works."""
-
-
-@functools.cache
-def checkRendering() -> None:
-    """Raise RenderingUnavailable if views cannot be rendered here."""
-    command = [sys.executable, "-c", RENDERING]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["no message"]
-        raise RenderingUnavailable(
-            f"VTK cannot render here (Linux: libEGL and a driver such as Mesa): {lines[-1][:200]}"
-        )
 
 
 def noScreen() -> str:
@@ -58,7 +35,7 @@ def noScreen() -> str:
 
 
 def keepSingletons() -> None:
-    """Keep Python alive before 3.12: PySide6 6.12 drops references to None, True and False that it gives back.
+    """Keep Python alive before 3.12: PySide6 6.12 drops references to None, True and False.
 
     Its one build for all versions takes them for immortal, which is true only from 3.12 on; older
     Pythons end with "deallocating None" (or "True or False") after some ten thousand calls. A count
@@ -70,7 +47,9 @@ def keepSingletons() -> None:
 
 
 def prepare(onScreen: bool = False) -> None:
-    """Choose offscreen Qt and VTK unless a screen is wanted. Raises ImportError if a package is missing.
+    """Choose offscreen Qt and VTK unless a screen is wanted.
+
+    Raises ImportError if a package is missing.
 
     VTK always renders offscreen, because the views' pictures are copied into Qt widgets
     (``views``).
@@ -86,7 +65,7 @@ def prepare(onScreen: bool = False) -> None:
 
 
 def slicerPythonFolder() -> str:
-    """Folder of Slicer's own Python package in the checkout that SLICER_PYTHON_SOURCE names; "" without one.
+    """Folder of Slicer's own Python package, in SLICER_PYTHON_SOURCE's checkout; "" without one.
 
     Raises FileNotFoundError if the variable is set but names something else.
     """

@@ -72,7 +72,7 @@ class Host:
         return bool(environment.slicerPythonFolder())
 
     def restartSettings(self, keep: bool = True) -> None:
-        """What a restart of Slicer does to QSettings: all values are read back from the file, as strings.
+        """Do to QSettings what a restart does: all values are read back from the file, as strings.
 
         ``keep=False`` starts with empty settings.
         """
@@ -99,7 +99,7 @@ class Host:
         return path if path.suffix == ".py" else REPOSITORY / name / f"{name}.py"
 
     def loadModule(self, name: str) -> Any:
-        """Load a module and open it; returns its Python widget object (its ``.parent`` is the Qt widget)."""
+        """Load and open a module; returns its Python widget (its ``.parent`` is the Qt widget)."""
         path = self.findModule(name)
         self.modules.load(str(path))
         slicer.app.startupCompleted.emit()
@@ -118,7 +118,7 @@ class Host:
             self.modules.unload(name)
 
     def clear(self) -> None:
-        """A clean application: no modules, an empty scene, view mode, empty settings, no answers."""
+        """Clean the application: no modules, an empty scene, view mode, no settings, no answers."""
         slicer.mrmlScene = self.scene.mrml
         self.unloadModules()
         pythonqt.stopSingleShots()
@@ -134,7 +134,7 @@ class Host:
         self._deleteWidgets()
 
     def _deleteWidgets(self) -> None:
-        """Delete what tests and modules left, because such widgets would go on observing the scene."""
+        """Delete what tests and modules left: such widgets would go on observing the scene."""
         for widget in self.application.topLevelWidgets():
             if widget is not self.mainWindow and widget.parent() is None:
                 widget.deleteLater()
@@ -146,7 +146,7 @@ class Host:
         self.application.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
 
     def waitFor(self, condition: Any, seconds: float = 60.0) -> None:
-        """Run Qt's event loop until ``condition()`` holds. Raises TimeoutError if it does not in time."""
+        """Run Qt's event loop until ``condition()`` holds; raises TimeoutError if it does not."""
         loop, timer = QtCore.QEventLoop(), QtCore.QTimer()
         timer.setInterval(5)
         timer.timeout.connect(lambda: loop.quit() if condition() else None)

@@ -13,7 +13,7 @@ from .qt.hostwidget import CUSTOM_WIDGETS
 
 
 def install(answers: dialogs.Dialogs) -> types.ModuleType:
-    """Make ``import qt`` work; returns the module. Custom widgets are added by ``installWidgets``."""
+    """Make ``import qt`` work; returns the module. ``installWidgets`` adds the custom widgets."""
     names = pythonqt.dress()
     dialogs.install(answers)
     qt = types.ModuleType("qt", "Qt as PythonQt shows it (the test host's)")

@@ -20,7 +20,10 @@ PLACES = {
 
 
 def write_cohort(folder: Path, val: int = 3, test: int = 2, train: int = 2) -> Path:
-    """Write train/, val/, test/ and splits.json; the last test patient's mandible is not complete."""
+    """Write train/, val/, test/ and splits.json.
+
+    The last test patient's mandible is not complete.
+    """
     names = {
         split: [f"{split}_{n}" for n in range(count)]
         for split, count in (("train", train), ("val", val), ("test", test))

@@ -1,4 +1,7 @@
-"""Made-up rows of every experiment of the benchmark, with the sizes and errors of real ones; nothing is measured."""
+"""Made-up rows of every experiment of the benchmark, with the sizes and errors of real ones.
+
+Nothing is measured.
+"""
 
 from __future__ import annotations
 
@@ -287,7 +290,8 @@ def made_up_facts() -> dict[str, Any]:
         "machine": "Some CPU, 2 cores; Python 3.11, torch 2.13",
     }
     return {
-        "command": "python3 Testing/Benchmarks/benchmark.py --data /home/someone/data/han --threads 2",
+        "command": "python3 Testing/Benchmarks/benchmark.py --data /home/someone/data/han "
+        "--threads 2",
         **where,
         "date": "2026-01-02T10:00:00+00:00",
         "references": list(REFERENCES),

@@ -1,6 +1,6 @@
 """Train a tiny network for a few steps, alone or under torchrun, and save its weights.
 
-python team_training.py OUT.pt STEPS BATCH
+python distributed_training.py OUT.pt STEPS BATCH
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 
 from rprtrain.distributed import ProcessGroup, join_process_group
-from rprtrain.optimization.trainer import Trainer, TrainingSchedule
+from rprtrain.optimization.schedule import TrainingSchedule
+from rprtrain.optimization.trainer import Trainer
 from support.tiny_training import CPU, TINY_FINE, phantom_volume
 
 
@@ -23,8 +24,10 @@ def main(out: Path, steps: int, batch: int) -> None:
         join_process_group()
     volumes = [phantom_volume(f"p{n}", 0.9 + 0.05 * n) for n in range(4)]
     stage = TINY_FINE.with_changes(learning_rate=5e-2)
-    plan = TrainingSchedule(steps, seed=3, report_every=1, batch=batch, report=lambda line: None)
-    trainer = Trainer(stage, plan, volumes[:3], volumes[3:], CPU, out.with_suffix(".ckpt"))
+    schedule = TrainingSchedule(
+        steps, seed=3, report_every=1, batch=batch, report=lambda line: None
+    )
+    trainer = Trainer(stage, schedule, volumes[:3], volumes[3:], CPU, out.with_suffix(".ckpt"))
     trainer.run()
     if ProcessGroup().leads:
         losses = [entry["loss"] for entry in trainer.history.curve if "loss" in entry]

@@ -1,9 +1,9 @@
-"""Train in a child process that is killed at random moments; prints what was on disk after each kill (JSON lines).
+"""Train in a child process that is killed at random moments; print what was on disk (JSON lines).
 
     python killable_training.py FOLDER KILLS
 
-PyTorch is imported once: each training is a fork. One thread, because PyTorch's thread pool does
-    not survive a fork.
+PyTorch is imported once: each training is a fork. One thread, because PyTorch's thread pool does not
+survive a fork.
 """
 
 from __future__ import annotations
@@ -20,32 +20,40 @@ import torch
 
 from rprtrain.checkpoint import load_checkpoint
 from rprtrain.optimization.control import Control
-from rprtrain.optimization.events import TrainingEvent
-from rprtrain.optimization.trainer import Trainer, TrainingSchedule
+from rprtrain.optimization.events import TrainingEvent, ignore_events
+from rprtrain.optimization.schedule import TrainingSchedule
+from rprtrain.optimization.trainer import Trainer
 from rprtrain.run.record import RunRecord, is_locked, locked, read_run
 from rprtrain.run.request import TrainingRequest
-from rprtrain.run.train import Run
+from rprtrain.run.session import TrainingSession
 from support.tiny_training import CPU, TINY, phantom_volume
 
 SAVE_EVERY_S = 0.05
 
 
+def ignore_line(line: str) -> None:
+    pass
+
+
 def train(folder: Path, pipe: int) -> None:
     """Train until killed; write the step of every finished checkpoint to the pipe."""
     volumes = [phantom_volume(f"p{n}", 0.9 + 0.05 * n) for n in range(3)]
-    notes = RunRecord(folder, TrainingRequest(folder, folder).to_json())
-    run = Run(
-        TrainingRequest(folder, folder), Control(), lambda line: None, lambda event: None, notes
-    )
+    request = TrainingRequest(folder, folder)
+    record = RunRecord(folder, request.to_json())
+    session = TrainingSession(request, Control(), ignore_line, ignore_events, record)
 
-    def tell(event: TrainingEvent) -> None:
+    def write_event(event: TrainingEvent) -> None:
         os.write(pipe, f"{event.kind} {event.step}\n".encode())
 
-    plan = TrainingSchedule(
-        10**6, save_every_s=SAVE_EVERY_S, report_every=1, report=lambda line: None, tell=tell,
-        saved=lambda: run.note_progress(trainer),
-    )  # fmt: skip
-    trainer = Trainer(TINY, plan, volumes[:2], volumes[2:], CPU, folder / "coarse.ckpt")
+    schedule = TrainingSchedule(
+        10**6,
+        save_every_s=SAVE_EVERY_S,
+        report_every=1,
+        report=ignore_line,
+        on_event=write_event,
+        on_saved=lambda: session.record_progress(trainer),
+    )
+    trainer = Trainer(TINY, schedule, volumes[:2], volumes[2:], CPU, folder / "coarse.ckpt")
     with locked(folder):
         if trainer.path.exists():
             trainer.resume()
@@ -76,30 +84,20 @@ def main(folder: Path, kills: int) -> None:
     moments = random.Random(0)
     for _ in range(kills):
         told = killed_training(folder, moments.uniform(0.1, 0.8))
-        steps = {
-            kind: max([int(t.split()[1]) for t in told if t.startswith(kind)], default=0)
-            for kind in ("step", "saved")
+        latest = {kind: latest_step(told, kind) for kind in ("step", "saved")}
+        path, record = folder / "coarse.ckpt", read_run(folder)
+        on_disk = {
+            "found": load_checkpoint(path, CPU)["step"] if path.exists() else 0,
+            "noted": 0 if record is None else record.step,
+            "state": None if record is None else record.state,
+            "locked": is_locked(folder),
         }
-        notes = read_run(folder)
-        found = (
-            load_checkpoint(folder / "coarse.ckpt", CPU)["step"]
-            if (folder / "coarse.ckpt").exists()
-            else 0
-        )
-        state = None if notes is None else notes.state
-        noted = 0 if notes is None else notes.step
-        print(
-            json.dumps(
-                {
-                    **steps,
-                    "found": found,
-                    "noted": noted,
-                    "state": state,
-                    "locked": is_locked(folder),
-                }
-            ),
-            flush=True,
-        )
+        print(json.dumps({**latest, **on_disk}), flush=True)
+
+
+def latest_step(told: list[str], kind: str) -> int:
+    """The step of the latest event of a kind, 0 without any."""
+    return max([int(line.split()[1]) for line in told if line.startswith(kind)], default=0)
 
 
 if __name__ == "__main__":

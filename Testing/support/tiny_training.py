@@ -13,7 +13,8 @@ from rprloc.model.network_config import PnetConfig
 from rprtrain.config import COARSE, FINE
 from rprtrain.data.dataset import TrainingVolume
 from rprtrain.optimization.events import TrainingEvent
-from rprtrain.optimization.trainer import Trainer, TrainingSchedule
+from rprtrain.optimization.schedule import TrainingSchedule
+from rprtrain.optimization.trainer import Trainer
 from support.phantoms import body_hu, centres
 
 CPU = torch.device("cpu")
@@ -43,7 +44,7 @@ def phantom_volume(name: str, scale: float) -> TrainingVolume:
 
 
 def make_trainer(
-    volumes: list[TrainingVolume], folder: Path, told: list[TrainingEvent], **plan: Any
+    volumes: list[TrainingVolume], folder: Path, told: list[TrainingEvent], **schedule: Any
 ) -> Trainer:
     usual: dict[str, Any] = {
         "steps": 4,
@@ -54,8 +55,8 @@ def make_trainer(
         "report": lambda line: None,
     }
     return Trainer(
-        plan.pop("stage", TINY),
-        TrainingSchedule(**{**usual, **plan}, tell=told.append),
+        schedule.pop("stage", TINY),
+        TrainingSchedule(**{**usual, **schedule}, on_event=told.append),
         volumes[:2],
         volumes[2:],
         CPU,

@@ -16,11 +16,11 @@ from slicer.i18n import tr as _
 from vtk.util.numpy_support import vtk_to_numpy
 
 from rprloc.errors import InputError
+from rprloc.image.hounsfield import AIR_HU
 
 RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 STRAIGHT_TOLERANCE = 1e-3
 IMAGE_MM, MASK_MM = 2.0, 1.0
-AIR_HU = -1024.0
 _EDGE_SAMPLES = 9
 
 

@@ -102,7 +102,8 @@ class ResultNodes:
         node.SetCenter(conversion.lpsToRas(row.center).tolist())
         node.SetSize(row.size)
         self._dress(node, row, folder)
-        node.GetDisplayNode().SetFillOpacity(0.1)
+        # The outline tells the place; a fill would tint the tissue that has to be judged.
+        node.GetDisplayNode().SetFillOpacity(0.0)
         points = (
             self._showExtremes(row, folder) if extremePoints and row.points is not None else None
         )
@@ -143,7 +144,8 @@ class ResultNodes:
         display.SetColor(color)
         display.SetSelectedColor(color)
         display.SetHandlesInteractive(False)
-        display.SetPropertiesLabelVisibility(node.IsA("vtkMRMLMarkupsROINode"))
+        # Names cover each other and the image: ``viewing`` shows that of the chosen box.
+        display.SetPropertiesLabelVisibility(False)
         item = self._hierarchy.GetItemByDataNode(node)
         if item:
             self._hierarchy.SetItemParent(item, folder)

@@ -6,76 +6,127 @@ import argparse
 import importlib.util
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..files import output_errors, prepare_output_dir, safe_name
-from ..localization.batch import PHASES, LocalizationTask, QueryResult, locate_query, query_names
-from ..localization.result import Result, table, write_csv, write_markups
-from .main import EXIT_OK, EXIT_SOME_FAILED
-from .shared import Interrupted, open_search
+from .arguments import Commands, add_model, add_overwrite, add_search, add_targets_or_template
+from .exit_codes import EPILOG, EXIT_OK, EXIT_SOME_FAILED, Interrupted
 
+if TYPE_CHECKING:
+    from ..localization.batch import LocalizationTask, QueryResult
+    from ..localization.result import Result
+
+NAME = "locate"
 RESULTS_NAME = "results.csv"
 PICTURE_NAME = "picture.png"
 SYNTHETIC_NOTE = "SYNTHETIC SAMPLE, NOT A PATIENT"
+MOST_NAMES_SHOWN = 3
 
 
-def run_locate(args: argparse.Namespace) -> int:
+def add_arguments(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        NAME, help="find the targets of a reference or template in CTs", epilog=EPILOG
+    )
+    add_targets_or_template(parser)
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for results.csv and markups"
+    )
+    add_overwrite(parser)
+    add_model(parser)
+    add_search(parser)
+    parser.add_argument(
+        "--picture",
+        action="store_true",
+        help="also write DIR/<query>/picture.png (needs matplotlib)",
+    )
+    parser.add_argument(
+        "--synthetic", action="store_true", help="mark all results as made from synthetic CTs"
+    )
+    parser.add_argument(
+        "queries",
+        type=Path,
+        nargs="+",
+        metavar="QUERY",
+        help="CT: .nii(.gz), .nrrd, .mha, or a DICOM series folder",
+    )
+    parser.set_defaults(command=run)
+
+
+def run(args: argparse.Namespace) -> int:
     """Locate every target in every query; returns the exit code."""
     if args.picture and importlib.util.find_spec("matplotlib") is None:
         raise InputError(
             "--picture needs matplotlib: pip install matplotlib, or leave --picture out"
         )
-    names = _names(args.queries, args.synthetic)
-    search = open_search(args)
+    from ..localization.batch import query_names
+    from ..localization.result import write_csv
+    from .shared import open_search
+
+    names = _public_names(query_names(args.queries), args.synthetic)
+    task = open_search(args)
+
+    # An empty table first: a folder that cannot be written is found out before the long work.
     folder = prepare_output_dir(args.out, args.overwrite)
     write_csv(folder / RESULTS_NAME, [])
+
     located: list[QueryResult] = []
     try:
         for path, name in zip(args.queries, names, strict=True):
             _show_progress(f"{len(located) + 1}/{len(names)} {name}")
-            located.append(_one_query(search, path, name, folder, located, args))
+            located.append(_locate_one(task, path, name, folder, located, args))
     except KeyboardInterrupt as error:
         done = f"{len(located)} of {len(names)} queries are complete in {folder / RESULTS_NAME}"
         raise Interrupted(f"interrupted: {done}") from error
     finally:
         _show_progress("")
+
     _print_report(located, args.synthetic)
     return _exit_code(located, folder)
 
 
-def _names(paths: list[Path], synthetic: bool) -> list[str]:
-    names = query_names(paths)
+def _public_names(names: list[str], synthetic: bool) -> list[str]:
+    """The names under which results are written: those of synthetic CTs say that they are."""
     if not synthetic:
         return names
     return [name if "synthetic" in name.casefold() else f"synthetic-{name}" for name in names]
 
 
-def _one_query(
-    search: LocalizationTask,
+def _locate_one(
+    task: LocalizationTask,
     path: Path,
     name: str,
     folder: Path,
     before: list[QueryResult],
     args: argparse.Namespace,
 ) -> QueryResult:
-    """Locate one query and write its markups and picture; last of all the table of all queries so far."""
-    found = locate_query(search, path, name)
-    write_markups(folder, found.results)
-    if args.picture and found.volume is not None:
-        _write_picture(folder, found, args.synthetic)
-    kept = QueryResult(found.name, found.path, found.results, found.seconds, found.problem)
-    write_csv(folder / RESULTS_NAME, _rows([*before, kept]))
-    return kept
+    """Locate one query and write its markups and picture.
+
+    The table of all queries so far comes last: a query that it lists is complete.
+    """
+    from ..localization.batch import QueryResult, locate_query
+    from ..localization.result import write_csv, write_markups
+
+    answer = locate_query(task, path, name)
+    write_markups(folder, answer.results)
+    if args.picture and answer.volume is not None:
+        _write_picture(folder, answer, args.synthetic)
+
+    # Without the volume: a long list of queries must not fill the memory.
+    light = QueryResult(answer.name, answer.path, answer.results, answer.seconds, answer.problem)
+    write_csv(folder / RESULTS_NAME, _rows([*before, light]))
+    return light
 
 
-def _write_picture(folder: Path, found: QueryResult, synthetic: bool) -> None:
+def _write_picture(folder: Path, answer: QueryResult, synthetic: bool) -> None:
     from ..evaluation.picture import save_picture
 
-    assert found.volume is not None
-    place = folder / safe_name(found.name)
-    with output_errors(place):
-        place.mkdir(exist_ok=True)
-    save_picture(place / PICTURE_NAME, found.volume, found.results, found.name, synthetic)
+    assert answer.volume is not None
+    query_folder = folder / safe_name(answer.name)
+    with output_errors(query_folder):
+        query_folder.mkdir(exist_ok=True)
+    save_picture(query_folder / PICTURE_NAME, answer.volume, answer.results, answer.name, synthetic)
 
 
 def _rows(located: list[QueryResult]) -> list[Result]:
@@ -89,16 +140,19 @@ def _show_progress(text: str) -> None:
 
 
 def _print_report(located: list[QueryResult], synthetic: bool) -> None:
+    from ..localization.batch import PHASES
+    from ..localization.result import format_table
+
     if synthetic:
         print(f"{SYNTHETIC_NOTE}\n")
-    print(table(_rows(located)))
+    print(format_table(_rows(located)))
     print()
+
     width = max(len(one.name) for one in located)
     for one in located:
         if one.seconds:
-            parts = ", ".join(
-                f"{phase} {one.seconds[phase]:.2f}" for phase in PHASES if phase in one.seconds
-            )
+            phases = [phase for phase in PHASES if phase in one.seconds]
+            parts = ", ".join(f"{phase} {one.seconds[phase]:.2f}" for phase in phases)
             print(f"{one.name.ljust(width)}  {one.seconds['total']:.2f} s ({parts})")
         else:
             print(f"{one.name.ljust(width)}  failed: {one.problem}")
@@ -108,10 +162,11 @@ def _exit_code(located: list[QueryResult], folder: Path) -> int:
     failed = [one for one in located if any(result.status == "failed" for result in one.results)]
     if not failed:
         return EXIT_OK
-    names = ", ".join(one.name for one in failed[:3]) + (", ..." if len(failed) > 3 else "")
-    where = folder / RESULTS_NAME
+    names = ", ".join(one.name for one in failed[:MOST_NAMES_SHOWN])
+    more = ", ..." if len(failed) > MOST_NAMES_SHOWN else ""
     print(
-        f"rprloc: {len(failed)} of {len(located)} queries failed ({names}): the reasons are in {where}",
+        f"rprloc: {len(failed)} of {len(located)} queries failed ({names}{more}): "
+        f"the reasons are in {folder / RESULTS_NAME}",
         file=sys.stderr,
     )
     return EXIT_SOME_FAILED

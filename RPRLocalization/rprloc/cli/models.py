@@ -1,17 +1,69 @@
-"""``rprloc models``: installed models, with their checksums verified; and install, export, import."""
+"""``rprloc models``: installed models, with their checksums verified; install, export, import."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..model.archive import export_model, import_model, install_model, user_model_folder
-from ..model.loading import PATH_VARIABLE, ModelEntry, find_model, list_models, model_folders
-from .main import EXIT_BAD_INPUT, EXIT_OK
+from .arguments import Commands, Parser, add_overwrite
+from .exit_codes import EPILOG, EXIT_BAD_INPUT, EXIT_OK
+
+if TYPE_CHECKING:
+    from ..model.loading import ModelEntry
+
+NAME = "models"
 
 
-def run_models(args: argparse.Namespace) -> int:
-    """Run the action; listing gives exit code 2 if any model is damaged."""
+def add_arguments(commands: Commands) -> None:
+    """Add the command and its actions; without one it lists the models."""
+    group = commands.add_parser(
+        NAME,
+        help="list installed models and verify their checksums; install, export, import",
+        epilog=EPILOG,
+    )
+    group.set_defaults(command=run, action="list")
+    actions = group.add_subparsers(metavar="ACTION")
+
+    install = actions.add_parser(
+        "install", help="copy a model folder into the model folder", epilog=EPILOG
+    )
+    install.add_argument(
+        "source", type=Path, metavar="DIR", help="model folder, as train writes it"
+    )
+    _add_into(install)
+
+    export = actions.add_parser(
+        "export", help="write a model as one .zip with checksums", epilog=EPILOG
+    )
+    export.add_argument(
+        "source", metavar="MODEL", help="model folder, or name of an installed model"
+    )
+    export.add_argument("archive", type=Path, metavar="FILE.zip")
+
+    unpack = actions.add_parser(
+        "import", help="install the model of an exported .zip", epilog=EPILOG
+    )
+    unpack.add_argument("source", type=Path, metavar="FILE.zip")
+    _add_into(unpack)
+
+    for action, parser in (("install", install), ("export", export), ("import", unpack)):
+        add_overwrite(parser)
+        parser.set_defaults(command=run, action=action)
+
+
+def _add_into(parser: Parser) -> None:
+    parser.add_argument(
+        "--into", type=Path, metavar="FOLDER", help="default: first folder of RPRLOC_MODELS"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the action; listing returns exit code 2 if any model is damaged."""
+    from ..model.archive import export_model, import_model, install_model, user_model_folder
+    from ..model.loading import find_model
+
     if args.action == "list":
         return _list()
     if args.action == "export":
@@ -24,6 +76,8 @@ def run_models(args: argparse.Namespace) -> int:
 
 
 def _list() -> int:
+    from ..model.loading import PATH_VARIABLE, list_models, model_folders
+
     entries = list_models()
     if not entries:
         places = ", ".join(str(folder) for folder in model_folders())
@@ -31,6 +85,7 @@ def _list() -> int:
         return EXIT_OK
     for entry in entries:
         print(_describe(entry))
+
     damaged = [entry for entry in entries if entry.problem]
     if damaged:
         print(
@@ -41,6 +96,7 @@ def _list() -> int:
 
 
 def _describe(entry: ModelEntry) -> str:
+    """A model for the screen: its name, its networks, its folder."""
     card = entry.card
     if card is None:
         return f"{entry.folder.name}\n  DAMAGED: {entry.problem}\n  {entry.folder}"

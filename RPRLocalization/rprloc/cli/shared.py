@@ -1,4 +1,7 @@
-"""What several commands share: threads, and the way from options to a ``LocalizationTask``."""
+"""What several commands do: threads, and the way from options to a ``LocalizationTask``.
+
+Imports torch, so that commands import this module only when they run.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,8 @@ from ..model.loading import find_model, load_model
 from ..targets.target import Target, check_inside, load_targets
 
 
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, with one line about what is complete."""
-
-
 def set_threads(threads: int | None) -> None:
-    """Limit the CPU threads of torch and SimpleITK, and silence the warnings that SimpleITK prints."""
+    """Limit the CPU threads of torch and SimpleITK, and silence what SimpleITK prints."""
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     if threads is not None:
         torch.set_num_threads(threads)
@@ -32,7 +31,10 @@ def set_threads(threads: int | None) -> None:
 
 
 def open_locator(args: argparse.Namespace) -> Locator:
-    """The locator for --model, --device, --threads and, if the command has them, --runs, --steps, --seed."""
+    """The locator for --model, --device and --threads.
+
+    A command that searches also has --runs, --steps and --seed.
+    """
     set_threads(args.threads)
     device = resolve_device(args.device)
     model = load_model(find_model(args.model or DEFAULT_MODEL), device)
@@ -63,11 +65,14 @@ def open_search(args: argparse.Namespace) -> LocalizationTask:
 def read_reference(
     reference: Path, targets: Path, label_ids: Path | None
 ) -> tuple[Volume, list[Target]]:
-    """Read a reference CT and the targets marked on it; raises InputError if either cannot be used."""
+    """Read a reference CT and the targets marked on it.
+
+    Raises InputError if either cannot be used, or if a target lies outside of the CT.
+    """
     volume = read_volume(reference)
-    found = load_targets(targets, label_ids)
-    check_inside(found, volume.geometry)
-    return volume, found
+    marked = load_targets(targets, label_ids)
+    check_inside(marked, volume.geometry)
+    return volume, marked
 
 
 def learn(locator: Locator, volume: Volume, targets: list[Target]) -> Template:

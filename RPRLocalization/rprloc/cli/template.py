@@ -4,19 +4,59 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import TemplateError
 from ..files import prepare_output_file
-from ..localization.template import Template
-from .main import EXIT_OK
-from .shared import learn, open_locator, read_reference
+from .arguments import Commands, add_model, add_overwrite, add_targets
+from .exit_codes import EPILOG, EXIT_OK
+
+if TYPE_CHECKING:
+    from ..localization.template import Template
+
+NAME = "template"
+MOST_REFERENCES_SHOWN = 5
 
 
-def run_template(args: argparse.Namespace) -> int:
+def add_arguments(commands: Commands) -> None:
+    """Add the command and its actions."""
+    group = commands.add_parser(
+        NAME, help="make, extend or show a template of targets", epilog=EPILOG
+    )
+    actions = group.add_subparsers(metavar="ACTION", required=True)
+    for action, text in (
+        ("make", "a new template from one annotated reference"),
+        ("add", "pool one more annotated reference into an existing template"),
+    ):
+        parser = actions.add_parser(action, help=text, description=text, epilog=EPILOG)
+        add_targets(parser)
+        parser.add_argument(
+            "--out", type=Path, required=True, metavar="T.json", help="template file"
+        )
+        parser.add_argument(
+            "--name", metavar="NAME", help="name of the reference (default: its file name)"
+        )
+        if action == "make":
+            add_overwrite(parser)
+        add_model(parser)
+        parser.set_defaults(command=run, action=action)
+
+    show = actions.add_parser("show", help="what a template holds", epilog=EPILOG)
+    show.add_argument("template", type=Path, metavar="T.json")
+    show.set_defaults(command=run, action="show")
+
+
+def run(args: argparse.Namespace) -> int:
     """Make, extend or show a template; returns the exit code."""
+    from ..localization.template import Template
+    from .shared import learn, open_locator, read_reference
+
     if args.action == "show":
         print(describe_template(Template.read(args.template)))
         return EXIT_OK
+
+    # All that can be refused comes before the long work of the network.
     existing = _existing(args)
     volume, targets = read_reference(args.reference, args.targets, args.label_ids)
     if args.name:
@@ -24,6 +64,7 @@ def run_template(args: argparse.Namespace) -> int:
     locator = open_locator(args)
     if existing is not None:
         existing.check_model(locator.model.card)
+
     template = learn(locator, volume, targets)
     if existing is not None:
         template = existing.merged(template)
@@ -35,7 +76,9 @@ def run_template(args: argparse.Namespace) -> int:
 
 
 def _existing(args: argparse.Namespace) -> Template | None:
-    """The template to extend; None for ``make``, which refuses an existing file before the long work."""
+    """The template to extend; None for ``make``, which refuses an existing file."""
+    from ..localization.template import Template
+
     if args.action == "make":
         if args.out.exists():
             prepare_output_file(args.out, args.overwrite)
@@ -56,11 +99,14 @@ def describe_template(template: Template) -> str:
         f"targets      {len(template.targets)}",
         "",
     ]
+
     rows = [["target", "kind", "references"]]
     for target in template.targets:
         names = list(dict.fromkeys(example.reference for example in target.examples))
-        shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-        rows.append([target.name, target.kind, f"{len(target.examples)} ({shown})"])
+        shown = ", ".join(names[:MOST_REFERENCES_SHOWN])
+        more = ", ..." if len(names) > MOST_REFERENCES_SHOWN else ""
+        rows.append([target.name, target.kind, f"{len(target.examples)} ({shown}{more})"])
+
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     lines = [f"{row[0].ljust(widths[0])}  {row[1].ljust(widths[1])}  {row[2]}" for row in rows]
     return "\n".join([*header, *lines])

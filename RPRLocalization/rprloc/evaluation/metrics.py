@@ -1,4 +1,7 @@
-"""Measures of agreement between a located and a true position: overlap, wall distance, landmark distance."""
+"""Measures of agreement between a located and a true position.
+
+Overlap, wall distance, landmark distance.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +25,17 @@ def box_iou(a: Box, b: Box) -> float:
 
 
 def wall_distance(a: Box, b: Box) -> float:
-    """Absolute wall distance (AWD) of two boxes: mean over the six walls of ``|difference|``, in mm."""
+    """Absolute wall distance (AWD) of two boxes.
+
+    Mean over the six walls of ``|difference|``, in mm.
+    """
     p, q = a.to(Frame.LPS), b.to(Frame.LPS)
     walls = np.concatenate([p.lower - q.lower, p.upper - q.upper])
     return float(np.abs(walls).mean())
 
 
 def landmark_error(a: Points, b: Points) -> NDArray[np.float64]:
-    """Euclidean distance in mm of each point of ``a`` to the point of ``b`` in the same row, shape (n,).
+    """Return the Euclidean distance in mm of each point of ``a`` to that of ``b`` in its row: (n,).
 
     Raises InputError if the two differ in length.
     """

@@ -1,4 +1,6 @@
-"""Agreement of located with true targets: scores per query and target, and their summary (no printing).
+"""Agreement of located with true targets.
+
+Scores per query and target, and their summary (no printing).
 
 Only what is complete is scored: an organ that the query's labels lack counts as absent, one that
 the field of view cuts as incomplete. A scored target that was not found has an IoU of 0, is no
@@ -21,10 +23,10 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..geometry import Geometry, Points
-from ..localization.result import Result
+from ..localization.result import Result, Status
 from ..targets.labelmap import LabelMap, read_label_map
 from ..targets.markups import clean_name
-from ..targets.target import Target, target_from_mask, targets_from_markups
+from ..targets.target import Kind, Target, target_from_mask, targets_from_markups
 from .metrics import box_iou, landmark_error, wall_distance
 
 SUCCESS_MM = 10.0
@@ -42,12 +44,15 @@ class Truth:
 
 @dataclass(frozen=True)
 class Score:
-    """One target in one query: IoU in %, wall distance and landmark error in mm; None where not defined."""
+    """One target in one query: IoU in %, wall distance and landmark error in mm.
+
+    None where not defined.
+    """
 
     query: str
     target: str
-    kind: str
-    status: str
+    kind: Kind
+    status: Status
     scored: Scored
     iou: float | None = None
     awd_mm: float | None = None
@@ -63,7 +68,10 @@ class Score:
 
 
 def split_query(text: str) -> tuple[Path, Path]:
-    """``IMAGE=LABELS`` -> both paths; file names may hold ``=`` where the files exist. Raises InputError."""
+    """``IMAGE=LABELS`` -> both paths; file names may hold ``=`` where the files exist.
+
+    Raises InputError.
+    """
     cuts = [n for n, letter in enumerate(text) if letter == "=" and 0 < n < len(text) - 1]
     pairs = [(Path(text[:n]), Path(text[n + 1 :])) for n in cuts]
     if not pairs:
@@ -72,7 +80,9 @@ def split_query(text: str) -> tuple[Path, Path]:
 
 
 def read_complete(path: Path) -> dict[str, list[str]]:
-    """Query stem -> organs to score: ``{case: [...]}`` or ``{"cases": {case: {"complete_organs": [...]}}}``.
+    """Query stem -> organs to score.
+
+    ``{case: [...]}`` or ``{"cases": {case: {"complete_organs": [...]}}}``.
 
     Raises InputError for anything else.
     """
@@ -102,7 +112,9 @@ def read_complete(path: Path) -> dict[str, list[str]]:
 def read_truths(
     path: Path, ids: Mapping[str, int] | None, names: Collection[str], image: Geometry
 ) -> dict[str, Truth]:
-    """The true targets among ``names`` in a label map or markups file of a query with the lattice ``image``.
+    """Read the true targets among ``names`` from a label map or markups file of a query.
+
+    ``image`` is the lattice of the query.
 
     Raises InputError if the file cannot be used, or if none of its targets lies in the CT.
     """

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
+from .hounsfield import BODY_HU
+
 BoolArray = npt.NDArray[np.bool_]
 
-TISSUE_HU = -350.0
 _OPENING_MM = 4.0
 _REACH_MM = 20.0
 _TWIN = 0.5
@@ -20,7 +21,9 @@ _SLAB = 0.03
 def body_mask(
     hu: npt.NDArray[np.floating[Any]], spacing_zyx: tuple[float, float, float]
 ) -> BoolArray:
-    """Return the body, bool (z, y, x), in ``hu`` (z, y, x) with axes along +S, +P, +L and voxels in mm.
+    """Return the body, bool (z, y, x), in ``hu`` (z, y, x).
+
+    The axes run along +S, +P, +L; voxels in mm.
 
     Tissue is what is denser than -350 HU. An opening cuts it loose from sheets and light contacts;
     the largest piece is the body, with pieces half as large beside it (legs) and those in line with
@@ -29,7 +32,7 @@ def body_mask(
     ends of the scan) and gets a rim of one voxel for the partial volume of the skin. All False
     without tissue. Made for 3 to 5 mm voxels.
     """
-    tissue = np.ascontiguousarray(hu > TISSUE_HU)
+    tissue = np.ascontiguousarray(hu > BODY_HU)
     if not tissue.any():
         return tissue
     opened = _opened(tissue, max(1, round(_OPENING_MM / min(spacing_zyx))))
@@ -56,7 +59,10 @@ def _opened(mask: BoolArray, steps: int) -> BoolArray:
 
 
 def _narrowed(mask: BoolArray, axis: int) -> BoolArray:
-    """Keep voxels whose two neighbours along ``axis`` are set (beyond the scan: set along z, else not)."""
+    """Keep voxels whose two neighbours along ``axis`` are set.
+
+    Beyond the scan they count as set along z, else not.
+    """
     result: BoolArray = mask.copy()
     after, before = _ends(axis)
     result[after] &= mask[before]
@@ -83,7 +89,7 @@ def _ends(axis: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
 
 
 def _main_pieces(mask: BoolArray) -> BoolArray:
-    """Keep the largest connected piece, its twins, and pieces in line with it where slices are missing."""
+    """Keep the largest piece, its twins, and pieces in line with it where slices are missing."""
     labels = sitk.GetArrayFromImage(sitk.ConnectedComponent(_image(mask))).astype(np.intp)
     depth, count = mask.shape[0], int(labels.max()) + 1
     offsets = np.arange(depth)[:, None, None]
@@ -115,7 +121,10 @@ def _in_plane(mask: BoolArray) -> tuple[int, int, int, int]:
 
 
 def _off_centre(piece: BoolArray, sides: tuple[int, int, int, int]) -> tuple[bool, bool]:
-    """Tell whether the centre of ``piece`` lies beside ``sides``, and whether in front of or behind them."""
+    """Tell whether ``piece`` lies beside ``sides``, and whether in front of or behind them.
+
+    Its centre counts.
+    """
     _, rows, columns = np.nonzero(piece)
     beside = not sides[2] <= columns.mean() <= sides[3]
     return beside, not sides[0] <= rows.mean() <= sides[1]

@@ -19,7 +19,10 @@ _HEADER_TAGS = (_MODALITY, _PATIENT)
 
 @dataclass(frozen=True)
 class SeriesHeader:
-    """What one file of a series tells; ``size``: voxels along i, j, k, the last one the number of files."""
+    """What one file of a series tells.
+
+    ``size``: voxels along i, j, k, the last one the number of files.
+    """
 
     uid: str
     size: tuple[int, int, int]
@@ -51,7 +54,9 @@ def _header(uid: str, files: tuple[str, ...]) -> SeriesHeader:
 
 
 def read_series(folder: Path, uid: str = "") -> sitk.Image:
-    """Read the DICOM series ``uid`` in ``folder`` (not in its subfolders), in HU; the one with most slices if empty.
+    """Read the DICOM series ``uid`` in ``folder`` (not in its subfolders), in HU.
+
+    The one with most slices if empty.
 
     Raises InputError if there is none, it is not a CT, slices are missing or doubled, or the gantry
     tilted. Warns (UserWarning) if there are several series and none was chosen.
@@ -63,7 +68,8 @@ def read_series(folder: Path, uid: str = "") -> sitk.Image:
     files = series[chosen]
     if len(series) > 1 and not uid:
         warnings.warn(
-            f"{folder}: {len(series)} DICOM series; reading the one with most slices ({len(files)})",
+            f"{folder}: {len(series)} DICOM series; reading the one with most slices "
+            f"({len(files)})",
             stacklevel=4,
         )
     if len(files) < 2:
@@ -101,7 +107,8 @@ def _check_slices(reader: sitk.ImageSeriesReader, count: int, folder: Path) -> N
         )
     if np.linalg.norm(steps - along[:, None] * normals[0], axis=1).max() > 0.02 * abs(usual) + 0.02:
         raise InputError(
-            f"{folder}: the DICOM series was scanned with a tilted gantry; resample it to a straight lattice"
+            f"{folder}: the DICOM series was scanned with a tilted gantry; resample it to a "
+            "straight lattice"
         )
 
 

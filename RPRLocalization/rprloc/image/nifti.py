@@ -1,4 +1,7 @@
-"""Voxels of NIfTI files, read strictly: ITK silently fills truncated files with 0 and turns NaN into 0."""
+"""Voxels of NIfTI files, read strictly.
+
+ITK silently fills truncated files with 0 and turns NaN into 0.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,9 @@ _WIDE = {"8i2": "8i8", "8f4": "8f8", "f4": "f8", "12f4": "12f8"}
 
 
 def read_voxels(path: Path) -> npt.NDArray[Any]:
-    """Return the voxels (k, j, i) of a single-file NIfTI-1 or -2, scaled by slope and intercept if set.
+    """Return the voxels (k, j, i) of a single-file NIfTI-1 or -2.
+
+    They are scaled by slope and intercept if these are set.
 
     Raises InputError if the file is truncated or damaged, not one scalar 3D volume, or has a
     spacing of 0.
@@ -50,12 +55,14 @@ def read_voxels(path: Path) -> npt.NDArray[Any]:
     shape = [int(n) for n in header["dim"][1 : int(header["dim"][0]) + 1]]
     if min(shape, default=0) < 1 or len(shape) < 3 or max([1, *shape[3:]]) > 1:
         raise InputError(
-            f"{path}: expected one 3D volume, but this is {len(shape)}D ({' x '.join(map(str, shape))})"
+            f"{path}: expected one 3D volume, but this is {len(shape)}D "
+            f"({' x '.join(map(str, shape))})"
         )
     count, offset = int(np.prod(shape)), int(header["vox_offset"])
     if len(data) < offset + count * dtype.itemsize:
         raise InputError(
-            f"{path}: the file is truncated ({len(data)} bytes instead of {offset + count * dtype.itemsize})"
+            f"{path}: the file is truncated ({len(data)} bytes instead of "
+            f"{offset + count * dtype.itemsize})"
         )
     array = np.frombuffer(data, dtype, count, offset).reshape(shape[2::-1])
     slope, intercept = float(header["slope"]), float(header["intercept"])
@@ -84,7 +91,8 @@ def _header(data: bytes, path: Path) -> tuple[dict[str, Any], np.dtype[Any]]:
                 kind = _TYPES.get(int(header["datatype"]))
                 if kind is None:
                     raise InputError(
-                        f"{path}: expected one number per voxel, but this is a colour or complex image"
+                        f"{path}: expected one number per voxel, but this is a colour or complex "
+                        "image"
                     )
                 return header, np.dtype(order + kind)
     raise InputError(f"{path}: is not a NIfTI file, or is truncated")
@@ -110,5 +118,6 @@ def _check_spacing(header: dict[str, Any], path: Path) -> None:
         )
     if not np.isfinite(spacing).all() or (spacing <= 0).any():
         raise InputError(
-            f"{path}: voxel spacing must be above 0 mm, but is {' x '.join(f'{s:g}' for s in spacing)}"
+            f"{path}: voxel spacing must be above 0 mm, but is "
+            f"{' x '.join(f'{s:g}' for s in spacing)}"
         )

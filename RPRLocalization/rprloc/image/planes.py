@@ -9,9 +9,9 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from .hounsfield import AIR_HU
 from .volume import Volume
 
-AIR_HU = -1024.0
 _FINEST_MM = 0.5
 _MOST_PIXELS = 900.0
 
@@ -20,7 +20,9 @@ Float = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Plane:
-    """A slice across the LPS axis ``normal``, drawn with the axis ``right`` to the right and ``up`` upwards.
+    """A slice across the LPS axis ``normal``.
+
+    It is drawn with the axis ``right`` to the right and ``up`` upwards.
 
     flipped: the axis ``up`` points down in the image instead. letters: the patient's sides at the
     left, right, bottom and top edge.
@@ -34,7 +36,7 @@ class Plane:
     letters: str
 
     def extent(self, lower: Float, upper: Float) -> tuple[float, float, float, float]:
-        """Left, right, bottom and top edge (mm) of an image of the region ``lower`` to ``upper`` (3,) LPS."""
+        """Return left, right, bottom and top edge (mm) of a region from corner to corner, LPS."""
         bottom, top = (upper, lower) if self.flipped else (lower, upper)
         return (
             float(lower[self.right]),
@@ -52,7 +54,9 @@ SAGITTAL = Plane("Sagittal", normal=0, right=1, up=2, flipped=False, letters="AP
 def cut_slice(
     volume: Volume, plane: Plane, at: float, lower: Float, upper: Float
 ) -> NDArray[np.float32]:
-    """HU on the plane at ``at`` mm, of the region ``lower`` to ``upper`` (3,) LPS; air outside the volume.
+    """HU on the plane at ``at`` mm, of the region ``lower`` to ``upper`` (3,) LPS.
+
+    Air outside the volume.
 
     Rows run from top to bottom and columns from left to right, as drawn. The pixels fill the region
     exactly; they are about 0.5 mm, or larger in a large region.

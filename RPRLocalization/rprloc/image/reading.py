@@ -1,4 +1,7 @@
-"""Image files and DICOM folders as an array, its lattice and its text fields; every failure is one line."""
+"""Image files and DICOM folders as an array, its lattice and its text fields.
+
+Every failure is one line.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,10 @@ _LARGEST_MM = 5000.0
 
 @dataclass(frozen=True)
 class RawImage:
-    """Voxels (k, j, i), or (k, j, i, layer) for several numbers per voxel; ``fields``: text of the header."""
+    """Voxels (k, j, i), or (k, j, i, layer) for several numbers per voxel.
+
+    ``fields``: text of the header.
+    """
 
     array: npt.NDArray[Any]
     geometry: Geometry
@@ -43,7 +49,10 @@ class RawImage:
 
 
 def stem_of(path: str | Path) -> str:
-    """Return the file name without its image suffix (.nii.gz, .seg.nrrd, ...); for a folder its name."""
+    """Return the file name without its image suffix (.nii.gz, .seg.nrrd, ...).
+
+    For a folder its name.
+    """
     name = Path(path).name or Path(path).resolve().name
     for suffix in _SUFFIXES:
         if name.lower().endswith(suffix) and len(name) > len(suffix):
@@ -53,7 +62,10 @@ def stem_of(path: str | Path) -> str:
 
 @dataclass(frozen=True)
 class Header:
-    """Lattice of an image file before its voxels are read; ``size`` and ``spacing`` along i, j, k (and more)."""
+    """Lattice of an image file before its voxels are read.
+
+    ``size`` and ``spacing`` along i, j, k (and more).
+    """
 
     size: tuple[int, ...]
     spacing: tuple[float, ...]
@@ -61,7 +73,10 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """Read the header of an image file, ``parts``: numbers per voxel. Raises InputError if that fails."""
+    """Read the header of an image file, ``parts``: numbers per voxel.
+
+    Raises InputError if that fails.
+    """
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:

@@ -12,9 +12,8 @@ import SimpleITK as sitk
 from ..errors import InputError
 from ..geometry import FloatArray, Geometry
 from .body import body_mask
+from .hounsfield import AIR_HU
 from .volume import Volume
-
-AIR_HU = -1024.0
 
 _MASK_SPACING = 4.0
 _SLACK = 1e-2
@@ -44,7 +43,9 @@ class IsotropicVolume:
 
 
 def to_grid(volume: Volume, spacing: float, *, body_only: bool = True) -> IsotropicVolume:
-    """Resample ``volume`` to ``spacing`` mm: averaged over whole voxels, then linear; air (-1024) outside.
+    """Resample ``volume`` to ``spacing`` mm: averaged over whole voxels, then linear.
+
+    Air (-1024) outside.
 
     The lattice starts at the lower corner of the volume's LPS bounds, whatever the order, sign or
     tilt of the stored axes. body_only: all outside the body is air, and the grid is cropped to the
@@ -56,7 +57,10 @@ def to_grid(volume: Volume, spacing: float, *, body_only: bool = True) -> Isotro
 def to_grids(
     volume: Volume, spacings: Sequence[float], *, body_only: bool = True
 ) -> tuple[IsotropicVolume, ...]:
-    """Resample to several spacings (mm): the grids of ``to_grid``, but the body is sought only once."""
+    """Resample to several spacings (mm).
+
+    The grids of ``to_grid``, but the body is sought only once.
+    """
     if any(not np.isfinite(s) or s <= 0 for s in spacings):
         raise InputError(
             f"grid spacing must be above 0 mm, but is {' and '.join(f'{s:g}' for s in spacings)}"
@@ -82,7 +86,9 @@ def _as_image(volume: Volume) -> sitk.Image:
 
 
 def _shrunk(image: sitk.Image, geometry: Geometry, spacing: float) -> sitk.Image:
-    """Average over floor(spacing / voxel) voxels per axis, and repeat the outermost voxels once on all sides.
+    """Average over floor(spacing / voxel) voxels per axis.
+
+    The outermost voxels are repeated once on all sides.
 
     The bins begin at the end of each axis that lies towards right, front or feet, so that they do
     not depend on the stored sign; voxels too few for a bin are left off at the other end.
@@ -101,7 +107,10 @@ def _shrunk(image: sitk.Image, geometry: Geometry, spacing: float) -> sitk.Image
 
 
 def _resampled(image: sitk.Image, geometry: Geometry, spacing: float) -> IsotropicVolume:
-    """Resample to the lattice points inside the bounds; what lies outside the volume itself is air."""
+    """Resample to the lattice points inside the bounds.
+
+    What lies outside the volume itself is air.
+    """
     bounds = geometry.bounds()
     origin = bounds.lower + spacing / 2
     size = np.maximum(1, np.ceil(bounds.size / spacing - 0.5 - _SLACK).astype(int))

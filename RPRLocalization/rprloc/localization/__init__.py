@@ -1,1 +1,4 @@
-"""From latent fields to answers: votes, matches, templates, results and how far they can be trusted."""
+"""From latent fields to answers.
+
+Votes, matches, templates, results and how far they can be trusted.
+"""

@@ -49,7 +49,10 @@ class QueryResult:
 
 
 def query_names(paths: Sequence[Path]) -> list[str]:
-    """A file-name-safe name for each query, all different: its stem; where two share it, ``folder_stem``."""
+    """A file-name-safe name for each query, all different: its stem.
+
+    Where two share it, ``folder_stem``.
+    """
     stems = [stem_of(path) for path in paths]
     shared = {
         stem for stem, count in Counter(stem.casefold() for stem in stems).items() if count > 1
@@ -62,7 +65,9 @@ def query_names(paths: Sequence[Path]) -> list[str]:
 
 
 def locate_query(search: LocalizationTask, path: Path, name: str) -> QueryResult:
-    """Read one query and locate every target of the template in it; a failure becomes rows with the reason.
+    """Read one query and locate every target of the template in it.
+
+    A failure becomes rows with the reason.
 
     Results carry ``name`` as their query. KeyboardInterrupt is the only exception let through.
     """

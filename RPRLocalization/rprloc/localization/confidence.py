@@ -29,15 +29,18 @@ def cycle_consistency_error(
     range_mm: float,
     bandwidth_mm: float,
 ) -> float:
-    """Distance in mm from where a point located with an example maps back to on its reference, to where it was marked.
+    """Return how far in mm a located point, mapped back to its reference, misses its mark.
 
     The way back needs no image: the points of the template's examples vote (Eq. 2) for the latent
     found in the query. Of several examples the median counts, so that one odd reference does not
     spoil the others.
 
     Args:
-        query: coarse field of the query. each: (E, K, 3) LPS mm, the located key points of every
-            example.
+        query: coarse field of the query.
+        each: (E, K, 3) LPS mm, the located key points of every example.
+        rows: the examples' points and latents.
+        range_mm: ``r`` of Eq. 2.
+        bandwidth_mm: standard deviation of the weights of the voting points.
     """
     errors = []
     for part, located in zip(rows.slices, each, strict=True):
@@ -53,11 +56,13 @@ def cycle_consistency_error(
 
 
 def missing_surroundings(offsets: Tensor, centre: Tensor, bounds: tuple[Tensor, Tensor]) -> float:
-    """Share of a target's points that the scan does not show: they lay in tissue around the target on its references.
+    """Share of a target's points that the scan does not show.
+
+    They lay in tissue around the target on its references.
 
     Args:
-        offsets: (N, 3) mm from the target's centre on the references. centre: (3,) LPS mm where it
-            was located.
+        offsets: (N, 3) mm from the target's centre on the references.
+        centre: (3,) LPS mm where it was located.
         bounds: lower and upper corner (3,) of the scan.
     """
     points = offsets + centre.to(offsets)
@@ -80,31 +85,43 @@ def judge(
     missing: float,
     limits: ConfidenceThresholds,
 ) -> Verdict:
-    """Status of a target from its coarse key points (K, 3), the body's bounds, and the four measures of doubt."""
+    """Judge a target by its coarse key points, the body's bounds, and four measures of doubt."""
     beyond = overshoot(coarse_points, bounds[0].to(coarse_points), bounds[1].to(coarse_points))
     centre = overshoot(
         coarse_points.mean(0, keepdim=True),
         bounds[0].to(coarse_points),
         bounds[1].to(coarse_points),
     )
-    if float(centre.max()) > 0.0 or float((beyond > limits.outside_mm).float().mean()) >= 0.5:
+    # Half of the points beyond the body: what is left of the target is not worth showing.
+    mostly_beyond = float((beyond > limits.outside_mm).float().mean()) >= 0.5
+    if float(centre.max()) > 0.0 or mostly_beyond:
         return Verdict("outside", "the target lies outside the field of view of this volume")
-    if float(beyond.max()) > limits.outside_mm:
-        return Verdict("low-confidence", "the target is cut by the border of this volume")
-    if missing > limits.missing:
-        return Verdict(
-            "low-confidence",
+
+    reason = _doubt(float(beyond.max()), cycle_mm, spread_mm, similarity, missing, limits)
+    return Verdict("low-confidence", reason) if reason else Verdict("ok")
+
+
+def _doubt(
+    beyond_mm: float,
+    cycle_mm: float,
+    spread_mm: float,
+    similarity: float | None,
+    missing: float,
+    limits: ConfidenceThresholds,
+) -> str:
+    """Return why an answer is not to be trusted, the weightiest reason first; empty if it is."""
+    unlike = similarity is not None and similarity < limits.similarity
+    doubts = (
+        (beyond_mm > limits.outside_mm, "the target is cut by the border of this volume"),
+        (
+            missing > limits.missing,
             "the scan ends close to the target: too little of its surroundings is there",
-        )
-    if cycle_mm > limits.cycle_mm:
-        return Verdict(
-            "low-confidence",
+        ),
+        (
+            cycle_mm > limits.cycle_mm,
             f"mapped back to the reference it misses the mark by {cycle_mm:.0f} mm",
-        )
-    if similarity is not None and similarity < limits.similarity:
-        return Verdict(
-            "low-confidence", "the anatomy found there does not look like that of the reference"
-        )
-    if spread_mm > limits.spread_mm:
-        return Verdict("low-confidence", f"the votes disagree (spread {spread_mm:.0f} mm)")
-    return Verdict("ok")
+        ),
+        (unlike, "the anatomy found there does not look like that of the reference"),
+        (spread_mm > limits.spread_mm, f"the votes disagree (spread {spread_mm:.0f} mm)"),
+    )
+    return next((reason for doubtful, reason in doubts if doubtful), "")

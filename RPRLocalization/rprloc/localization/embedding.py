@@ -1,4 +1,7 @@
-"""A volume as the networks see it: its grids, and its latent fields, computed once for all targets."""
+"""A volume as the networks see it.
+
+Its grids, and its latent fields, computed once for all targets.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..geometry import Geometry
-from ..image.resampling import AIR_HU, IsotropicVolume, to_grids
+from ..image.hounsfield import AIR_HU
+from ..image.resampling import IsotropicVolume, to_grids
 from ..image.volume import Volume
 from ..model.field import LatentField
 from ..model.loading import ModelPair
@@ -64,7 +68,9 @@ class EmbeddedVolume:
         return torch.as_tensor(first - half), torch.as_tensor(last + half)
 
     def scan_bounds(self) -> tuple[Tensor, Tensor]:
-        """Lower and upper corner (3,) LPS mm of what the scan shows: along z where the body begins and ends.
+        """Lower and upper corner (3,) LPS mm of what the scan shows.
+
+        Along z where the body begins and ends.
 
         Within a slice the volume's own border counts, as a slender patient does not make a scan
         small.
@@ -76,7 +82,10 @@ class EmbeddedVolume:
 
 
 def embed_volume(volume: Volume, model: ModelPair) -> EmbeddedVolume:
-    """Resample ``volume`` and compute its coarse field; raises InputError if there is no body to see."""
+    """Resample ``volume`` and compute its coarse field.
+
+    Raises InputError if there is no body to see.
+    """
     started = time.perf_counter()
     grids = to_grids(volume, model.spacings)
     resampled = time.perf_counter()
@@ -91,7 +100,10 @@ def embed_volume(volume: Volume, model: ModelPair) -> EmbeddedVolume:
 def cropped(
     grid: IsotropicVolume, lps: np.ndarray, margin_mm: float, alignment: int
 ) -> IsotropicVolume:
-    """The part of ``grid`` around LPS points (n, 3), on the same lattice and in step with the network's alignment."""
+    """Cut the part of ``grid`` around LPS points (n, 3), in step with the network's alignment.
+
+    The lattice stays the same.
+    """
     zyx = grid.lps_to_zyx(lps)
     reach = margin_mm / grid.spacing
     lower = np.floor((zyx.min(0) - reach) / alignment).astype(int) * alignment
@@ -104,7 +116,10 @@ def cropped(
 
 
 def rescaled(grid: IsotropicVolume, factor: float) -> IsotropicVolume:
-    """The same volume with a spacing of ``spacing / factor``: to the network it is ``factor`` times as large."""
+    """The same volume with a spacing of ``spacing / factor``.
+
+    To the network it is ``factor`` times as large.
+    """
     spacing = grid.spacing / factor
     size = [max(1, round(n * factor)) for n in grid.hu.shape]
     axes = [torch.arange(n, dtype=torch.float32) / factor for n in size]

@@ -1,4 +1,7 @@
-"""Where a template's target lies in a query: coarse consensus, descriptor match, and the agreement of many points."""
+"""Where a template's target lies in a query.
+
+Coarse consensus, descriptor match, and the agreement of many points.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from torch import Tensor
 from ..model.field import LatentField
 from ..model.settings import SearchSettings
 from .matching import match_descriptors
-from .robust_affine import carry
+from .robust_affine import transform_points
 from .template import TemplateTarget, key_points
 from .voting import Consensus, dense_consensus
 
@@ -20,7 +23,9 @@ LEAST_EXTENT_MM = 5.0
 
 @dataclass(frozen=True)
 class StackedExamples:
-    """The points of one target's examples, stacked: example ``e`` has the rows of ``slices[e]``, key points first.
+    """The points of one target's examples, stacked.
+
+    Example ``e`` has the rows of ``slices[e]``, key points first.
 
     Attributes:
         offsets: (N, 3) mm from the target's centre. coarse: (N, 3). fine: (N, 3 + D) or None.
@@ -107,7 +112,7 @@ def fine_estimate(
     search: SearchSettings,
     match_weight: float,
 ) -> Estimate:
-    """Match the descriptors around the coarse positions, then let all points of the target agree on its place.
+    """Match descriptors around the coarse positions, then let the target's points agree.
 
     Every example's points are matched on their own, and a robust affine map of them says where they
     should have been found; the next round searches closer around these places. At the end the map
@@ -137,10 +142,13 @@ def fine_estimate(
 def _carried(
     offsets: Tensor, located: Tensor, spread: Tensor, keys: int, search: SearchSettings
 ) -> Tensor:
-    """All points (n, 3) of one example moved by their agreed map; sharp matches and near points count more."""
+    """All points (n, 3) of one example moved by their agreed map.
+
+    Sharp matches and near points count more.
+    """
     extent = offsets[:keys].abs().amax(0).clamp_min(LEAST_EXTENT_MM)
     beyond = (offsets.abs() - extent).clamp_min(0.0).norm(dim=1)
     weight = torch.exp(-0.5 * (beyond / search.neighbourhood_mm) ** 2) / (
         spread.square() + search.match_noise_mm**2
     )
-    return carry(offsets, offsets, located, weight, extent, search.ridge)
+    return transform_points(offsets, offsets, located, weight, extent, search.ridge)

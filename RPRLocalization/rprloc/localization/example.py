@@ -1,4 +1,7 @@
-"""From a marked target on a reference to its example in a template: where its points are, and their latents."""
+"""From a marked target on a reference to its example in a template.
+
+Where its points are, and their latents.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..geometry import FloatArray
+from ..image.hounsfield import SOLID_HU
 from ..image.resampling import IsotropicVolume
 from ..model.field import LatentField
 from ..targets.extreme_points import farthest_points
@@ -22,13 +26,14 @@ INSIDE_POINTS = 24
 AROUND_POINTS = 48
 AROUND_MM = 40.0
 RING_MM = 15.0
-TISSUE_HU = -300.0
 CANDIDATES = 4000
 
 
 @dataclass(frozen=True)
 class ReferenceFields:
-    """Fields of one reference at several sizes; their mean says more of the anatomy, less of this patient's scale.
+    """Fields of one reference at several sizes.
+
+    Their mean says more of the anatomy, less of this patient's scale.
 
     Attributes:
         coarse, fine: one field per size; ``fine`` is empty if the model has no fine network.
@@ -105,12 +110,15 @@ def _inside(target: Target, grid: IsotropicVolume) -> FloatArray:
 def tissue_points(
     grid: IsotropicVolume, keys: FloatArray, margin_mm: float, count: int
 ) -> FloatArray:
-    """At most ``count`` tissue voxels (n, 3) LPS mm, far apart, in the box of ``keys`` (k, 3) and a margin."""
+    """Choose at most ``count`` solid voxels in the box of ``keys`` (k, 3) and a margin.
+
+    They lie far apart: (n, 3) LPS mm.
+    """
     zyx = grid.lps_to_zyx(np.stack([keys.min(0) - margin_mm, keys.max(0) + margin_mm]))
     lower = np.clip(np.floor(zyx[0]).astype(int), 0, np.array(grid.hu.shape) - 1)
     upper = np.clip(np.ceil(zyx[1]).astype(int) + 1, lower + 1, grid.hu.shape)
     part = grid.hu[lower[0] : upper[0], lower[1] : upper[1], lower[2] : upper[2]]
-    voxels = np.argwhere(part > TISSUE_HU)
+    voxels = np.argwhere(part > SOLID_HU)
     if len(voxels) == 0:
         return np.empty((0, 3))
     chosen = np.random.default_rng(len(voxels)).permutation(len(voxels))[:CANDIDATES]

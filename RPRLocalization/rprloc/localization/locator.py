@@ -1,11 +1,13 @@
-"""One-shot localization: embed a volume, make templates from marked references, find their targets in queries."""
+"""One-shot localization.
+
+Embed a volume, make templates from marked references, find their targets in queries.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -30,11 +32,9 @@ from .estimate import (
 )
 from .example import ReferenceFields, make_example
 from .result import Result
+from .steps import COARSE_ROUNDS, Steps
 from .template import Template, TemplateTarget
 from .voting import Consensus, multi_run_ensemble
-
-Steps = Literal["coarse", "coarse2", "coarse3", "fine"]
-COARSE_ROUNDS: dict[str, int] = {"coarse": 1, "coarse2": 2, "coarse3": 3}
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,8 @@ class Locator:
     Example:
         >>> locator = Locator(load_model(find_model(), torch.device("cpu")))        # doctest: +SKIP
         >>> reference = locator.embed(read_volume("reference.nii.gz"))              # doctest: +SKIP
-        >>> template = locator.make_template(reference, load_targets("organs.seg.nrrd"))  # doctest: +SKIP
+        >>> organs = load_targets("organs.seg.nrrd")                                # doctest: +SKIP
+        >>> template = locator.make_template(reference, organs)                     # doctest: +SKIP
         >>> locator.locate(locator.embed(read_volume("query.nii.gz")), template)    # doctest: +SKIP
     """
 
@@ -78,7 +79,10 @@ class Locator:
             raise InputError(f"model {model.card.name} has no fine network: use --steps coarse")
 
     def embed(self, volume: Volume) -> EmbeddedVolume:
-        """Resample the volume and compute its coarse field; raises InputError if there is no body in it."""
+        """Resample the volume and compute its coarse field.
+
+        Raises InputError if there is no body in it.
+        """
         return embed_volume(volume, self.model)
 
     def make_template(
@@ -87,7 +91,9 @@ class Locator:
         targets: Sequence[Target],
         fields: ReferenceFields | None = None,
     ) -> Template:
-        """Template of targets marked on the embedded reference; raises InputError if one lies outside of it.
+        """Template of targets marked on the embedded reference.
+
+        Raises InputError if one lies outside of it.
 
         fields: those of the embedding, if they are there already; they take most of the time.
         """
@@ -150,7 +156,10 @@ class Locator:
         ]
 
     def _fine_field(self, embedding: EmbeddedVolume, coarse: list[Consensus]) -> LatentField:
-        """The fine field around the coarse estimates only; estimates beyond the body do not widen it."""
+        """The fine field around the coarse estimates only.
+
+        Estimates beyond the body do not widen it.
+        """
         around = torch.cat([c.position for c in coarse])
         lower, upper = (b.to(around) for b in embedding.body_bounds())
         return embedding.fine(around.maximum(lower).minimum(upper), self.search.fine_margin_mm)
@@ -216,6 +225,7 @@ class Locator:
             size=None if target.kind == "landmark" else upper - lower,
             spread_mm=estimate.spread_mm,
             cycle_mm=cycle,
+            similarity=estimate.similarity,
             points=None if target.kind == "landmark" else Points(points, Frame.LPS),
         )
 
@@ -228,7 +238,9 @@ def box_centre(points: np.ndarray) -> np.ndarray:
 
 
 def box_walls(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper corner (3,) of the box through the extreme points (6, 3): Xmin, Ymin, Zmin, Xmax, Ymax, Zmax.
+    """Lower and upper corner (3,) of the box through the extreme points (6, 3).
+
+    Xmin, Ymin, Zmin, Xmax, Ymax, Zmax.
 
     A landmark (1, 3) is both corners of its own.
     """

@@ -33,9 +33,12 @@ def match_descriptors(
     """Soft-argmax of descriptor similarity and distance prior over the cells around each estimate.
 
     Args:
-        field: of the fine network. estimate: (L, 3) LPS mm.
+        field: of the fine network.
         support: (L, E, D) descriptors of the examples, not normalized; their similarities are
             averaged.
+        estimate: (L, 3) LPS mm, where the search begins.
+        settings: radius, temperature and prior of the search.
+        chunk: points handled at once (memory).
     """
     wanted = F.normalize(support, dim=-1).mean(1)
     window = _window(settings.radius_mm, field.cell_mm, estimate.device)

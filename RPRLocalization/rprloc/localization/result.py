@@ -1,4 +1,7 @@
-"""What was found: one result per target and query; as a table, a CSV file and Slicer markups (LPS mm)."""
+"""What was found: one result per target and query.
+
+As a table, a CSV file and Slicer markups (LPS mm).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +18,8 @@ from ..errors import InputError
 from ..files import atomic_write_text, output_errors, remove_file, safe_name, safe_names
 from ..geometry import Box, Frame, Points
 from ..targets.markups import write_fiducial, write_roi
+from ..targets.target import Kind
 from .status import LOW_CONFIDENCE, OK, Status
-
-Kind = Literal["landmark", "box"]
 
 CSV_HEADER = (
     *("query", "target", "kind", "status", "cx", "cy", "cz", "sx", "sy", "sz"),
@@ -32,6 +33,7 @@ class Result:
 
     center: (3,) of the landmark or box, size: (3,) of the box; None where there is none. spread_mm:
     scatter of the votes; cycle_mm: distance to the target after mapping back to the reference.
+    similarity: cosine similarity of the matched descriptors, None without a fine network.
     points: the six located extreme points (6, 3). reason: why the status is not ``ok``, empty
     otherwise. Raises InputError for an ``ok`` or ``low-confidence`` result without a position, or
     for numbers that are not finite.
@@ -47,6 +49,7 @@ class Result:
     spread_mm: float | None = None
     cycle_mm: float | None = None
     points: Points | None = None
+    similarity: float | None = None
 
     def __post_init__(self) -> None:
         for field in ("center", "size"):
@@ -77,7 +80,10 @@ class Result:
 
 
 def write_csv(path: str | Path, results: Sequence[Result]) -> None:
-    """Write one row per result: LPS mm, two decimals, empty where there is no number. Raises OutputError."""
+    """Write one row per result: LPS mm, two decimals, empty where there is no number.
+
+    Raises OutputError.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(CSV_HEADER)
@@ -89,7 +95,7 @@ def write_csv(path: str | Path, results: Sequence[Result]) -> None:
 
 
 def write_markups(folder: str | Path, results: Sequence[Result]) -> list[Path]:
-    """Write ``folder/<query>/<target>.mrk.json``, a fiducial or an ROI for every target that was found.
+    """Write ``folder/<query>/<target>.mrk.json``: a fiducial or an ROI per target that was found.
 
     Query and target names become safe, different file names. The file of a target that was not
     found is removed if an earlier run left one. Gives the files written, in the order of the
@@ -124,8 +130,11 @@ def _write_markup(file: Path, result: Result) -> None:
         write_fiducial(file, result.target, Points(result.center[None], Frame.LPS), description)
 
 
-def table(results: Sequence[Result]) -> str:
-    """A table for the screen, one line per result under a header (LPS mm); empty text for no results."""
+def format_table(results: Sequence[Result]) -> str:
+    """A table for the screen, one line per result under a header (LPS mm).
+
+    Empty text for no results.
+    """
     if not results:
         return ""
     header = [

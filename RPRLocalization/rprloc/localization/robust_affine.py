@@ -9,18 +9,22 @@ ROUNDS = 5
 TUKEY = 4.685
 
 
-def carry(
+def transform_points(
     keys: Tensor, source: Tensor, target: Tensor, weight: Tensor, extent: Tensor, ridge: float
 ) -> Tensor:
-    """Move ``keys`` by the weighted, robust, regularized affine map that takes ``source`` to ``target``.
+    """Move ``keys`` by the robust, regularized affine map that takes ``source`` to ``target``.
 
     Tukey weights leave out wrong matches. The linear part is held to the identity as if ``ridge``
     of the weight were on points at +-``extent`` that did not move: few or doubtful points give a
     displacement, many good ones a full map.
 
     Args:
-        keys: (K, 3) mm. source, target: (N, 3) mm. weight: (N,) > 0. extent: (3,) mm, half edges of
-            the target's box.
+        keys: (K, 3) mm.
+        source: (N, 3) mm, points whose images are known.
+        target: (N, 3) mm, their images.
+        weight: (N,) > 0, how far each is trusted.
+        extent: (3,) mm, half edges of the target's box.
+        ridge: share of the weight that holds the linear part.
 
     Returns:
         (K, 3) mm.

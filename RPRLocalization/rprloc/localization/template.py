@@ -1,4 +1,6 @@
-"""Templates: targets as data. A landmark or an organ is a few latents and descriptors, not an image.
+"""Templates: targets as data.
+
+A landmark or an organ is a few latents and descriptors, not an image.
 
 A template records the model it was made with and refuses any other; it can pool several references
 (few-shot), and it holds no voxel of any patient.
@@ -10,7 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,17 +20,20 @@ from numpy.typing import NDArray
 from ..errors import TemplateError
 from ..files import atomic_write_text, prepare_output_file
 from ..model.card import ModelCard
+from ..targets.target import Kind
 
 SCHEMA = "rprloc-template"
 SCHEMA_VERSION = 1
 MAX_BYTES = 200_000_000
 
-Kind = Literal["landmark", "box"]
 Floats = NDArray[np.float32]
 
 
 def key_points(kind: Kind) -> int:
-    """Leading points of an example that make the result: 1 for a landmark, the 6 extreme points of a box."""
+    """Leading points of an example that make the result.
+
+    1 for a landmark, the 6 extreme points of a box.
+    """
     return 1 if kind == "landmark" else 6
 
 
@@ -111,7 +116,8 @@ class Template:
         if self.model != card.identity:
             made = f"{self.model.get('name', '?')} {self.model.get('version', '?')}"
             raise TemplateError(
-                f"the template belongs to model {made}, not to {card.name} {card.version} with these network files; "
+                f"the template belongs to model {made}, not to {card.name} {card.version} with "
+                "these network files; "
                 "make it again with this model, or choose its own with --model"
             )
 
@@ -144,18 +150,27 @@ class Template:
         }
 
     def write(self, path: str | Path, overwrite: bool = False) -> None:
-        """Write the file atomically; raises OutputError if it exists (without ``overwrite``) or cannot be written."""
+        """Write the file atomically.
+
+        Raises OutputError if it exists (without ``overwrite``) or cannot be written.
+        """
         file = prepare_output_file(path, overwrite)
         atomic_write_text(file, json.dumps(self.to_json(), separators=(",", ":")) + "\n")
 
     @classmethod
     def read(cls, path: str | Path) -> Template:
-        """Read a template file; raises TemplateError with one line if it is missing, damaged or of another version."""
+        """Read a template file.
+
+        Raises TemplateError with one line if it is missing, damaged or of another version.
+        """
         return cls.from_json(_load(Path(path)), str(path))
 
     @classmethod
     def from_json(cls, data: Any, where: str) -> Template:
-        """Inverse of ``to_json``; raises TemplateError, its line beginning with ``where``, for anything else."""
+        """Inverse of ``to_json``.
+
+        Raises TemplateError, its line beginning with ``where``, for anything else.
+        """
         if not isinstance(data, dict) or data.get("schema") != SCHEMA:
             raise TemplateError(f"{where}: this is not an RPRLoc template")
         if data.get("schema_version") != SCHEMA_VERSION:
@@ -169,7 +184,8 @@ class Template:
 def _pooled(known: TemplateTarget, more: TemplateTarget) -> TemplateTarget:
     if known.kind != more.kind:
         raise TemplateError(
-            f"target {known.name!r} is a {known.kind} in one template and a {more.kind} in the other"
+            f"target {known.name!r} is a {known.kind} in one template and a {more.kind} in the "
+            "other"
         )
     names = {e.reference for e in known.examples}
     for example in more.examples:

@@ -26,7 +26,10 @@ class Consensus:
 
 
 def vote(support: Tensor, query: Tensor, cells: Tensor, range_mm: float) -> Tensor:
-    """Eq. 2 for all pairs: support (L, 3), query (N, 3), cells (N, 3) LPS mm -> voted positions (L, N, 3) LPS mm."""
+    """Eq. 2 for all pairs.
+
+    Support (L, 3), query (N, 3), cells (N, 3) LPS mm -> voted positions (L, N, 3) LPS mm.
+    """
     return cells[None] + relative_offset(support[:, None], query[None], range_mm)
 
 
@@ -39,13 +42,16 @@ def dense_consensus(
 ) -> Consensus:
     """Every body cell votes; cells near the last estimate count more in each round.
 
-    The error of a vote grows with its distance, so a round weighs cell ``c`` by ``exp(-|c -
-    estimate|^2 / 2 n^2)`` with the round's bandwidth ``n``. The start is the componentwise median of
-    all votes, which stray cells cannot move.
+    The error of a vote grows with its distance, so a round weighs the cell ``c`` by
+    ``exp(-|c - estimate|^2 / (2 n^2))`` with the round's bandwidth ``n``. The start is the
+    componentwise median of all votes, which stray cells cannot move.
 
     Args:
-        support: (L, 3) latents. range_mm: ``r`` of Eq. 2. chunk: support latents handled at once
-            (memory).
+        field: of the query.
+        support: (L, 3) latents.
+        range_mm: ``r`` of Eq. 2.
+        bandwidths_mm: one round each.
+        chunk: support latents handled at once (memory).
     """
     cells, values = field.body_cells()
     latents = values[:, :3].contiguous()
@@ -74,7 +80,9 @@ def _consensus(
 def multi_run_ensemble(
     steps: list[tuple[LatentField, Tensor, float]], starts: int, generator: torch.Generator
 ) -> Consensus:
-    """The paper's multi-run ensemble: random starts in the body, each moved by the steps in turn, then their mean.
+    """The paper's multi-run ensemble.
+
+    Random starts in the body, each moved by the steps in turn, then their mean.
 
     Args:
         steps: per step the field to read, the support latents (L, 3), and ``r``.

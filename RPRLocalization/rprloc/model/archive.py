@@ -1,4 +1,7 @@
-"""Models as one file to pass on, and into the user's model folder: checked before anything is written."""
+"""Models as one file to pass on, and into the user's model folder.
+
+Checked before anything is written.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,10 @@ class ModelExistsError(OutputError):
 
 
 def user_model_folder() -> Path:
-    """Where models are installed: the first folder of the variable RPRLOC_MODELS; raises OutputError without it."""
+    """Where models are installed: the first folder of the variable RPRLOC_MODELS.
+
+    Raises OutputError without it.
+    """
     chosen = [p for p in os.environ.get(PATH_VARIABLE, "").split(os.pathsep) if p]
     if not chosen:
         raise OutputError(
@@ -55,7 +61,9 @@ def install_model(folder: Path, into: Path, overwrite: bool = False) -> Path:
 
 
 def export_model(folder: Path, archive: Path, overwrite: bool = False) -> Path:
-    """Write the model in ``folder`` as one .zip with checksums of every file; the same model gives the same bytes.
+    """Write the model in ``folder`` as one .zip with checksums of every file.
+
+    The same model gives the same bytes.
 
     Raises ModelError if the model is damaged, OutputError if the file exists (unless ``overwrite``)
     or cannot be written.
@@ -89,7 +97,9 @@ def export_model(folder: Path, archive: Path, overwrite: bool = False) -> Path:
 
 
 def import_model(archive: Path, into: Path, overwrite: bool = False) -> Path:
-    """Install the model of a .zip that ``export_model`` wrote into the model folder ``into``; returns its place there.
+    """Install the model of a .zip that ``export_model`` wrote into the model folder ``into``.
+
+    Returns its place there.
 
     Nothing is unpacked before it is checked: names, sizes, checksums, the card, and that the
     networks are TorchScript, whose reader runs no code of the file. Raises ModelError for a damaged
@@ -127,7 +137,10 @@ def _networks(card: ModelCard) -> list[str]:
 
 
 def _read_archive(bundle: zipfile.ZipFile, archive: Path) -> dict[str, bytes]:
-    """The files of an archive, within their limits and with the checksums of its manifest; raises ModelError."""
+    """The files of an archive, within their limits and with the checksums of its manifest.
+
+    Raises ModelError.
+    """
     entries = bundle.infolist()
     strange = next((entry.filename for entry in entries if not _plain(entry)), None)
     if strange is not None:
@@ -155,7 +168,7 @@ def _read_archive(bundle: zipfile.ZipFile, archive: Path) -> dict[str, bytes]:
 
 
 def _is_torchscript(data: bytes) -> bool:
-    """Tell a TorchScript archive from a pickle, and from an archive of pickled objects (``torch.save``)."""
+    """Tell a TorchScript archive from a pickle, and from an archive of them (``torch.save``)."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as inner:
             names = inner.namelist()
@@ -165,7 +178,10 @@ def _is_torchscript(data: bytes) -> bool:
 
 
 def _plain(entry: zipfile.ZipInfo) -> bool:
-    """Tell whether an entry is a file beside the others that a model may have: no folder, path, link or encryption."""
+    """Tell whether an entry is a file beside the others that a model may have.
+
+    No folder, path, link or encryption.
+    """
     name = entry.filename
     usual = name in (MANIFEST, CARD_NAME) or (
         name.endswith(".pt") and name[:-3].replace("-", "_").isidentifier()
@@ -176,7 +192,10 @@ def _plain(entry: zipfile.ZipInfo) -> bool:
 
 @contextmanager
 def _place(into: Path, card: ModelCard, overwrite: bool) -> Iterator[tuple[Path, Path]]:
-    """(temporary folder to fill, where it will be): moved there as a whole at the end, or not at all."""
+    """(temporary folder to fill, where it will be).
+
+    Moved there as a whole at the end, or not at all.
+    """
     place = into / safe_name(card.name)
     with output_errors(into):
         into.mkdir(parents=True, exist_ok=True)
@@ -184,7 +203,8 @@ def _place(into: Path, card: ModelCard, overwrite: bool) -> Iterator[tuple[Path,
     try:
         if place.exists() and not overwrite:
             raise ModelExistsError(
-                f"{place}: there is a model of this name already: rename it, or replace it (--overwrite)"
+                f"{place}: there is a model of this name already: rename it, or replace it "
+                "(--overwrite)"
             )
         yield temporary, place
         with output_errors(place):

@@ -1,4 +1,7 @@
-"""The model card (``model.json``): what a model is, what it was trained on, and the checksums of its files."""
+"""The model card (``model.json``).
+
+What a model is, what it was trained on, and the checksums of its files.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,7 @@ class StageCard:
     facts: dict[str, Any]
 
     def to_json(self) -> dict[str, Any]:
-        """The stage's JSON object, with the figures that follow from the network's shape spelt out."""
+        """Return the stage's JSON object, with the figures that follow from its shape spelt out."""
         return {
             "file": self.file,
             "sha256": self.sha256,
@@ -73,7 +76,10 @@ class StageCard:
 
     @classmethod
     def from_json(cls, data: Any, where: str) -> StageCard:
-        """Inverse of ``to_json``; ``where`` begins the message of the ModelError raised for impossible values."""
+        """Inverse of ``to_json``.
+
+        ``where`` begins the message of the ModelError raised for impossible values.
+        """
         card = cls(
             file=str(data["file"]),
             sha256=str(data["sha256"]),
@@ -130,7 +136,10 @@ class ModelCard:
 
 
 def read_card(folder: Path) -> ModelCard:
-    """Read and validate ``folder/model.json``; raises ModelError with one line if anything is not as it must be."""
+    """Read and validate ``folder/model.json``.
+
+    Raises ModelError with one line if anything is not as it must be.
+    """
     path = folder / CARD_NAME
     try:
         text = path.read_text(encoding="utf-8")
@@ -142,7 +151,10 @@ def read_card(folder: Path) -> ModelCard:
 
 
 def parse_card(text: str, path: str) -> ModelCard:
-    """The card in the text of ``path``; raises ModelError with one line if anything is not as it must be."""
+    """The card in the text of ``path``.
+
+    Raises ModelError with one line if anything is not as it must be.
+    """
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -1,4 +1,7 @@
-"""The latent field: the network's answer for every cell of a volume, with the cells' positions in LPS mm."""
+"""The latent field.
+
+The network's answer for every cell of a volume, with the cells' positions in LPS mm.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..image.resampling import AIR_HU, IsotropicVolume
+from ..image.hounsfield import AIR_HU, TISSUE_HU
+from ..image.resampling import IsotropicVolume
 from .devices import fast_dtype
 from .network_config import PnetConfig
 from .relative_offset import sample_points
 
-TISSUE_HU = -400.0
+#: A cell votes if more than this share of its voxels is tissue.
 TISSUE_FRACTION = 0.2
 
 
@@ -43,7 +47,10 @@ class LatentField:
         return ((lps - self.origin) / self.cell_mm).flip(-1)
 
     def at(self, lps: Tensor) -> Tensor:
-        """Values (n, 3 + descriptor) at LPS positions (n, 3), trilinear; the border's value outside."""
+        """Values (n, 3 + descriptor) at LPS positions (n, 3), trilinear.
+
+        The border's value outside.
+        """
         return sample_points(self.values, self.to_index(lps))
 
     def body_cells(self) -> tuple[Tensor, Tensor]:
@@ -54,15 +61,30 @@ class LatentField:
 
     @cached_property
     def unit_descriptors(self) -> Tensor:
-        """(d, h, w, descriptor) of length 1, together for every cell: made once, as every target reads them."""
+        """(d, h, w, descriptor) of length 1, together for every cell.
+
+        Made once, as every target reads them.
+        """
         return F.normalize(self.values[0, 3:], dim=0).permute(1, 2, 3, 0).contiguous()
 
 
 def aligned(hu: npt.NDArray[np.float32] | Tensor, alignment: int) -> Tensor:
-    """(D, H, W) HU -> (1, 1, D', H', W') float32, the far ends filled up with air to multiples of ``alignment``."""
+    """Fill HU (D, H, W) up with air to multiples of ``alignment``: (1, 1, D', H', W') float32.
+
+    It is filled at the far ends.
+    """
     padding = [p for n in reversed(hu.shape) for p in (0, -n % alignment)]
     values = hu if isinstance(hu, Tensor) else torch.from_numpy(np.ascontiguousarray(hu))
     return F.pad(values.float()[None, None], padding, value=AIR_HU)
+
+
+def tissue_cells(hu: Tensor, stride: int) -> Tensor:
+    """Return which cells hold tissue, and so vote: HU (1, 1, D, H, W) -> (d, h, w) bool.
+
+    The training draws its query cells by the same rule, so that the cells that vote are those that
+    were trained.
+    """
+    return F.avg_pool3d((hu > TISSUE_HU).float(), stride)[0, 0] > TISSUE_FRACTION
 
 
 @torch.no_grad()
@@ -77,6 +99,9 @@ def compute_field(
 
     Args:
         network: Pnet or its TorchScript form, on ``device``.
+        config: its shape.
+        grid: the CT at the network's spacing.
+        device: where it is computed.
         dtype: bfloat16 or float32; the device's fast one if None.
     """
     hu = aligned(grid.hu, config.alignment).to(device)
@@ -95,8 +120,11 @@ def field_of_tensor(
     spacing: float,
     dtype: torch.dtype,
 ) -> LatentField:
-    """One dense pass over HU (1, 1, D, H, W) with aligned edges, whose voxel 0, 0, 0 is at ``origin`` (x, y, z mm)."""
-    tissue = F.avg_pool3d((hu > TISSUE_HU).float(), config.stride)[0, 0] > TISSUE_FRACTION
+    """Make one dense pass over HU (1, 1, D, H, W) with aligned edges.
+
+    Its voxel 0, 0, 0 lies at ``origin`` (x, y, z mm).
+    """
+    tissue = tissue_cells(hu, config.stride)
     with torch.autocast(hu.device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
         values = network(hu.contiguous(memory_format=torch.channels_last_3d)).float()
     return LatentField(

@@ -49,13 +49,19 @@ class ModelPair:
 
 
 def model_folders(chosen: Sequence[Path] = ()) -> list[Path]:
-    """Folders that hold models: the chosen ones, those of the variable RPRLOC_MODELS, then the bundled ones."""
+    """Folders that hold models.
+
+    The chosen ones, those of the variable RPRLOC_MODELS, then the bundled ones.
+    """
     extra = [Path(p) for p in os.environ.get(PATH_VARIABLE, "").split(os.pathsep) if p]
     return list(dict.fromkeys([*chosen, *extra, BUNDLED]))
 
 
 def find_model(name_or_folder: str | Path = DEFAULT_MODEL) -> Path:
-    """Folder of a model given by its folder or by its folder's name in ``model_folders``; raises ModelError if none."""
+    """Folder of a model given by its folder or by its folder's name in ``model_folders``.
+
+    Raises ModelError if none.
+    """
     given = Path(name_or_folder)
     if (given / CARD_NAME).is_file():
         return given
@@ -64,7 +70,8 @@ def find_model(name_or_folder: str | Path = DEFAULT_MODEL) -> Path:
             if (folder / given / CARD_NAME).is_file():
                 return folder / given
     raise ModelError(
-        f"no model {str(name_or_folder)!r}: give the folder that holds its {CARD_NAME}, or see `rprloc models`"
+        f"no model {str(name_or_folder)!r}: give the folder that holds its {CARD_NAME}, or see "
+        "`rprloc models`"
     )
 
 
@@ -83,7 +90,10 @@ def bytes_sha256(data: bytes) -> str:
 
 
 def verify_files(folder: Path, card: ModelCard) -> None:
-    """Compare the network files with the card's checksums; raises ModelError naming the first that differs."""
+    """Compare the network files with the card's checksums.
+
+    Raises ModelError naming the first that differs.
+    """
     for stage in (card.coarse, card.fine):
         if stage is None:
             continue
@@ -96,7 +106,8 @@ def verify_files(folder: Path, card: ModelCard) -> None:
             ) from error
         if found != stage.sha256:
             raise ModelError(
-                f"{path}: wrong checksum, the file is damaged or was exchanged; install the model again"
+                f"{path}: wrong checksum, the file is damaged or was exchanged; install the model "
+                "again"
             )
 
 
@@ -105,7 +116,8 @@ def _load_stage(folder: Path, card: StageCard, device: torch.device) -> StageMod
         network = torch.jit.load(str(folder / card.file), map_location=device)
     except RuntimeError as error:
         raise ModelError(
-            f"{folder / card.file}: this PyTorch cannot load the network ({str(error).splitlines()[0]})"
+            f"{folder / card.file}: this PyTorch cannot load the network "
+            f"({str(error).splitlines()[0]})"
         ) from error
     return StageModel(card, network.eval(), device)
 
@@ -125,7 +137,10 @@ def load_model(folder: str | Path, device: torch.device) -> ModelPair:
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A line of ``rprloc models``: ``problem`` is empty if the card is valid and all checksums agree."""
+    """A line of ``rprloc models``.
+
+    ``problem`` is empty if the card is valid and all checksums agree.
+    """
 
     folder: Path
     card: ModelCard | None

@@ -28,7 +28,10 @@ class PnetConfig:
 
     @property
     def alignment(self) -> int:
-        """Voxels by which an input may be shifted without changing the latents: the stride of the deepest stage."""
+        """Voxels by which an input may be shifted without changing the latents.
+
+        The stride of the deepest stage.
+        """
         return int(2 ** len(self.stages))
 
     @property
@@ -43,7 +46,7 @@ class PnetConfig:
 
     @property
     def receptive_field(self) -> int:
-        """Edge of the cube of voxels, centred on the cell, that can influence it (an upper bound, odd)."""
+        """Edge of the cube of voxels around a cell that can influence it: an odd upper bound."""
         radius, stride = 1, 2
         for depth, (_, blocks) in enumerate(self.stages):
             if depth:
@@ -58,7 +61,10 @@ class PnetConfig:
 
     @property
     def margins(self) -> tuple[int, ...]:
-        """Per stage, the cells beyond the volume that its features can reach, rounded up to even (pooled in pairs)."""
+        """Cells beyond the volume that the features of each stage can reach.
+
+        Rounded up to even, because they are pooled in pairs.
+        """
         margins: list[int] = []
         reach = 1
         for _, blocks in self.stages:

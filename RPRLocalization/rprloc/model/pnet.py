@@ -127,7 +127,10 @@ def _crop(x: Tensor, cells: int) -> Tensor:
 
 
 def window(hu: Tensor) -> Tensor:
-    """HU (B, 1, D, H, W) -> (B, 2, D, H, W): whole range and soft-tissue window; air (-1000 HU and below) is 0."""
+    """HU (B, 1, D, H, W) -> (B, 2, D, H, W): whole range and soft-tissue window.
+
+    Air (-1000 HU and below) is 0.
+    """
     return torch.cat(
         [((hu + 1000.0) / 1000.0).clamp(0.0, 2.5), ((hu + 200.0) / 400.0).clamp(0.0, 1.0)], dim=1
     )
@@ -197,7 +200,7 @@ class Pnet(nn.Module):
 
 
 def fold_batch_norm(net: nn.Module) -> nn.Module:
-    """Replace every ``AirConv`` in ``net`` (in place) by a convolution with its running statistics folded in."""
+    """Fold the running statistics of every ``AirConv`` into its convolution, in place."""
     for name, child in net.named_children():
         if isinstance(child, AirConv):
             setattr(net, name, FoldedConv(child))

@@ -1,4 +1,7 @@
-"""Points of a voxel mask: its outer walls, its six extreme points, and points spread over it (LPS mm)."""
+"""Points of a voxel mask.
+
+Its outer walls, its six extreme points, and points spread over it (LPS mm).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ Mask = NDArray[np.bool_]
 
 
 def face_centres(box: Box) -> Float:
-    """Centres of the six faces, (6, 3) in the frame of the box: Xmin, Ymin, Zmin, Xmax, Ymax, Zmax."""
+    """Centres of the six faces, (6, 3) in the frame of the box.
+
+    Xmin, Ymin, Zmin, Xmax, Ymax, Zmax.
+    """
     faces = np.tile((box.lower + box.upper) / 2.0, (6, 1))
     for axis in range(3):
         faces[axis, axis] = box.lower[axis]
@@ -52,7 +58,10 @@ def box_and_extreme_points(mask: Mask, geometry: Geometry) -> tuple[Box, Points]
 
 
 def _middle_one(xyz: Float) -> Float:
-    """The point of (n, 3) nearest to their median; the first in a fixed spatial order if several are."""
+    """The point of (n, 3) nearest to their median.
+
+    The first in a fixed spatial order if several are.
+    """
     ordered = xyz[np.lexsort(np.round(xyz + 0.000317, 3).T)]
     distance = np.square(ordered - np.median(ordered, axis=0)).sum(axis=1)
     nearest: Float = ordered[int(np.argmin(np.round(distance, 3)))]
@@ -71,7 +80,9 @@ def _coordinate(shape: tuple[int, ...], geometry: Geometry, axis: int) -> Float:
 
 
 def spread_over(mask: Mask, geometry: Geometry, count: int) -> Points:
-    """At most ``count`` voxel centres of a mask (k, j, i), LPS, far apart, on its surface and inside.
+    """Choose at most ``count`` voxel centres (LPS) of a mask (k, j, i), on its surface and inside.
+
+    They lie far apart.
 
     They depend on the physical mask only, not on the order in which its axes are stored.
     """
@@ -97,7 +108,10 @@ def _every(size: int, step: float) -> NDArray[np.intp]:
 
 
 def farthest_points(xyz: Float, count: int) -> Float:
-    """``count`` of the points (n, 3): the middle one, then always the one farthest from those chosen."""
+    """``count`` of the points (n, 3).
+
+    The middle one, then always the one farthest from those chosen.
+    """
     ordered = xyz[np.lexsort(np.round(xyz + 0.000317, 3).T)]
     if len(ordered) <= count:
         return ordered

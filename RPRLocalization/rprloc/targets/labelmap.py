@@ -19,7 +19,9 @@ LabelArray = npt.NDArray[np.integer[Any]]
 
 @dataclass(frozen=True, eq=False)
 class LabelMap:
-    """Labels (k, j, i) on ``geometry``; ``names``: segment name -> label value ({} if the file has none).
+    """Labels (k, j, i) on ``geometry``.
+
+    ``names``: segment name -> label value ({} if the file has none).
 
     A layered segmentation (segments that overlap) keeps its layers: ``layers`` are all of them,
     ``array`` the first, and ``layer_of`` tells the layer of each named segment.
@@ -33,7 +35,9 @@ class LabelMap:
     name: str = "label map"
 
     def mask(self, label: int | str) -> npt.NDArray[np.bool_]:
-        """Return the voxels (k, j, i) of a label value or segment name; all False if the label has no voxel.
+        """Return the voxels (k, j, i) of a label value or segment name.
+
+        All False if the label has no voxel.
 
         Raises InputError for an unknown name, or a value that two segments in different layers
         share.
@@ -69,7 +73,8 @@ def read_label_map(path: str | Path) -> LabelMap:
         layers = tuple(np.ascontiguousarray(array[..., n]) for n in range(array.shape[3]))
     else:
         raise InputError(
-            f"{path}: expected one label per voxel, but this image has {array.shape[3]} numbers per voxel"
+            f"{path}: expected one label per voxel, but this image has {array.shape[3]} numbers "
+            "per voxel"
         )
     count = max(1, len(layers))
     if any(layer >= count for layer, _ in named.values()):
@@ -92,7 +97,10 @@ def _whole_numbers(array: npt.NDArray[Any], name: str) -> LabelArray:
 
 
 def _segments(raw: RawImage, name: str) -> dict[str, tuple[int, int]]:
-    """Return segment name -> (layer, label value); without these fields each segment is a layer of ones."""
+    """Return segment name -> (layer, label value).
+
+    Without these fields each segment is a layer of ones.
+    """
     found: dict[str, tuple[int, int]] = {}
     keys = (re.fullmatch(r"Segment(\d+)_(?:Name|ID)", key) for key in raw.fields)
     for index in sorted({int(key.group(1)) for key in keys if key}):

@@ -1,4 +1,7 @@
-"""Slicer markups JSON files (.mrk.json, schema 1.x): fiducial lists and ROIs, read and written in LPS mm."""
+"""Slicer markups JSON files (.mrk.json, schema 1.x).
+
+Fiducial lists and ROIs, read and written in LPS mm.
+"""
 
 from __future__ import annotations
 
@@ -37,14 +40,19 @@ class PointMark:
 
 @dataclass(frozen=True, eq=False)
 class BoxMark:
-    """One ROI: ``box``, along the patient axes, LPS mm; it encloses the ROI where the ROI is turned."""
+    """One ROI: ``box``, along the patient axes, LPS mm.
+
+    It encloses the ROI where the ROI is turned.
+    """
 
     name: str
     box: Box
 
 
 def read_markups(path: str | Path) -> list[PointMark | BoxMark]:
-    """The points of all fiducial lists and all ROIs of a markups file, in its order, with unique names.
+    """Read the points of all fiducial lists and all ROIs of a markups file, with unique names.
+
+    In the order of the file.
 
     A point is named by its label, or ``list-1``, ``list-2``, ... without one; an ROI by its
     markup's name, else by the file. Points that are not placed (positionStatus other than
@@ -189,7 +197,9 @@ def _numbers(value: Any, count: int, what: str) -> NDArray[np.float64]:
 
 
 def write_fiducial(path: str | Path, name: str, points: Points, description: str = "") -> None:
-    """Write one fiducial list: a single point is labelled ``name``, several ``name-1``, ``name-2``, ...
+    """Write one fiducial list.
+
+    A single point is labelled ``name``, several ``name-1``, ``name-2``, ...
 
     Raises OutputError.
     """

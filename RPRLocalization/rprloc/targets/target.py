@@ -1,4 +1,6 @@
-"""What to look for: landmarks and organs marked by the user on a reference, from label maps or markups.
+"""What to look for.
+
+Landmarks and organs marked by the user on a reference, from label maps or markups.
 
 Everything is LPS, millimetres, along the patient axes, whatever the axis order or obliquity of the
 source.
@@ -54,7 +56,8 @@ class Target:
         expected = 1 if self.kind == "landmark" else 6
         if len(self.points) != expected:
             raise InputError(
-                f"target {self.name!r} ({self.kind}) needs {expected} points, got {len(self.points)}"
+                f"target {self.name!r} ({self.kind}) needs {expected} points, got "
+                f"{len(self.points)}"
             )
         if (self.box is not None) != (self.kind == "box"):
             raise InputError(f"target {self.name!r}: a box target has a box, a landmark has none")
@@ -172,7 +175,9 @@ def _target_from_mark(mark: PointMark | BoxMark) -> Target:
 def load_targets(
     path: str | Path, label_ids: str | Path | None = None, *, skip_absent: bool = False
 ) -> list[Target]:
-    """Targets of a file: markups for ``.json``, else a label map (``label_ids``: JSON file of its ids).
+    """Targets of a file.
+
+    Markups for ``.json``, else a label map (``label_ids``: JSON file of its ids).
 
     Raises InputError if the file or the ids cannot be used.
     """
@@ -237,10 +242,12 @@ def check_inside(targets: Sequence[Target], geometry: Geometry) -> None:
             continue
         if target.kind == "box" and inside.any():
             raise InputError(
-                f"target {target.name!r} reaches beyond the reference CT: make its box smaller, or use a CT "
+                f"target {target.name!r} reaches beyond the reference CT: make its box smaller, or "
+                "use a CT "
                 "that shows it whole"
             )
         raise InputError(
-            f"target {target.name!r} lies outside the reference CT: check that both belong to the same "
+            f"target {target.name!r} lies outside the reference CT: check that both belong to the "
+            "same "
             "patient and coordinate system"
         )

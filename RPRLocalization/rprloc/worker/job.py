@@ -1,4 +1,4 @@
-"""Requests as jobs: one is worked on at a time; cancelling and steering reach it from the reading thread."""
+"""Requests as jobs, which the reading thread can cancel and steer while they are worked on."""
 
 from __future__ import annotations
 
@@ -65,7 +65,15 @@ class Job:
         total: int = 0,
         seconds_left: float | None = None,
     ) -> None:
-        """Send where the work is: ``phase`` for programs, ``message`` for people; seconds_left None if unknown."""
+        """Send where the work is.
+
+        Args:
+            phase: where the work is, for programs.
+            message: the same for people.
+            done: how many parts are complete.
+            total: how many parts there are; 0 if unknown.
+            seconds_left: None if unknown.
+        """
         left = None if seconds_left is None else round(seconds_left, 1)
         self._channel.send(
             self.id,

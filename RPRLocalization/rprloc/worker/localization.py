@@ -1,4 +1,4 @@
-"""The methods of the worker that need torch: models, load, template.make, template.merge, locate."""
+"""The methods of the worker that need torch: models, load, templates, locate."""
 
 from __future__ import annotations
 
@@ -17,16 +17,26 @@ from ..model.card import DEFAULT_MODEL, ModelCard
 from ..model.loading import ModelEntry, ModelPair, list_models
 from ..targets.markups import clean_name
 from .errors import BadRequestError, CancelledError, explain
-from .job import Job
+from .job import Job, Method
 from .parameters import options_of, require, targets_of, template_of, volume_of
-from .session import Engine
+from .session import Session
 
 
-class EngineMethods:
-    """The methods, over one ``Engine``; each takes the job and returns the fields of its result."""
+class SessionMethods:
+    """The methods over one ``Session``; each takes a job and returns the fields of its result."""
 
-    def __init__(self, engine: Engine | None = None) -> None:
-        self.engine = Engine() if engine is None else engine
+    def __init__(self, session: Session | None = None) -> None:
+        self.session = Session() if session is None else session
+
+    def table(self) -> dict[str, Method]:
+        """The methods by the names that the protocol gives them."""
+        return {
+            "models": self.models,
+            "load": self.load,
+            "template.make": self.template_make,
+            "template.merge": self.template_merge,
+            "locate": self.locate,
+        }
 
     def models(self, job: Job) -> dict[str, Any]:
         """All models found, with what is wrong with those that cannot be used."""
@@ -60,15 +70,17 @@ class EngineMethods:
 
     def locate(self, job: Job) -> dict[str, Any]:
         """Locate all targets in all queries; every query is answered by one ``partial``."""
+        # Everything that can be refused at once comes before the first query.
         options, queries = options_of(job.params.get("options")), queries_of(job.params)
         started = time.perf_counter()
         model = self._open(job)
-        Locator(model, options)
+        Locator(model, options)  # refuses options that do not fit the model
         template = self._template(job, model)
         template.check_model(model.card)
-        failed = _Run(self.engine, job, options, template).all_of(queries)
+
+        failed = _Run(self.session, job, options, template).all_of(queries)
         spent = time.perf_counter() - started
-        device = str(self.engine.device)
+        device = str(self.session.device)
         return {
             "queries": len(queries),
             "failed": failed,
@@ -77,14 +89,9 @@ class EngineMethods:
         }
 
     def _open(self, job: Job, try_again: bool = False) -> ModelPair:
-        names = {
-            name: job.params.get(name, usual)
-            for name, usual in (("model", DEFAULT_MODEL), ("device", "auto"))
-        }
-        for name, value in names.items():
-            if not isinstance(value, str) or not value or "\0" in value:
-                raise BadRequestError(f"{name!r} must be a text")
-        return self.engine.open(job, names["model"], names["device"], try_again)
+        model = _text(job, "model", DEFAULT_MODEL)
+        device = _text(job, "device", "auto")
+        return self.session.open(job, model, device, try_again)
 
     def _template(self, job: Job, model: ModelPair) -> Template:
         if ("template" in job.params) == ("reference" in job.params):
@@ -99,19 +106,28 @@ class EngineMethods:
         volume = volume_of(job.params.get("reference"))
         targets = targets_of(job.params.get("targets"))
         job.check()
-        return self.engine.learn(job, volume, targets)
+        return self.session.learn(job, volume, targets)
+
+
+def _text(job: Job, name: str, default: str) -> str:
+    """A text that may be left out; raises BadRequestError."""
+    value = job.params.get(name, default)
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise BadRequestError(f"{name!r} must be a text")
+    return value
 
 
 class _Run:
     """One ``locate`` request: its queries one after the other."""
 
-    def __init__(self, engine: Engine, job: Job, options: Options, template: Template) -> None:
-        self.engine, self.job, self.options, self.template = engine, job, options, template
+    def __init__(self, session: Session, job: Job, options: Options, template: Template) -> None:
+        self.session, self.job, self.options, self.template = session, job, options, template
         self._state = ""
 
     def all_of(self, queries: list[tuple[str, dict[str, Any]]]) -> int:
         """Answer every query; returns how many failed. Raises CancelledError."""
         failed, total, started = 0, len(queries), time.perf_counter()
+
         for done, (key, data) in enumerate(queries):
             self._state = f"{done} of {total} volumes are done"
             self.job.check(self._state)
@@ -119,11 +135,15 @@ class _Run:
             shown = data.get("name") or Path(str(data.get("path", key))).name
             self.job.progress("query", f"searching {shown}", done, total, left)
             failed += not self._one(key, data)
+
         self.job.progress("query", "done", total, total, 0.0)
         return failed
 
     def _one(self, key: str, data: dict[str, Any]) -> bool:
-        """Send the answer for one query: its results, or rows with the reason; True if it did not fail."""
+        """Send the answer for one query: its results, or rows with the reason.
+
+        Returns True if it did not fail; raises CancelledError.
+        """
         name, started = clean_name(data.get("name")) or key, time.perf_counter()
         try:
             volume = volume_of(data)
@@ -150,11 +170,14 @@ class _Run:
             self.job.check(self._state)
             return locator.locate(embedding, self.template)
 
-        return self.engine.on_device(self.job, work)
+        return self.session.on_device(self.job, work)
 
 
 def queries_of(params: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Key and VOLUME object of every query; raises BadRequestError. What is wrong with a volume shows later."""
+    """Key and VOLUME object of every query; raises BadRequestError.
+
+    What is wrong with a volume shows when its turn comes, and costs that query only.
+    """
     pairs = []
     for entry in require(params, "queries", list, "a list of queries"):
         key = entry.get("key") if isinstance(entry, dict) else None

@@ -1,4 +1,7 @@
-"""Parameters of requests -> volumes, targets, options. Everything is checked: the client may be any program."""
+"""Parameters of requests as volumes, targets and options.
+
+Everything is checked: the client may be any program.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,15 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..geometry import Box, Frame, Geometry, Points
 from ..image.volume import Volume, read_volume
-from ..localization.locator import COARSE_ROUNDS, Options
+from ..localization.locator import Options
+from ..localization.steps import STEPS
 from ..localization.template import Template
 from ..targets.markups import clean_name
 from ..targets.target import Target, target_from_box, target_from_mask, target_from_point
 from .errors import BadRequestError
 
-MOST_VOXELS = 2**31 - 1
+MOST_VOXELS = 2**31 - 1  # libraries count with 32 bits
+LARGEST_HEADER = 10_000  # numpy's own limit; a longer header is not that of an array of numbers
 
 
 def require(params: Mapping[str, Any], name: str, kind: type, what: str) -> Any:
@@ -37,20 +42,20 @@ def volume_of(data: Any) -> Volume:
         )
     name = clean_name(data.get("name"))
     if "path" in data:
-        found = read_volume(_path(data, "path"))
-        return Volume(found.array, found.geometry, name) if name else found
+        volume = read_volume(_path(data, "path"))
+        return Volume(volume.array, volume.geometry, name) if name else volume
     file = _path(data, "npy")
     return Volume.from_array(read_array(file), _matrix(data), name or file.stem)
 
 
 def read_array(file: Path) -> NDArray[Any]:
-    """The array (k, j, i) of a .npy file, mapped, not read; raises InputError unless it is 3D and of numbers.
+    """The array (k, j, i) of a .npy file, mapped into memory.
 
-    Pickled objects are refused. Mapping finds a file that is shorter than its header says before
-    memory is taken.
+    Mapping finds a file that is shorter than its header says before memory is taken. Raises
+    InputError unless the array is 3D and of numbers; pickled objects are refused.
     """
     try:
-        array = np.load(file, mmap_mode="r", allow_pickle=False, max_header_size=10_000)
+        array = np.load(file, mmap_mode="r", allow_pickle=False, max_header_size=LARGEST_HEADER)
     except OSError as error:
         raise InputError(f"{file.name}: cannot be read ({error.strerror or 'damaged'})") from error
     except (ValueError, EOFError, SyntaxError, MemoryError, OverflowError) as error:
@@ -60,13 +65,17 @@ def read_array(file: Path) -> NDArray[Any]:
         raise InputError(f"{file.name}: an archive of arrays, not one .npy file")
     if array.ndim != 3 or array.dtype.kind not in "biuf" or not 0 < array.size <= MOST_VOXELS:
         raise InputError(
-            f"{file.name}: expected one 3D array of numbers, but this is {array.dtype} {array.shape}"
+            f"{file.name}: expected one 3D array of numbers, "
+            f"but this is {array.dtype} {array.shape}"
         )
     return array
 
 
 def targets_of(data: Any) -> list[Target]:
-    """The targets of a list of TARGET objects, whose names must differ; raises BadRequestError or InputError."""
+    """The targets of a list of TARGET objects.
+
+    Raises BadRequestError, or InputError if two have the same name or a box has no extent.
+    """
     if not isinstance(data, list) or not data:
         raise BadRequestError("'targets' must be a list of at least one target")
     targets = [_target(entry) for entry in data]
@@ -94,7 +103,8 @@ def _target(data: Any) -> Target:
     if kind == "segment" and isinstance(data.get("mask"), dict):
         return _segment(data["mask"], name)
     raise BadRequestError(
-        f"target {name!r} is no landmark with point_lps, box with box_lps or corners_lps, or segment"
+        f"target {name!r} is no landmark with point_lps, "
+        "box with box_lps or corners_lps, or segment"
     )
 
 
@@ -123,7 +133,10 @@ def _segment(data: dict[str, Any], name: str) -> Target:
 
 
 def template_of(data: Any) -> Template:
-    """A template given as its JSON object or as the path of its file; raises BadRequestError or TemplateError."""
+    """A template from its JSON object or the path of its file.
+
+    Raises BadRequestError or TemplateError.
+    """
     if isinstance(data, dict):
         return Template.from_json(data, "template")
     if isinstance(data, str) and data:
@@ -132,12 +145,16 @@ def template_of(data: Any) -> Template:
 
 
 def options_of(data: Any) -> Options:
-    """Options of ``locate``: steps, runs, seed; raises BadRequestError for others, InputError for bad values."""
+    """Options of ``locate``: steps, runs, seed.
+
+    Raises BadRequestError for other options and for values of the wrong kind, InputError for
+    numbers that make no sense.
+    """
     data = {} if data is None else data
     if not isinstance(data, dict) or set(data) - {"steps", "runs", "seed"}:
         raise BadRequestError("options may hold steps, runs and seed")
     steps, runs, seed = data.get("steps", "fine"), data.get("runs"), data.get("seed", 0)
-    if steps != "fine" and steps not in COARSE_ROUNDS:
+    if steps not in STEPS:
         raise BadRequestError("steps must be coarse, coarse2, coarse3 or fine")
     numbers = [seed] if runs is None else [runs, seed]
     if any(isinstance(n, bool) or not isinstance(n, int) or not 0 <= n < 2**31 for n in numbers):

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, NoReturn
 
 from .errors import BadRequestError
 
+# Far above any template; a client that sends no line end must not fill the memory.
 MAX_LINE_BYTES = 256 * 1024 * 1024
 RequestId = int | str | None
 
@@ -31,7 +32,10 @@ class Channel:
         self._lock = threading.Lock()
 
     def send(self, request_id: RequestId, event: str, **fields: Any) -> None:
-        """Write one event. Raises ValueError for numbers that JSON does not have (NaN), TypeError for other objects."""
+        """Write one event.
+
+        Raises ValueError for numbers that JSON does not have (NaN), TypeError for other objects.
+        """
         line = json.dumps(
             {"id": request_id, "event": event, **fields}, allow_nan=False, separators=(",", ":")
         )
@@ -55,7 +59,10 @@ def claim_pipes() -> tuple[BinaryIO, BinaryIO]:
 
 
 def lines_of(stream: BinaryIO) -> Iterator[bytes]:
-    """Whole lines until the pipe closes; a line that is too long is given as empty, without being kept in memory."""
+    """Whole lines until the pipe closes.
+
+    A line that is too long comes as an empty one, without being kept in memory.
+    """
     while line := stream.readline(MAX_LINE_BYTES):
         whole = line.endswith(b"\n")
         if not whole and len(line) < MAX_LINE_BYTES:
@@ -85,7 +92,7 @@ def parse_request(line: bytes) -> tuple[RequestId, str, dict[str, Any]]:
 
 
 class RequestShapeError(BadRequestError):
-    """A request whose id is known, but not what it wants."""
+    """A request that has an id, but no method or no parameters."""
 
     def __init__(self, request_id: RequestId) -> None:
         super().__init__("the request needs a method (text) and params (an object)")

@@ -1,4 +1,4 @@
-"""What the worker keeps between requests: one loaded model, and what it has learnt of the latest references."""
+"""What the worker keeps between requests: a loaded model, and what it learnt of references."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ from ..model.loading import ModelPair, find_model, load_model
 from ..targets.target import Target, check_inside
 from .job import Job
 
+# Going back and forth between a few references costs nothing; a template is small.
 KEPT_TEMPLATES = 4
+# Fields of a whole-body CT can take gigabytes, and Slicer shares the machine.
 KEPT_FIELD_BYTES = 500_000_000
 Answer = TypeVar("Answer")
 
@@ -38,7 +40,7 @@ class Reference:
     fields: ReferenceFields
 
 
-class Engine:
+class Session:
     """One model on one device, and templates made with it.
 
     loader and resolver stand for ``load_model`` and ``resolve_device``, so that tests can do
@@ -64,34 +66,43 @@ class Engine:
         return None if self._model is None else self._model.device
 
     def open(self, job: Job, model: str, device: str, try_again: bool = False) -> ModelPair:
-        """The model on the device, loaded unless it is already; a GPU that fails is replaced by the CPU.
+        """The model on the device, loaded unless it is already.
 
-        From then on the CPU stands for that GPU, until another model or device is opened, or
-        ``try_again``. Raises ModelError or DeviceError.
+        A GPU that fails is replaced by the CPU, which from then on stands for it, until another
+        model or device is opened, or ``try_again``. Raises ModelError or DeviceError.
         """
-        wanted, folder = self._resolver(device), find_model(model).resolve()
-        if str(wanted) == "cuda":
-            wanted = torch.device("cuda", 0)
-        kept = self._model
-        same = kept is not None and self._folder == folder and kept.card == read_card(folder)
-        if (
-            kept is not None
-            and same
-            and wanted in (kept.device, None if try_again else self._replaced)
+        requested, folder = self._resolver(device), find_model(model).resolve()
+        if str(requested) == "cuda":
+            requested = torch.device("cuda", 0)
+        loaded = self._loaded(folder)
+        if loaded is not None and requested in (
+            loaded.device,
+            None if try_again else self._replaced,
         ):
-            return kept
+            return loaded
+
         job.progress("model", f"loading the model {folder.name}")
         self.drop()
         try:
-            return self._load(folder, wanted)
+            return self._load(folder, requested)
         except Exception as error:
-            reason = gpu_problem(error, wanted)
+            reason = gpu_problem(error, requested)
             if reason is None:
                 raise
-        return self._fall_back(job, folder, wanted, reason)
+        return self._fall_back(job, folder, requested, reason)
+
+    def _loaded(self, folder: Path) -> ModelPair | None:
+        """The loaded model if ``folder`` still holds it; a training may have replaced it."""
+        model = self._model
+        if model is None or self._folder != folder or model.card != read_card(folder):
+            return None
+        return model
 
     def on_device(self, job: Job, work: Callable[[ModelPair], Answer]) -> Answer:
-        """``work`` with the open model; if its GPU fails, the model moves to the CPU and the work is done there."""
+        """Do ``work`` with the open model, and again on the CPU if its GPU fails.
+
+        Raises what ``work`` raises, and ModelError without a model.
+        """
         model, folder = self._model, self._folder
         if model is None or folder is None:
             raise ModelError("no model is loaded, because the CPU could not load it either")
@@ -107,7 +118,7 @@ class Engine:
         return work(self._fall_back(job, folder, device, reason))
 
     def learn(self, job: Job, volume: Volume, targets: Sequence[Target]) -> Template:
-        """The template of targets marked on a reference; kept, so that asking again for the same costs nothing.
+        """The template of targets marked on a reference; the same asked for again costs nothing.
 
         Raises InputError if the reference or a target cannot be used.
         """
@@ -117,6 +128,7 @@ class Engine:
         if key in self._templates:
             self._templates.move_to_end(key)
             return self._templates[key]
+
         job.progress("reference", f"learning the reference {volume.name}")
         template = self.on_device(job, lambda model: self._make(model, volume, targets, reference))
         self._templates[key] = template
@@ -127,7 +139,7 @@ class Engine:
     def _make(
         self, model: ModelPair, volume: Volume, targets: Sequence[Target], key: bytes
     ) -> Template:
-        """The template; the fields of the latest reference are kept, so that a moved target is learnt in no time.
+        """The template; the fields of the latest reference are kept for a target that is moved.
 
         Only in the machine's memory: a GPU computes them quickly, and has none to spare.
         """
@@ -146,7 +158,10 @@ class Engine:
 
     def drop(self) -> None:
         """Forget the model and what was made with it, and give the memory of the GPU back."""
-        self._model = self._folder = self._reference = self._replaced = None
+        self._model = None
+        self._folder = None
+        self._reference = None
+        self._replaced = None
         self._templates.clear()
         if torch.cuda.is_available() and torch.cuda.is_initialized():
             torch.cuda.empty_cache()

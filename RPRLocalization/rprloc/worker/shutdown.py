@@ -12,10 +12,11 @@ from typing import NoReturn
 
 from .errors import BadRequestError
 
+# The client's exchange folders are called so: nothing else is ever cleaned.
 FOLDER_PREFIX = "rprloc-"
 
 
-class Exit:
+class Shutdown:
     """Ends the process; first removes the arrays in the client's exchange folders."""
 
     def __init__(self) -> None:
@@ -39,7 +40,7 @@ class Exit:
                 f"{folder}: folder must be an existing folder called {FOLDER_PREFIX}..."
             )
         with self._lock:
-            self._folders = {known for known in self._folders if known.is_dir()} | {path}
+            self._folders = {other for other in self._folders if other.is_dir()} | {path}
 
     def now(self, code: int = 0) -> NoReturn:
         """End the process without waiting for any thread, library or queued work."""
@@ -52,7 +53,7 @@ class Exit:
 
 
 def remove_arrays(folder: Path) -> None:
-    """Delete the .npy files directly in ``folder``, and the folder if that leaves it empty; nothing else."""
+    """Delete the .npy files directly in ``folder``, and the folder if that leaves it empty."""
     with suppress(OSError):
         for entry in list(os.scandir(folder)):
             with suppress(OSError):

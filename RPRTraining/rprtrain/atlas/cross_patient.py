@@ -1,4 +1,4 @@
-"""Pairs across patients: when they start, how often they are drawn, and the atlas that says what corresponds."""
+"""Pairs across patients: when they start, how often, and the atlas that says what corresponds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from ..config import StageConfig
 from ..data.dataset import TrainingVolume
 from ..random_stream import RandomStream
 from ..views.view_pair import Partner
-from .atlas import Atlas, build_atlas
+from .atlas import Atlas
+from .building import build_atlas
 
 
 @dataclass
@@ -27,6 +28,7 @@ class CrossPatientPairs:
         stage: the stage that is trained.
         start: fraction of the training after which such pairs are drawn.
         share: how often the second view is another patient's.
+        report: gets lines of progress while the atlas is made.
     """
 
     path: Path
@@ -44,7 +46,12 @@ class CrossPatientPairs:
     def atlas(
         self, net: nn.Module, volumes: Sequence[TrainingVolume], device: torch.device
     ) -> Atlas:
-        """The atlas: read if it is on disk, else built with the coarse network ``net`` and written."""
+        """The atlas: read if it is on disk, else built with the coarse network ``net`` and written.
+
+        Raises:
+            InputError: if it is damaged, or cannot be built from these CTs or at this stage.
+            OutputError: if it cannot be written.
+        """
         if self._atlas is None:
             if not self.path.exists():
                 self._build(net, volumes)
@@ -52,25 +59,27 @@ class CrossPatientPairs:
         return self._atlas
 
     def partner(
-        self, atlas: Atlas, volumes: Sequence[TrainingVolume], index: int, dice: RandomStream
+        self, atlas: Atlas, volumes: Sequence[TrainingVolume], index: int, rng: RandomStream
     ) -> Partner | None:
         """Another patient for the CT ``index``, or None: this time both views are of one CT."""
         source = volumes[index]
-        if not dice.chance(self.share) or source.name not in atlas.placements:
+        if not rng.chance(self.share) or source.name not in atlas.placements:
             return None
         others = [v for v in volumes if v.name in atlas.placements and v.name != source.name]
         if not others:
             return None
-        other = others[dice.integer(len(others))]
+        other = others[rng.integer(len(others))]
 
-        def carry(voxels: Tensor) -> Tensor:
-            return other.to_voxels(atlas.carry(source.name, other.name, source.to_mm(voxels)))
+        def map_points(voxels: Tensor) -> Tensor:
+            mm = atlas.map_points(source.name, other.name, source.to_mm(voxels))
+            return other.to_voxels(mm)
 
-        return Partner(other, carry)
+        return Partner(other, map_points)
 
     def _build(self, net: nn.Module, volumes: Sequence[TrainingVolume]) -> None:
         if self.stage.name != "coarse":
             raise InputError(
-                f"{self.path}: there is no atlas yet; train the coarse stage first, in the same folder"
+                f"{self.path}: there is no atlas yet;"
+                " train the coarse stage first, in the same folder"
             )
         build_atlas(volumes, net, self.stage, self.report).save(self.path)

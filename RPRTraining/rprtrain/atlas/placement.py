@@ -1,4 +1,4 @@
-"""Where a patient lies in the common frame of all patients: an affine map and a smooth displacement."""
+"""Where a patient lies in atlas space: an affine map and a smooth displacement."""
 
 from __future__ import annotations
 
@@ -7,14 +7,21 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..views.view import sample_field
+from rprloc.model.relative_offset import sample_points
 
+# The displacement is smooth, so that each round of the inverse shrinks its error several times.
 INVERSE_ROUNDS = 12
 
 
 @dataclass(frozen=True)
 class Lattice:
-    """``shape`` (z, y, x) points of the frame along +S, +P, +L, ``cell_mm`` apart, from ``origin`` (x, y, z mm)."""
+    """Points of atlas space on an axis-parallel lattice.
+
+    Attributes:
+        origin: (3,) x, y, z mm of the first point; the others follow along +S, +P, +L.
+        cell_mm: distance of neighbours.
+        shape: points along z, y, x.
+    """
 
     origin: Tensor
     cell_mm: float
@@ -33,19 +40,23 @@ class Lattice:
         return ((mm - self.origin) / self.cell_mm).flip(-1)
 
     def with_cells(self, cell_mm: float) -> Lattice:
-        """A lattice of other density over the same block, whose edges must be multiples of ``cell_mm``."""
+        """The same block, whose edges must be multiples of ``cell_mm``, at another density."""
         shape = [round((n - 1) * self.cell_mm / cell_mm) + 1 for n in self.shape]
         return Lattice(self.origin, cell_mm, (shape[0], shape[1], shape[2]))
 
 
 @dataclass(frozen=True)
 class Placement:
-    """The map from the frame to a patient, ``x -> (x + displacement(x)) matrix^T + shift``, all x, y, z mm.
+    """The map from atlas space to a patient, ``x -> (x + displacement(x)) matrix^T + shift``.
+
+    All positions are x, y, z mm; those of the patient are LPS.
 
     Attributes:
-        matrix: (3, 3). shift: (3,).
+        matrix: (3, 3).
+        shift: (3,).
         displacement: (1, 3, d, h, w) x, y, z mm at the points of ``lattice``; trilinear between,
             its border beyond.
+        lattice: where the displacement is given.
     """
 
     matrix: Tensor
@@ -53,18 +64,18 @@ class Placement:
     displacement: Tensor
     lattice: Lattice
 
-    def to_patient(self, frame: Tensor) -> Tensor:
-        """(n, 3) mm in the frame -> (n, 3) mm in the patient."""
-        moved: Tensor = (frame + self._displacement_at(frame)) @ self.matrix.T + self.shift
+    def to_patient(self, atlas_mm: Tensor) -> Tensor:
+        """(n, 3) mm in atlas space -> (n, 3) mm in the patient."""
+        moved: Tensor = (atlas_mm + self._displacement_at(atlas_mm)) @ self.matrix.T + self.shift
         return moved
 
-    def to_frame(self, patient: Tensor) -> Tensor:
-        """(n, 3) mm in the patient -> (n, 3) mm in the frame, by fixed-point iteration."""
-        straight = (patient - self.shift) @ torch.linalg.inv(self.matrix).T
-        frame: Tensor = straight
+    def to_atlas(self, patient_mm: Tensor) -> Tensor:
+        """(n, 3) mm in the patient -> (n, 3) mm in atlas space, by fixed-point iteration."""
+        straight = (patient_mm - self.shift) @ torch.linalg.inv(self.matrix).T
+        atlas_mm: Tensor = straight
         for _ in range(INVERSE_ROUNDS):
-            frame = straight - self._displacement_at(frame)
-        return frame
+            atlas_mm = straight - self._displacement_at(atlas_mm)
+        return atlas_mm
 
-    def _displacement_at(self, frame: Tensor) -> Tensor:
-        return sample_field(self.displacement, self.lattice.to_index(frame))
+    def _displacement_at(self, atlas_mm: Tensor) -> Tensor:
+        return sample_points(self.displacement, self.lattice.to_index(atlas_mm))

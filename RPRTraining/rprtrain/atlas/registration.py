@@ -1,7 +1,8 @@
-"""Deformable registration of a CT to the mean of many CTs: local correlation, Adam, a bending penalty.
+"""Deformable registration of a CT to the mean of many CTs.
 
-The displacement lives on a control lattice of the frame (``Placement``); images are compared on the
-frame's own.
+Local correlation is maximized by Adam under a bending penalty.
+The displacement lives on a control lattice of atlas space (``Placement``); images are compared on a
+lattice of their own.
 """
 
 from __future__ import annotations
@@ -12,17 +13,37 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from rprloc.model.relative_offset import sample_trilinear
+
 from ..data.dataset import TrainingVolume
 from .placement import Lattice, Placement
 
+# The soft tissue window, in which images are compared as 0 to 1.
 WINDOW_HU = (-300.0, 300.0)
+TISSUE = 0.05
+# Voxels along each edge of the moving window of the local correlation, and the variance below which
+# it says nothing: there, noise would correlate.
 CORRELATION_WINDOW = 7
 FLAT_VARIANCE = 2e-3
+# Squared differences next to the correlation, which does not see the level of flat tissue.
+SQUARES_WEIGHT = 2.0
+ADAM_BETAS = (0.9, 0.99)
+# The step shrinks by so much from the first to the last iteration.
+STEP_DECAY = 0.8
+# Fewer common voxels say nothing of an agreement.
+LEAST_COMMON = 100
 
 
 @dataclass(frozen=True)
 class Level:
-    """One level: lattice of the comparison (mm), iterations, step (mm), weight of the bending penalty."""
+    """One level of a registration.
+
+    Attributes:
+        mm: distance of the points at which the images are compared.
+        iterations: of Adam.
+        step_mm: its first step.
+        bending: weight of the bending penalty.
+    """
 
     mm: float
     iterations: int
@@ -37,32 +58,39 @@ def windowed(hu: Tensor) -> Tensor:
 
 
 def placed(image: Tensor, volume: TrainingVolume, patient_mm: Tensor) -> Tensor:
-    """``image`` (1, 1, D, H, W) on the grid of ``volume`` at points (d, h, w, 3) mm -> (1, 1, d, h, w); 0 beyond."""
-    extent = torch.tensor(volume.hu.shape, dtype=torch.float32, device=patient_mm.device)
-    normal = 2.0 * volume.to_voxels(patient_mm) / (extent - 1.0).clamp_min(1.0) - 1.0
-    return F.grid_sample(
-        image, normal.flip(-1)[None], mode="bilinear", padding_mode="zeros", align_corners=True
-    )
+    """Read an image at points of the patient.
+
+    Args:
+        image: (1, 1, D, H, W) on the grid of ``volume``.
+        volume: the CT.
+        patient_mm: (d, h, w, 3) x, y, z LPS mm.
+
+    Returns:
+        (1, 1, d, h, w); 0 beyond the CT.
+    """
+    return sample_trilinear(image, volume.to_voxels(patient_mm), "zeros")
 
 
 def field_of_view_mask(volume: TrainingVolume, patient_mm: Tensor) -> Tensor:
-    """(1, 1, d, h, w) 0 or 1: whether the point (d, h, w, 3) lies between the first and the last slice of the CT."""
+    """1 where points (d, h, w, 3) mm lie between the CT's first and last slice: (1, 1, d, h, w)."""
     z = volume.to_voxels(patient_mm)[..., 0]
     return ((z >= 0) & (z <= volume.hu.shape[0] - 1)).float()[None, None]
 
 
 def local_correlation(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
-    """Squared correlation of two images in a moving window, 0 where both are flat: (1, 1, d, h, w)."""
+    """Squared correlation in a moving window, 0 where both images are flat: (1, 1, d, h, w)."""
     a, b = a * mask, b * mask
     sums = _box_sum(torch.cat([mask, a, b, a * a, b * b, a * b], 1))
     ma, mb, aa, bb, ab = (sums[:, 1:] / sums[:, :1].clamp_min(1.0)).split(1, dim=1)
+
+    # Rounding can make a variance negative.
     aa, bb, ab = (aa - ma * ma).clamp_min(0), (bb - mb * mb).clamp_min(0), ab - ma * mb
     correlation: Tensor = (ab * ab) / ((aa + FLAT_VARIANCE) * (bb + FLAT_VARIANCE))
     return correlation
 
 
 def _box_sum(values: Tensor) -> Tensor:
-    """Sums over a moving cubic window, one axis after the other by differences of running sums: (1, C, d, h, w)."""
+    """Sums of (1, C, d, h, w) over a moving cube: differences of running sums, axis by axis."""
     half = CORRELATION_WINDOW // 2
     for axis in (2, 3, 4):
         padding = [0, 0, 0, 0, 0, 0]
@@ -74,7 +102,7 @@ def _box_sum(values: Tensor) -> Tensor:
 
 
 def bending(displacement: Tensor, cell_mm: float) -> Tensor:
-    """Mean squared second derivative of a displacement (1, 3, d, h, w) mm, times mm (scale-free)."""
+    """Mean squared second derivative of a displacement (1, 3, d, h, w) mm, scale-free."""
     second = [displacement.diff(n=2, dim=axis).square().mean() for axis in (2, 3, 4)]
     mixed = [
         displacement.diff(dim=i).diff(dim=j).square().mean() for i, j in ((2, 3), (2, 4), (3, 4))
@@ -83,41 +111,68 @@ def bending(displacement: Tensor, cell_mm: float) -> Tensor:
 
 
 def register(
-    frame: Tensor, lattice: Lattice, volume: TrainingVolume, start: Placement, level: Level
+    mean: Tensor, lattice: Lattice, volume: TrainingVolume, start: Placement, level: Level
 ) -> Placement:
-    """Improve ``start`` so that ``volume`` agrees with ``frame`` (1, 1, D, H, W windowed, on ``lattice``)."""
+    """Improve a placement so that the CT agrees with the mean of all.
+
+    Args:
+        mean: (1, 1, D, H, W) windowed mean CT on ``lattice``.
+        lattice: of atlas space.
+        volume: the CT.
+        start: where it lies so far.
+        level: density and effort.
+
+    Returns:
+        ``start`` with another displacement.
+    """
     fixed = lattice.with_cells(level.mm)
-    goal = F.interpolate(frame, size=fixed.shape, mode="trilinear", align_corners=True)
-    scale = max(1, round(level.mm / volume.spacing))
-    image = windowed(volume.hu)[None, None]
-    if scale > 1:
-        image = F.avg_pool3d(image, 2 * (scale // 2) + 1, 1, scale // 2, count_include_pad=False)
+    goal = F.interpolate(mean, size=fixed.shape, mode="trilinear", align_corners=True)
+    image = _smoothed(windowed(volume.hu)[None, None], level.mm / volume.spacing)
     points = fixed.points()
     control = start.displacement.clone().requires_grad_(True)
-    optimizer = torch.optim.Adam([control], lr=level.step_mm, betas=(0.9, 0.99))
+    optimizer = torch.optim.Adam([control], lr=level.step_mm, betas=ADAM_BETAS)
+
     for number in range(level.iterations):
-        optimizer.param_groups[0]["lr"] = level.step_mm * (1.0 - 0.8 * number / level.iterations)
+        done = number / level.iterations
+        optimizer.param_groups[0]["lr"] = level.step_mm * (1.0 - STEP_DECAY * done)
         optimizer.zero_grad()
+
         dense = F.interpolate(control, size=fixed.shape, mode="trilinear", align_corners=True)
         patient = (points + dense[0].permute(1, 2, 3, 0)) @ start.matrix.T + start.shift
         moved, mask = placed(image, volume, patient), field_of_view_mask(volume, patient)
-        alike = local_correlation(goal, moved, mask)
-        tissue = mask * ((goal > 0.05) | (moved > 0.05)).float()
-        unlike = ((1.0 - alike) * tissue).sum() / tissue.sum().clamp_min(1.0)
-        squares = ((goal - moved).square() * tissue).sum() / tissue.sum().clamp_min(1.0)
-        loss = unlike + 2.0 * squares + level.bending * bending(control, start.lattice.cell_mm)
+        penalty = level.bending * bending(control, start.lattice.cell_mm)
+        loss = _dissimilarity(goal, moved, mask) + penalty
         loss.backward()
         optimizer.step()
     return replace(start, displacement=control.detach())
 
 
+def _smoothed(image: Tensor, voxels: float) -> Tensor:
+    """Average an image over about ``voxels`` along every axis: reading it then does not alias."""
+    scale = max(1, round(voxels))
+    if scale == 1:
+        return image
+    half = scale // 2
+    return F.avg_pool3d(image, 2 * half + 1, 1, half, count_include_pad=False)
+
+
+def _dissimilarity(goal: Tensor, moved: Tensor, mask: Tensor) -> Tensor:
+    """What the images (1, 1, d, h, w) lack of local correlation, and their squared difference."""
+    alike = local_correlation(goal, moved, mask)
+    tissue = mask * ((goal > TISSUE) | (moved > TISSUE)).float()
+    count = tissue.sum().clamp_min(1.0)
+    unlike = ((1.0 - alike) * tissue).sum() / count
+    squares = ((goal - moved).square() * tissue).sum() / count
+    return unlike + SQUARES_WEIGHT * squares
+
+
 def agreement(
-    frame: Tensor, lattice: Lattice, volume: TrainingVolume, placement: Placement
+    mean: Tensor, lattice: Lattice, volume: TrainingVolume, placement: Placement
 ) -> float:
-    """Correlation of the placed CT with the frame over the tissue that both show, -1 to 1."""
+    """Correlation of the placed CT with the mean over the tissue that both show, -1 to 1."""
     patient = placement.to_patient(lattice.points().reshape(-1, 3)).reshape(*lattice.shape, 3)
     moved = placed(windowed(volume.hu)[None, None], volume, patient)
-    both = (field_of_view_mask(volume, patient) > 0) & ((frame > 0.05) | (moved > 0.05))
-    if int(both.sum()) < 100:
+    both = (field_of_view_mask(volume, patient) > 0) & ((mean > TISSUE) | (moved > TISSUE))
+    if int(both.sum()) < LEAST_COMMON:
         return 0.0
-    return float(torch.corrcoef(torch.stack([frame[both], moved[both]]))[0, 1])
+    return float(torch.corrcoef(torch.stack([mean[both], moved[both]]))[0, 1])

@@ -11,25 +11,94 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rprloc.cli.main import EXIT_OK
-from rprloc.cli.shared import set_threads
-from rprloc.errors import InputError
-from rprloc.model.devices import resolve_device
+from rprloc.cli.arguments import (
+    Commands,
+    Parser,
+    add_device,
+    positive_float,
+    positive_int,
+    seed,
+)
+from rprloc.cli.exit_codes import EPILOG, EXIT_OK
 
 if TYPE_CHECKING:
     from ..run.request import TrainingRequest
 
+NAME = "train"
 
-def run_train(args: argparse.Namespace) -> int:
-    """Train and export; a first Ctrl-C (or SIGTERM) ends early and still exports, a second one aborts."""
-    try:
-        from ..run.train import train_model
-    except ModuleNotFoundError as error:
-        if error.name not in ("rprtrain", "rprtrain.run.train"):
-            raise
-        raise InputError(
-            "training is not installed: the package rprtrain (folder RPRTraining) is missing"
-        ) from error
+
+def add_arguments(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        NAME,
+        help="train a model from unannotated CTs",
+        description="Train a model from unannotated CTs. "
+        "Ctrl-C ends the training early and still exports; a second Ctrl-C aborts.",
+        epilog=EPILOG,
+    )
+    parser.add_argument(
+        "--images", type=Path, required=True, metavar="FOLDER", help="CTs; label maps are left out"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="model folder to write"
+    )
+    _add_training(parser)
+    _add_card(parser)
+    add_device(parser)
+    parser.add_argument("--seed", type=seed, default=0, metavar="N")
+    parser.set_defaults(command=run)
+
+
+def _add_training(parser: Parser) -> None:
+    """Add what is trained, for how long, and from what it starts."""
+    parser.add_argument("--stage", choices=("coarse", "fine", "both"), default="both")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument(
+        "--minutes", type=positive_float, metavar="M", help="wall clock, shared by the stages"
+    )
+    length.add_argument("--steps", type=positive_int, metavar="N", help="training steps per stage")
+    parser.add_argument(
+        "--batch", type=positive_int, default=1, metavar="N", help="volumes per step (default: 1)"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in DIR")
+    parser.add_argument(
+        "--across-patients",
+        action="store_true",
+        help="register the CTs to their mean and train on pairs of patients too "
+        "(needs 0.2 min of CPU per CT)",
+    )
+    parser.add_argument(
+        "--start-from",
+        default="",
+        metavar="MODEL",
+        help="begin with the weights of this model (folder or name)",
+    )
+
+
+def _add_card(parser: Parser) -> None:
+    """Add what the model's card says of its origin."""
+    parser.add_argument("--name", help="name of the model for its card (default: name of DIR)")
+    parser.add_argument(
+        "--model-version", default="1.0.0", metavar="V", help="version for the card"
+    )
+    parser.add_argument("--body-region", default="not stated", metavar="TEXT", help="for the card")
+    parser.add_argument(
+        "--data-source", default="not stated", metavar="TEXT", help="where the CTs come from"
+    )
+    parser.add_argument(
+        "--data-licence", default="not stated", metavar="TEXT", help="licence of the CTs"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train and export; returns the exit code.
+
+    A first Ctrl-C (or SIGTERM) ends early and still exports, a second one aborts.
+    """
+    from rprloc.cli.shared import set_threads
+
+    from ..run.train import train_model
+
     set_threads(args.threads)
     request = _request(args)
     with early_stop(_report) as stop:
@@ -39,6 +108,8 @@ def run_train(args: argparse.Namespace) -> int:
 
 
 def _request(args: argparse.Namespace) -> TrainingRequest:
+    from rprloc.model.devices import resolve_device
+
     from ..run.request import TrainingRequest
 
     return TrainingRequest(
@@ -62,7 +133,7 @@ def _request(args: argparse.Namespace) -> TrainingRequest:
 
 
 def _public_command(args: argparse.Namespace, words: list[str]) -> str:
-    """The command line for the card, which travels with the model: folders by their last name only."""
+    """The command line for the card; as it travels with the model, folders lose their parents."""
     folders = {str(args.images), str(args.out)}
     shown = [Path(word).name if str(Path(word)) in folders else word for word in words]
     return f"rprloc {shlex.join(shown)}"
@@ -70,23 +141,26 @@ def _public_command(args: argparse.Namespace, words: list[str]) -> str:
 
 @contextmanager
 def early_stop(report: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
-    """In the block, SIGINT or SIGTERM makes the given function answer True; the next has its usual effect."""
+    """Catch the first SIGINT or SIGTERM in the block; the next one has its usual effect.
+
+    Yields a function that answers True once one has come.
+    """
     asked = False
-    usual: dict[signal.Signals, Any] = {}
+    previous: dict[signal.Signals, Any] = {}
 
     def ask(number: int, frame: Any) -> None:
         nonlocal asked
         asked = True
-        for kind, handler in usual.items():
+        for kind, handler in previous.items():
             signal.signal(kind, handler)
         report("stopping: this step, validation and export are still to come (Ctrl-C again aborts)")
 
     for kind in (signal.SIGINT, signal.SIGTERM):
-        usual[kind] = signal.signal(kind, ask)
+        previous[kind] = signal.signal(kind, ask)
     try:
         yield lambda: asked
     finally:
-        for kind, handler in usual.items():
+        for kind, handler in previous.items():
             signal.signal(kind, handler)
 
 

@@ -1,4 +1,4 @@
-"""The training CTs in memory: int16 HU on isotropic grids, cropped to the body, with points to draw from."""
+"""The training CTs in memory: int16 HU on isotropic grids, with body points to draw from."""
 
 from __future__ import annotations
 
@@ -12,23 +12,32 @@ import torch
 from torch import Tensor
 
 from rprloc.errors import InputError, RprLocError
+from rprloc.image.hounsfield import TISSUE_HU
 from rprloc.image.reading import stem_of
 from rprloc.image.resampling import IsotropicVolume, to_grid
 
 from ..random_stream import RandomStream
-from ..views.view import BODY_HU
-from .sources import ImageSource, find_images, held_out
+from .sources import ImageSource, held_out
 
-__all__ = ["TrainingVolume", "find_images", "load_volumes", "split_held_out"]
+# Enough that points are rarely drawn twice in a training; more would only cost memory.
 BODY_POINTS = 20_000
+# Fewer voxels of tissue than this are no body.
+LEAST_BODY_VOXELS = 100
+LEAST_CTS = 2
+HELD_OUT_SHARE = 0.05
 
 
 @dataclass(frozen=True)
 class TrainingVolume:
-    """One CT: ``hu`` int16 (D, H, W) on an isotropic grid, ``body`` (n, 3) int16 voxels (z, y, x) that hold tissue.
+    """One CT.
 
-    ``origin``: (3,) x, y, z LPS mm of the centre of voxel 0, 0, 0; ``spacing``: mm along every
-    axis; ``group``: equal for CTs of one patient, empty where the CT is its only one.
+    Attributes:
+        name: unique among the CTs of a training.
+        hu: (D, H, W) int16 on an isotropic grid.
+        body: (n, 3) int16 voxels (z, y, x) that hold tissue.
+        origin: (3,) x, y, z LPS mm of the centre of voxel 0, 0, 0.
+        spacing: mm along every axis.
+        group: equal for CTs of one patient, empty where the CT is its only one.
     """
 
     name: str
@@ -40,10 +49,14 @@ class TrainingVolume:
 
     @classmethod
     def from_grid(cls, name: str, grid: IsotropicVolume) -> TrainingVolume:
-        """Draw the body points of a grid; the same grid gives the same points."""
+        """Draw the body points of a grid, always the same for a name and grid.
+
+        Raises:
+            InputError: if it holds no body.
+        """
         hu = torch.from_numpy(np.round(grid.hu).astype(np.int16))
-        voxels = torch.nonzero(hu > BODY_HU)
-        if len(voxels) < 100:
+        voxels = torch.nonzero(hu > TISSUE_HU)
+        if len(voxels) < LEAST_BODY_VOXELS:
             raise InputError(f"{name}: there is no body in this volume")
         picked = voxels[RandomStream("body", name).choose(len(voxels), BODY_POINTS)]
         origin = torch.tensor(grid.origin, dtype=torch.float32)
@@ -70,30 +83,39 @@ def load_volumes(
     report: Callable[[str], None] = lambda text: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[TrainingVolume]:
-    """Read and resample CTs to ``spacing`` mm; those that cannot be used are reported and left out.
+    """Read and resample CTs.
 
-    ``progress`` gets (done, total) before each. Raises InputError if fewer than two remain.
+    Args:
+        sources: the CTs; those that cannot be used are left out.
+        spacing: mm of the isotropic grids.
+        report: gets a line for each that is left out.
+        progress: gets (done, total) before each.
+
+    Raises:
+        InputError: if fewer than two remain.
     """
     volumes = []
-    for number, given in enumerate(sources):
+    for number, item in enumerate(sources):
         progress(number, len(sources))
-        source = ImageSource(given, name=stem_of(given)) if isinstance(given, Path) else given
+        source = ImageSource(item, name=stem_of(item)) if isinstance(item, Path) else item
         try:
+            # What a reader warns of is in the scan's verdict, once and not for every stage.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 grid = to_grid(source.read(), spacing)
             volumes.append(replace(TrainingVolume.from_grid(source.name, grid), group=source.group))
         except RprLocError as error:
             report(f"left out: {error}")
-    if len(volumes) < 2:
-        raise InputError(f"{len(volumes)} usable CTs: at least 2 are needed to train")
+
+    if len(volumes) < LEAST_CTS:
+        raise InputError(f"{len(volumes)} usable CTs: at least {LEAST_CTS} are needed to train")
     return volumes
 
 
 def split_held_out(
-    volumes: list[TrainingVolume], fraction: float = 0.05
+    volumes: list[TrainingVolume], fraction: float = HELD_OUT_SHARE
 ) -> tuple[list[TrainingVolume], list[TrainingVolume]]:
-    """(training, held out); see ``rprtrain.data.sources.held_out``."""
-    held = held_out([(v.group, v.name) for v in volumes], fraction)
-    pairs = list(zip(volumes, held, strict=True))
+    """Split into (training, held out) by patient; see ``rprtrain.data.sources.held_out``."""
+    is_held_out = held_out([(v.group, v.name) for v in volumes], fraction)
+    pairs = list(zip(volumes, is_held_out, strict=True))
     return [v for v, out in pairs if not out], [v for v, out in pairs if out]

@@ -1,4 +1,4 @@
-"""A look at every volume under a folder before a training: what it is, whether it is used, and if not, why."""
+"""A look at every volume before a training: what it is, whether it is used, and if not, why."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ import numpy as np
 
 from rprloc.errors import InputError
 from rprloc.image.body import body_mask
+from rprloc.image.discovery import is_label_map
 from rprloc.image.reading import read_header
 from rprloc.image.volume import Volume
 
-from .sources import ImageSource, find_sources, is_label_map
+from .sources import ImageSource, find_sources
 
+# Localizers and thin slabs show too little of a body to train on.
 LEAST_SLICES = 8
 LEAST_MM = 40.0
+# The body is measured on a copy as coarse as this: fast, and exact enough to choose settings.
 _BODY_VOXEL_MM = 5.0
 
 Triple = tuple[float, float, float]
@@ -32,9 +35,11 @@ class ScanRow:
     Attributes:
         path, series, name, group: as in ``ImageSource``.
         size, spacing: voxels and mm along i, j, k; empty where the file does not tell.
-        hu: lowest and highest value in HU. z_mm: extent from the feet towards the head. body_mm:
-            extent of the body (x, y, z). Empty, or 0, where the voxels were not read.
-        used: whether the training uses it; reason: why not, in one line.
+        hu: lowest and highest value in HU; empty where the voxels were not read.
+        z_mm: extent from the feet towards the head; 0 where they were not read.
+        body_mm: extent of the body (x, y, z); empty where they were not read.
+        used: whether the training uses it.
+        reason: why not, in one line.
         sha256: of the voxels; equal for the same image in another file.
     """
 
@@ -90,11 +95,17 @@ def scan_folder(
     progress: Progress = lambda done, total, row: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> list[ScanRow]:
-    """Every volume under ``folder`` (nested; files and DICOM series), sorted, with a verdict.
+    """Judge every volume under a folder (nested; files and DICOM series), sorted.
 
-    Headers first: the voxels are read, once, only where the header speaks for a CT. ``progress``
-    gets (done, total, row) after each; ``stop`` is asked before each, True ends the scan with what
-    is there. Raises InputError if the folder is missing.
+    The voxels are read, once, only where the header speaks for a CT.
+
+    Args:
+        folder: where to look.
+        progress: gets (done, total, row) after each.
+        stop: asked before each; True ends the scan with what is there.
+
+    Raises:
+        InputError: if the folder is missing.
     """
     sources = find_sources(folder)
     seen: dict[str, str] = {}
@@ -178,7 +189,8 @@ def _judged(row: ScanRow) -> ScanRow:
     if row.z_mm < LEAST_MM:
         return replace(
             row,
-            reason=f"too short: {row.z_mm:g} mm from feet to head, at least {LEAST_MM:g} are needed",
+            reason=f"too short: {row.z_mm:g} mm from feet to head,"
+            f" at least {LEAST_MM:g} are needed",
         )
     if not row.body_mm:
         return replace(row, reason="no body in the volume")
@@ -186,7 +198,10 @@ def _judged(row: ScanRow) -> ScanRow:
 
 
 def body_extent(volume: Volume) -> tuple[float, ...]:
-    """Extent of the body along x, y, z in mm, to about 5 mm; empty without one. Tilted axes count as the nearest."""
+    """Measure the body along x, y, z in mm, to about 5 mm; empty without one.
+
+    Tilted axes count as the nearest of the patient's.
+    """
     geometry = volume.geometry
     steps = [max(1, int(_BODY_VOXEL_MM / s)) for s in geometry.spacing]
     hu = volume.array[:: steps[2], :: steps[1], :: steps[0]].transpose(2, 1, 0)
@@ -195,6 +210,8 @@ def body_extent(volume: Volume) -> tuple[float, ...]:
         axes = [0, 1, 2]
     spacing = [float(geometry.spacing[axes.index(a)]) * steps[axes.index(a)] for a in range(3)]
     hu = hu.transpose([axes.index(a) for a in range(3)])
+
+    # ``body_mask`` expects axes along +S, +P, +L.
     flips = tuple(
         slice(None, None, -1 if geometry.direction[a, axes.index(a)] < 0 else 1) for a in range(3)
     )
@@ -202,6 +219,7 @@ def body_extent(volume: Volume) -> tuple[float, ...]:
     mask = body_mask(zyx, (spacing[2], spacing[1], spacing[0]))
     if not mask.any():
         return ()
+
     layers = [
         np.flatnonzero(mask.any(axis=tuple(2 - b for b in range(3) if b != a))) for a in range(3)
     ]

@@ -1,9 +1,8 @@
-"""Where the CTs of a training come from: files and DICOM series under a folder, and which belong to one patient."""
+"""Where the CTs of a training come from: files and DICOM series, and whose they are."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,12 +11,12 @@ from typing import Any
 
 from rprloc.errors import InputError
 from rprloc.image.dicom import SeriesHeader, list_series
+from rprloc.image.discovery import is_label_map, walk
 from rprloc.image.reading import stem_of
 from rprloc.image.volume import Volume, read_volume
 
-IMAGE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+# A folder with more volumes than this holds several patients.
 MOST_OF_ONE_PATIENT = 8
-_DICOM_MARK, _DICOM_MARK_AT = b"DICM", 128
 
 
 @dataclass(frozen=True)
@@ -25,9 +24,10 @@ class ImageSource:
     """One volume on disk.
 
     Attributes:
-        path: image file, or folder of a DICOM series. series: UID of the series where the folder
-            holds several.
-        name: unique among the sources found together. group: equal for volumes of one patient.
+        path: image file, or folder of a DICOM series.
+        series: UID of the series where the folder holds several.
+        name: unique among the sources listed together.
+        group: equal for volumes of one patient.
         header: of the DICOM series; None for a file.
     """
 
@@ -71,10 +71,13 @@ def find_images(folder: Path) -> list[Path]:
 
 
 def find_sources(folder: Path) -> list[ImageSource]:
-    """Every volume under ``folder``, sorted, with unique names and the patients' groups; label maps are among them.
+    """List every volume under a folder, sorted, with unique names and the patients' groups.
 
-    A DICOM folder is one that holds .dcm files, or files that begin like DICOM. Raises InputError
-    without the folder.
+    Label maps are among them. A DICOM folder is one that holds .dcm files, or files that begin like
+    DICOM.
+
+    Raises:
+        InputError: without the folder.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
@@ -89,21 +92,24 @@ def images_in(folder: Path) -> list[ImageSource]:
     return [source for source in find_sources(folder) if not is_label_map(source.path)]
 
 
-def is_label_map(path: Path) -> bool:
-    """Tell a label map or segmentation by its file name."""
-    name = path.name.lower()
-    return ".labels." in name or ".seg." in name or "label" in name.split(".", 1)[0].split("_")
-
-
 def held_out(patients: Sequence[tuple[str, str]], fraction: float = 0.05) -> list[bool]:
-    """Which of the volumes, given as (group, name), validate the training: by a hash of the patient.
+    """Choose the volumes that validate the training, by a hash of the patient.
 
-    The same volumes give the same answer in any order, and all volumes of a patient the same. At
+    The same volumes have the same answer in any order, and all volumes of a patient the same. At
     least one patient is held out and one trained on; where all seem to be of one patient, they are
     split as if they were of several.
+
+    Args:
+        patients: (group, name) of every volume.
+        fraction: of the volumes to hold out.
+
+    Returns:
+        For each volume, whether it is held out.
     """
     several = len({group or name for group, name in patients}) > 1
     keys = [(group or name) if several else name for group, name in patients]
+
+    # Ranked by hash: adding a patient changes the choice as little as possible.
     ranked = sorted(set(keys), key=lambda key: hashlib.sha256(key.encode()).hexdigest())
     count = max(1, round(fraction * len(keys)))
     held: set[str] = set()
@@ -115,20 +121,14 @@ def held_out(patients: Sequence[tuple[str, str]], fraction: float = 0.05) -> lis
 
 
 def _volumes(folder: Path) -> Iterator[ImageSource]:
-    for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        parent = Path(place)
-        shown = [name for name in names if not name.startswith(".")]
-        images = [name for name in shown if name.lower().endswith(IMAGE_SUFFIXES)]
-        yield from (ImageSource(parent / name) for name in images)
-        taken = set(images)
-        others = [parent / name for name in shown if name not in taken]
-        if any(_is_dicom(path) for path in others):
-            yield from _series(parent)
+    for content in walk(folder):
+        yield from (ImageSource(image) for image in content.images)
+        if content.is_dicom:
+            yield from _series(content.path)
 
 
 def _series(folder: Path) -> list[ImageSource]:
-    """The DICOM series of a folder; the folder itself where they cannot even be listed, so that it is told of."""
+    """The DICOM series of a folder; the folder itself where they cannot be listed, to tell of it."""
     try:
         headers = list_series(folder)
     except RuntimeError:
@@ -141,16 +141,6 @@ def _series(folder: Path) -> list[ImageSource]:
         )
     several = len(headers) > 1
     return [ImageSource(folder, header.uid if several else "", header=header) for header in headers]
-
-
-def _is_dicom(path: Path) -> bool:
-    if path.suffix.lower() == ".dcm":
-        return True
-    try:
-        with open(path, "rb") as stream:
-            return stream.read(_DICOM_MARK_AT + 4)[_DICOM_MARK_AT:] == _DICOM_MARK
-    except OSError:
-        return False
 
 
 def _named(sources: Sequence[ImageSource], root: Path) -> list[ImageSource]:
@@ -186,17 +176,19 @@ def _patient_folders(sources: Sequence[ImageSource], root: Path) -> list[Path]:
                 break
             counts[place] += 1
             children.setdefault(place.parent, set()).add(place)
-    found: list[Path] = []
+
+    # From the root down: a folder that is not one patient's may hold folders that are.
+    patients: list[Path] = []
     waiting = [root]
     while waiting:
         place = waiting.pop()
         inside = sorted(children.get(place, ()))
         for folder in inside:
             if len(inside) > 1 and counts[folder] <= MOST_OF_ONE_PATIENT:
-                found.append(folder)
+                patients.append(folder)
             else:
                 waiting.append(folder)
-    return found
+    return patients
 
 
 def _group(source: ImageSource, patients: Sequence[Path]) -> str:

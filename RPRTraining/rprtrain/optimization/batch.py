@@ -1,4 +1,4 @@
-"""Several volumes per step, shared out among the processes of a team.
+"""Several volumes per step, shared out among the processes of a group.
 
 Every volume starts from the same BatchNorm statistics, and their mean is kept: so it does not
 matter which process handled which volume, and one process with a batch gives the same result as
@@ -8,6 +8,7 @@ several that share it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +16,9 @@ from torch import Tensor, nn
 from rprloc.errors import InputError
 
 from ..distributed import ProcessGroup
-from .step import StepResult
+from .step import StepFigures, StepResult
 
+# Views hold too little now and then; a CT whose views do so 8 times in a row has no body to show.
 ATTEMPTS = 8
 
 Losses = Callable[[int, int], "StepResult | None"]
@@ -28,48 +30,58 @@ def statistics(net: nn.Module) -> list[Tensor]:
 
 
 def batch_gradients(
-    net: nn.Module, parallel: nn.Module, batch: int, team: ProcessGroup, losses: Losses
-) -> list[float]:
-    """Gradients of the mean loss of ``batch`` volumes; returns mean loss, near and mean error, and the cells of all.
+    net: nn.Module, parallel: nn.Module, batch: int, group: ProcessGroup, losses: Losses
+) -> StepFigures:
+    """Accumulate the gradients of the mean loss of a batch.
 
     Args:
-        net: the network, whose statistics move. parallel: the same, as ``team.wrap`` returned it.
+        net: the network, whose statistics move.
+        parallel: the same, as ``ProcessGroup.wrap`` returned it.
+        batch: volumes, of which every process of the group handles its share.
+        group: the processes.
         losses: of volume ``n`` of the batch at attempt ``m``; None where its views hold too little.
+
+    Returns:
+        Mean loss, mean errors, and the cells of all volumes.
+
+    Raises:
+        InputError: if a CT shows too little at every attempt.
     """
-    mine = list(range(team.rank, batch, team.size))
-    held = statistics(net)
-    before = [buffer.clone() for buffer in held]
-    total = [torch.zeros_like(buffer) for buffer in held]
+    mine = list(range(group.rank, batch, group.size))
+    running = statistics(net)
+    before = [buffer.clone() for buffer in running]
+    total = [torch.zeros_like(buffer) for buffer in running]
     figures = torch.zeros(4, device=before[0].device if before else None)
+
     for item in mine:
-        alone = (
-            team.unsynchronized(parallel)
-            if item != mine[-1]
-            else team.unsynchronized(nn.Identity())
-        )
-        with alone:
-            result = _result(item, losses, held, before)
+        # The gradients are exchanged once, with those of the last volume.
+        with nullcontext() if item == mine[-1] else group.unsynchronized(parallel):
+            result = _first_result(item, losses, running, before)
             (result.loss / len(mine)).backward()
-        for mean, buffer in zip(total, held, strict=True):
+        for mean, buffer in zip(total, running, strict=True):
             mean += buffer / len(mine)
-        values = [
-            float(result.loss.detach()),
-            result.near_mm,
-            result.mean_mm,
-            float(result.cells * team.size),
-        ]
-        figures += torch.tensor(values, device=figures.device) / torch.tensor(
-            [len(mine)] * 3 + [1], device=figures.device
-        )
-    for buffer, mean in zip(held, total, strict=True):
+        figures += _share_of_mean(result, len(mine), group.size).to(figures.device)
+
+    for buffer, mean in zip(running, total, strict=True):
         buffer.copy_(mean)
-    team.average_([*held, figures])
-    return [float(value) for value in figures]
+    group.average_([*running, figures])
+    loss, near_mm, mean_mm, cells = (float(value) for value in figures)
+    return StepFigures(loss, near_mm, mean_mm, round(cells))
 
 
-def _result(item: int, losses: Losses, held: list[Tensor], before: list[Tensor]) -> StepResult:
+def _share_of_mean(result: StepResult, count: int, processes: int) -> Tensor:
+    """(4,) what a volume adds to the figures; cells are summed, so the later mean is undone."""
+    one = result.figures()
+    means = torch.tensor([one.loss, one.near_mm, one.mean_mm]) / count
+    return torch.cat([means, torch.tensor([float(one.cells * processes)])])
+
+
+def _first_result(
+    item: int, losses: Losses, running: list[Tensor], before: list[Tensor]
+) -> StepResult:
+    """The losses of a volume at the first attempt whose views hold enough."""
     for attempt in range(ATTEMPTS):
-        for buffer, value in zip(held, before, strict=True):
+        for buffer, value in zip(running, before, strict=True):
             buffer.copy_(value)
         result = losses(item, attempt)
         if result is not None:

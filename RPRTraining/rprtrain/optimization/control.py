@@ -12,7 +12,11 @@ Answer = TypeVar("Answer")
 
 
 class Control:
-    """Asked between steps. This one stops when ``stop`` says so, and nobody is there to end a pause."""
+    """Asked between steps.
+
+    This one stops when ``stop`` says so, and nobody is there to end a pause. See
+    ``rprtrain.worker.job_control`` for one that a client steers.
+    """
 
     can_wait = False
 
@@ -36,9 +40,15 @@ class Control:
 def retry_until_written(
     write: Callable[[], Answer], control: Control, pause: Callable[[str], None]
 ) -> Answer:
-    """``write()``; where that fails (disk full, folder gone), ``pause`` tells why, and after a wait it tries again.
+    """Call ``write`` until it succeeds, waiting for the user between two attempts.
 
-    Raises the OutputError if nobody can wait, or the user stops instead.
+    Args:
+        write: raises OutputError where the disk is full or the folder gone.
+        control: who can end the wait.
+        pause: gets the reason before each wait.
+
+    Raises:
+        OutputError: the last one, if nobody can wait, or the user stops instead.
     """
     while True:
         try:

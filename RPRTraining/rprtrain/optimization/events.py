@@ -27,13 +27,13 @@ class TrainingEvent:
     Attributes:
         kind: ``reading`` (the CTs), ``begin`` (of a stage), ``step`` (figures of the last steps),
             ``validation``, ``note`` (something was changed or left out), ``saved`` (checkpoint),
-            ``paused`` (on request, or because
-            something must be done first: see ``message``), ``continued``, ``exported``,
-                ``finished``.
-        stage: ``coarse`` or ``fine``. step, fraction: done of this stage; fraction 0 to 1.
+            ``paused`` (on request, or because something must be done first: see ``message``),
+            ``continued``, ``exported``, ``finished``.
+        stage: ``coarse`` or ``fine``.
+        step, fraction: done of this stage; the fraction from 0 to 1.
         message: one line for people.
-        loss; pair_mm, near_mm: mean error of all pairs and of pairs nearer than 40 mm, on the
-        training CTs.
+        loss: mean of the last steps.
+        pair_mm, near_mm: mean error of all pairs and of near ones, on the training CTs.
         validation: figures on held-out CTs (``rprtrain.optimization.validation.Validation``).
         throughput: cells of the latent field x volumes per second.
         seconds_left: of this stage.
@@ -56,8 +56,8 @@ class TrainingEvent:
         return {key: value for key, value in asdict(self).items() if value is not None}
 
 
-Tell = Callable[[TrainingEvent], None]
+OnEvent = Callable[[TrainingEvent], None]
 
 
 def ignore_events(event: TrainingEvent) -> None:
-    """For trainings that nobody watches."""
+    """Do nothing: for trainings that nobody watches."""

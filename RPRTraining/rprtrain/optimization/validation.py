@@ -1,4 +1,4 @@
-"""Pair error on held-out CTs, beside that of a predictor that always answers with the mean offset."""
+"""Pair error on held-out CTs, beside that of a predictor that always answers the mean offset."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ from ..config import StageConfig
 from ..data.dataset import TrainingVolume
 from ..random_stream import RandomStream
 from ..views.view_pair import cross_offsets, draw_points, make_view_pair
-from .losses import predicted_offsets
-from .step import embed
+from .losses import NEAR_MM, predicted_offsets
+from .step import LEAST_POINTS, embed
+
+# Enough that the means hardly depend on which were drawn; 16 pairs take about 2 % of the training.
+VIEW_PAIRS = 16
+POINTS, CELLS = 600, 600
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,8 @@ class Validation:
     """Means over held-out view pairs, in mm.
 
     Attributes:
-        pair_mm, near_mm: error of Eq. 2 over all pairs, and over those nearer than 40 mm.
+        pair_mm: error of Eq. 2 over all pairs.
+        near_mm: the same over pairs nearer than ``losses.NEAR_MM``.
         mean_offset_mm: error of always predicting the mean offset, on the same pairs.
         match_mm: distance from a point to where its descriptor fits best in the other view, among
             the sampled points (0 for a perfect match); None without descriptors.
@@ -34,67 +39,76 @@ class Validation:
     match_mm: float | None
 
     def to_json(self) -> dict[str, float | None]:
-        """A JSON object, rounded to 0.001 mm; None also where held-out views showed too little to tell."""
+        """A JSON object, rounded to 0.001 mm; None where held-out views showed too little too."""
         return {
-            k: None if v is None or math.isnan(v) else round(v, 3) for k, v in asdict(self).items()
+            name: None if value is None or math.isnan(value) else round(value, 3)
+            for name, value in asdict(self).items()
         }
 
 
 @torch.no_grad()
 def validate(
-    net: nn.Module, volumes: list[TrainingVolume], stage: StageConfig, pairs: int = 16
+    net: nn.Module, volumes: list[TrainingVolume], stage: StageConfig, pairs: int = VIEW_PAIRS
 ) -> Validation:
     """Mean errors over ``pairs`` view pairs of held-out volumes, the same pairs at every call."""
-    rows: list[list[float]] = []
-    matches: list[float] = []
+    errors: list[Validation] = []
     for n in range(pairs):
         volume = volumes[n % len(volumes)]
-        row = _one_pair(net, volume, stage, RandomStream("validation", volume.name, n))
-        if row is not None:
-            rows.append(row[0])
-            if row[1] is not None:
-                matches.append(row[1])
-    if not rows:
-        return Validation(float("nan"), float("nan"), float("nan"), None)
-    pair, near, mean = (sum(column) / len(rows) for column in zip(*rows, strict=True))
-    return Validation(pair, near, mean, sum(matches) / len(matches) if matches else None)
+        error = _errors(net, volume, stage, RandomStream("validation", volume.name, n))
+        if error is not None:
+            errors.append(error)
+    if not errors:
+        return Validation(math.nan, math.nan, math.nan, None)
+
+    count = len(errors)
+    matches = [e.match_mm for e in errors if e.match_mm is not None]
+    return Validation(
+        sum(e.pair_mm for e in errors) / count,
+        sum(e.near_mm for e in errors) / count,
+        sum(e.mean_offset_mm for e in errors) / count,
+        sum(matches) / len(matches) if matches else None,
+    )
 
 
-def _one_pair(
-    net: nn.Module, volume: TrainingVolume, stage: StageConfig, dice: RandomStream
-) -> tuple[list[float], float | None] | None:
-    scene = make_view_pair(volume, None, stage, dice)
-    first, second = scene.views
-    points = draw_points(volume, 600, scene.focus, max(stage.crop) / 2.0, dice)
+def _errors(
+    net: nn.Module, volume: TrainingVolume, stage: StageConfig, rng: RandomStream
+) -> Validation | None:
+    """The errors of one view pair; None where its views hold too little."""
+    pair = make_view_pair(volume, None, stage, rng)
+    first, second = pair.views
+    points = draw_points(volume, POINTS, pair.focus, stage.view_radius, rng)
     places = first.from_source(points)
-    points, places = points[first.contains(places)], places[first.contains(places)]
+    shown = first.contains(places)
+    points, places = points[shown], places[shown]
+
     support, query = embed(net, first, stage), embed(net, second, stage)
     cells = query.body_cells()
-    cells = cells[dice.choose(len(cells), 600).to(cells.device)]
-    if len(points) < 16 or len(cells) < 16:
+    cells = cells[rng.choose(len(cells), CELLS).to(cells.device)]
+    if len(points) < LEAST_POINTS or len(cells) < LEAST_POINTS:
         return None
+
     offsets = cross_offsets(points, second, cells, stage.spacing)
-    error = (
-        predicted_offsets(support.at(places)[:, :3], query.at(cells)[:, :3], stage.range_mm)
-        - offsets
-    ).norm(dim=-1)
+    predicted = predicted_offsets(support.latents(places), query.latents(cells), stage.range_mm)
+    error = (predicted - offsets).norm(dim=-1)
     distance = offsets.norm(dim=-1)
     counts = distance < stage.reach_mm
-    near = error[distance < 40.0]
     guess = (offsets - offsets[counts].mean(0)).norm(dim=-1)[counts]
-    row = [float(error[counts].mean()), float(near.mean()), float(guess.mean())]
+
     match = None
     if stage.net.descriptor:
         targets = second.from_source(points)
-        seen = second.contains(targets)
+        both = second.contains(targets)
         match = _match_error(
-            support.at(places[seen])[:, 3:],
-            query.at(targets[seen])[:, 3:],
-            points[seen] * stage.spacing,
+            support.descriptors(places[both]),
+            query.descriptors(targets[both]),
+            points[both] * stage.spacing,
         )
-    return row, match
+    near = error[distance < NEAR_MM]
+    return Validation(float(error[counts].mean()), float(near.mean()), float(guess.mean()), match)
 
 
 def _match_error(first: Tensor, second: Tensor, positions_mm: Tensor) -> float:
-    best = (F.normalize(first, dim=1) @ F.normalize(second, dim=1).T).argmax(1)
+    """Mean distance in mm from each point (n, 3) to the one whose descriptor is most alike."""
+    similarity = F.normalize(first, dim=1) @ F.normalize(second, dim=1).T
+    best = similarity.argmax(1)
     return float((positions_mm[best] - positions_mm).norm(dim=-1).mean())

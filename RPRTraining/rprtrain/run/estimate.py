@@ -1,4 +1,4 @@
-"""The plan of a training: what will be trained, on what, for how long, and what it needs; to be shown before Start."""
+"""The plan of a training, to be shown before Start: on what, for how long, and what it needs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from rprloc.model.pnet import Pnet
 
 from ..config import StageConfig
+from ..data.dataset import LEAST_CTS
 from ..data.scan import ScanRow
 from ..data.sources import held_out
 from .cost import StageCost, data_bytes, measure_stage
@@ -20,7 +21,9 @@ READ_SECONDS = 0.2  # per CT and stage; measured 0.1 to 0.3 on CTs of 2 to 10 mi
 VALIDATION_SHARE = 0.02  # 16 view pairs without gradients every 500 steps
 TORCH_BYTES = 600_000_000
 SAVED_COPIES = 6  # weights, average, best, two moments of AdamW, and the exported network
-FEW_PATIENTS, LEAST_CTS = 8, 2
+FEW_PATIENTS = 8
+# Offsets are steep and exact only well below r: see ``rprtrain.run.presets``.
+WIDEST_OF_RANGE = 0.8
 
 _measured: dict[str, StageCost] = {}
 
@@ -34,11 +37,19 @@ def estimate_run(
     steps: int | None = None,
     measure: bool = True,
 ) -> dict[str, Any]:
-    """The plan as a JSON object (docs/worker-protocol.md, PLAN).
+    """Estimate what a training takes.
 
-    minutes (for both stages together) or steps (of each) set the length; else each stage's usual
-    steps. ``measure``: time a few steps on the device (once per device and network); without it the
-    times are null.
+    Args:
+        preset: the stages.
+        rows: of a scan; those that are used count.
+        device: to train on.
+        minutes: length of both stages together.
+        steps: length of each stage instead; without either, each stage's usual steps.
+        measure: time a few steps on the device (once per device and network); without it the times
+            are null.
+
+    Returns:
+        The plan as a JSON object (docs/worker-protocol.md, PLAN).
     """
     used = [row for row in rows if row.used]
     costs = [_cost(stage, device, used, measure) for stage in preset.stages.values()]
@@ -46,9 +57,12 @@ def estimate_run(
     for stage, cost in zip(preset.stages.values(), costs, strict=True):
         share = None if minutes is None else minutes * 60.0 / len(costs)
         stages.append({**describe_stage(stage), **_length(cost, steps or stage.steps, share)})
-    known = [s["seconds"] for s in stages if s["seconds"] is not None]
+
+    timed = [s["seconds"] for s in stages if s["seconds"] is not None]
     reading = READ_SECONDS * len(used) * len(stages)
-    held = sum(held_out([(row.group, row.name) for row in used])) if len(used) >= LEAST_CTS else 0
+    enough = len(used) >= LEAST_CTS
+    held = sum(held_out([(row.group, row.name) for row in used])) if enough else 0
+    problem = f"{len(used)} usable CTs: at least {LEAST_CTS} are needed"
     return {
         "preset": preset.name,
         "description": preset.description,
@@ -58,27 +72,23 @@ def estimate_run(
         "held_out": held,
         "patients": len({row.group for row in used}),
         "stages": stages,
-        "seconds": round(sum(known) + reading, 1) if len(known) == len(stages) else None,
+        "seconds": round(sum(timed) + reading, 1) if len(timed) == len(stages) else None,
         **_sizes(preset, costs, device),
         "notes": _notes(preset, used),
-        "problem": ""
-        if len(used) >= LEAST_CTS
-        else f"{len(used)} usable CTs: at least {LEAST_CTS} are needed",
+        "problem": "" if enough else problem,
     }
 
 
 def _cost(
     stage: StageConfig, device: torch.device, rows: Sequence[ScanRow], measure: bool
 ) -> StageCost:
-    """Measured, or remembered: neither voxel size nor range change the time of a step. All 0: not measured."""
-    key = repr(
-        (str(device), stage.net, stage.crop, stage.supports, stage.queries, torch.get_num_threads())
-    )
+    """Measured, or remembered, as neither voxel size nor range change it; 0 if not measured."""
+    sizes = (stage.net, stage.crop, stage.supports, stage.queries)
+    key = repr((str(device), *sizes, torch.get_num_threads()))
     if measure and key not in _measured:
         _measured[key] = measure_stage(stage, device)
-    return replace(
-        _measured.get(key, StageCost(stage.name, 0.0, 0)), data_bytes=data_bytes(stage, rows)
-    )
+    measured = _measured.get(key, StageCost(stage.name, 0.0, 0))
+    return replace(measured, data_bytes=data_bytes(stage, rows))
 
 
 def _length(cost: StageCost, steps: int, seconds: float | None) -> dict[str, Any]:
@@ -119,9 +129,12 @@ def _notes(preset: Preset, used: Sequence[ScanRow]) -> list[str]:
             f"only {patients} patients: at least {FEW_PATIENTS} are advised, and more are better"
         )
     coarse = preset.stages["coarse"]
-    beyond = sum(max(row.body_mm[:2]) > 0.8 * coarse.range_mm for row in used if row.body_mm)
+    beyond = sum(
+        max(row.body_mm[:2]) > WIDEST_OF_RANGE * coarse.range_mm for row in used if row.body_mm
+    )
     if beyond:
         notes.append(
-            f"{beyond} bodies are wider than r = {coarse.range_mm:g} mm has room for: choose a larger r"
+            f"{beyond} bodies are wider than r = {coarse.range_mm:g} mm has room for:"
+            " choose a larger r"
         )
     return notes

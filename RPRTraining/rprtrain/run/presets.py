@@ -6,7 +6,7 @@ How the settings follow from the extents of the bodies (preset ``from-data``):
   ``r``. Measured: r = 300 over offsets of 400 mm errs by 23 mm per axis, over 250 mm by 5.6 mm. So
   ``r`` is at least 1.25 times the diagonal that 95 % of the bodies stay below, rounded up to 50 mm.
 * Its voxels: the bodies' cross-sections (95 %) fit into a view, because what is never seen together
-    is not learnt.
+  is not learnt.
 * The fine network looks at a neighbourhood of the estimate only: r = 150 mm, pairs up to 110 mm,
   and less in bodies that are smaller than that.
 """
@@ -27,14 +27,31 @@ from ..data.scan import ScanRow
 
 ROOM = 1.25
 DIAGONAL_PERCENTILE = 95.0
+RANGE_STEP_MM = 50.0
+# Pairs up to this share of r enter the loss: 1 / ROOM.
+REACH_OF_RANGE = 0.8
+# A neighbourhood is at most this share of the diagonal, or it is no neighbourhood.
+REACH_OF_DIAGONAL = 0.6
+# The fine network's voxels: the CTs' own, but not below this share of the coarse ones.
+FINEST_OF_COARSE = 0.75
+USUAL_VOXEL_MM = 3.0
+# A cut view shows at most this share of the typical body's shortest edge.
+SMALLEST_OF_BODY = 0.7
+LARGEST_NUMBER = 1e5
 CHANGEABLE = {"spacing", "range_mm", "reach_mm", "smallest_mm", "learning_rate", "elastic_mm"}
 SPACINGS = (1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
-FROM_MY_DATA = "from-data"
+FROM_DATA = "from-data"
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A named pair of settings; ``stages`` by ``coarse`` and ``fine``; ``body_region`` for the card."""
+    """A named pair of settings.
+
+    Attributes:
+        name, title, description: for programs, for a list, for a page.
+        body_region: for the card.
+        stages: by ``coarse`` and ``fine``.
+    """
 
     name: str
     title: str
@@ -65,7 +82,8 @@ HEAD_AND_NECK = Preset(
 ABDOMEN = Preset(
     "abdomen",
     "Abdomen (3 mm)",
-    "CTs of the abdomen, pelvis or trunk: coarse 6 mm, so that a whole cross-section is seen at once; fine 3 mm",
+    "CTs of the abdomen, pelvis or trunk: coarse 6 mm,"
+    " so that a whole cross-section is seen at once; fine 3 mm",
     "abdomen",
     {
         "coarse": COARSE.with_changes(
@@ -79,18 +97,16 @@ PRESETS = {preset.name: preset for preset in (HEAD_AND_NECK, ABDOMEN)}
 
 
 def find_preset(name: str, rows: Sequence[ScanRow] = ()) -> Preset:
-    """The preset of that name; ``from-my-data`` looks at the rows that are used. Raises InputError."""
-    if name == FROM_MY_DATA:
+    """The preset of that name; ``from-data`` looks at the rows that are used. Raises InputError."""
+    if name == FROM_DATA:
         return preset_from_data([row for row in rows if row.used and row.body_mm])
     if name not in PRESETS:
-        raise InputError(
-            f"there is no preset {name!r}: choose {', '.join([*PRESETS, FROM_MY_DATA])}"
-        )
+        raise InputError(f"there is no preset {name!r}: choose {', '.join([*PRESETS, FROM_DATA])}")
     return PRESETS[name]
 
 
 def preset_from_data(rows: Sequence[ScanRow]) -> Preset:
-    """Settings that follow from the extents and voxels of scanned CTs; raises InputError without any."""
+    """Settings that follow from scanned bodies and voxels; raises InputError without any."""
     if not rows:
         raise InputError("no usable CT in the folder: there is nothing to propose settings from")
     extents = np.array([row.body_mm for row in rows])
@@ -98,30 +114,31 @@ def preset_from_data(rows: Sequence[ScanRow]) -> Preset:
     diagonal = float(np.percentile(np.linalg.norm(extents, axis=1), DIAGONAL_PERCENTILE))
     typical = float(np.median(extents, axis=0).min())
     coarse = _coarse(wide, diagonal, typical)
-    voxel = (
-        float(np.median([max(row.spacing[:3]) for row in rows]))
-        if all(row.spacing for row in rows)
-        else 3.0
-    )
-    fine_spacing = _step_up(max(0.75 * coarse.spacing, min(voxel, coarse.spacing)) - 1e-6)
-    reach = min(FINE.reach_mm, 0.6 * diagonal)
+
+    voxel = USUAL_VOXEL_MM
+    if all(row.spacing for row in rows):
+        voxel = float(np.median([max(row.spacing[:3]) for row in rows]))
+    finest = FINEST_OF_COARSE * coarse.spacing
+    fine_spacing = _step_up(max(finest, min(voxel, coarse.spacing)) - 1e-6)
+    reach = min(FINE.reach_mm, REACH_OF_DIAGONAL * diagonal)
     fine = FINE.with_changes(
         spacing=min(fine_spacing, coarse.spacing),
         range_mm=round(reach / FINE.reach_mm * FINE.range_mm),
         reach_mm=round(reach),
         smallest_mm=coarse.smallest_mm,
     )
+
+    edges = " x ".join(f"{n:.0f}" for n in wide)
     text = (
-        f"from {len(rows)} CTs: bodies of up to {' x '.join(f'{n:.0f}' for n in wide)} mm, diagonal {diagonal:.0f} mm;"
-        f" r = {coarse.range_mm:.0f} mm leaves room of {coarse.range_mm / diagonal:.2f} times the diagonal"
+        f"from {len(rows)} CTs: bodies of up to {edges} mm, diagonal {diagonal:.0f} mm;"
+        f" r = {coarse.range_mm:.0f} mm leaves room of {coarse.range_mm / diagonal:.2f}"
+        " times the diagonal"
     )
-    return Preset(
-        FROM_MY_DATA, "From my data", text, "not stated", {"coarse": coarse, "fine": fine}
-    )
+    return Preset(FROM_DATA, "From my data", text, "not stated", {"coarse": coarse, "fine": fine})
 
 
 def _coarse(wide: np.ndarray, diagonal: float, typical: float) -> StageConfig:
-    """The coarse stage for bodies of ``wide`` (x, y, z) mm, their diagonal and their typical shortest edge."""
+    """The coarse stage for bodies of ``wide`` (x, y, z) mm, a diagonal and a shortest edge."""
     room = np.array(COARSE.crop[::-1], dtype=float)
     spacing = _step_up(max(wide[0] / room[0], wide[1] / room[1]))
     align = COARSE.net.alignment
@@ -129,13 +146,14 @@ def _coarse(wide: np.ndarray, diagonal: float, typical: float) -> StageConfig:
     edges = [
         max(4 * align, min(edge, limit)) for edge, limit in zip(fitting, COARSE.crop, strict=True)
     ]
-    range_mm = math.ceil(ROOM * diagonal / 50.0) * 50.0
+    range_mm = math.ceil(ROOM * diagonal / RANGE_STEP_MM) * RANGE_STEP_MM
+    smallest = COARSE.smallest_mm * spacing / COARSE.spacing
     return COARSE.with_changes(
         spacing=spacing,
         range_mm=range_mm,
-        reach_mm=round(0.8 * range_mm),
+        reach_mm=round(REACH_OF_RANGE * range_mm),
         crop=(edges[0], edges[1], edges[2]),
-        smallest_mm=round(min(COARSE.smallest_mm * spacing / COARSE.spacing, 0.7 * typical)),
+        smallest_mm=round(min(smallest, SMALLEST_OF_BODY * typical)),
     )
 
 
@@ -145,24 +163,27 @@ def _step_up(least: float) -> float:
 
 
 def changed(preset: Preset, changes: Any) -> Preset:
-    """The preset with numbers of the user's own: ``{"coarse": {"spacing": 3.0, "range_mm": 400.0}, ...}``.
+    """The preset with numbers of the user's own.
 
-    ``reach_mm`` follows ``range_mm`` unless it is given too. Raises InputError for unknown or
-    impossible numbers.
+    Args:
+        preset: where the other numbers come from.
+        changes: ``{"coarse": {"spacing": 3.0, "range_mm": 400.0}, ...}``; ``reach_mm`` follows
+            ``range_mm`` unless it is named too.
+
+    Raises:
+        InputError: for unknown or impossible numbers.
     """
     stages = dict(preset.stages)
     try:
         for name, values in dict(changes or {}).items():
-            stage, numbers = (
-                stages[name],
-                {str(key): float(value) for key, value in dict(values).items()},
-            )
-            if not set(numbers) <= CHANGEABLE or not all(0 < n < 1e5 for n in numbers.values()):
+            stage = stages[name]
+            numbers = {str(key): float(value) for key, value in dict(values).items()}
+            possible = all(0 < n < LARGEST_NUMBER for n in numbers.values())
+            if not set(numbers) <= CHANGEABLE or not possible:
                 raise ValueError(name)
             if "range_mm" in numbers:
-                numbers.setdefault(
-                    "reach_mm", min(stage.reach_mm, round(0.8 * numbers["range_mm"]))
-                )
+                reach = min(stage.reach_mm, round(REACH_OF_RANGE * numbers["range_mm"]))
+                numbers.setdefault("reach_mm", reach)
             stages[name] = stage.with_changes(**numbers)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"settings that cannot be changed, or not so: {changes}") from error

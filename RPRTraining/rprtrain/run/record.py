@@ -1,4 +1,4 @@
-"""The notes of a training (``run.json``): what was asked for and how far it got, to go on after a crash."""
+"""The record of a training (``run.json``): what was asked for and how far it got, to go on with."""
 
 from __future__ import annotations
 
@@ -29,10 +29,13 @@ class RunRecord:
     """How far a training got.
 
     Attributes:
-        folder: model folder. request: ``TrainingRequest.to_json``.
+        folder: model folder.
+        request: ``TrainingRequest.to_json``.
         state: ``running``; ``interrupted`` (it ended without saying so: crash, closed application,
             or no disk space); ``stopped`` (early, on request) and ``done`` have exported a model.
-        stage, step, fraction: at the last checkpoint. finished: stages that are complete.
+        stage, step, fraction: at the last checkpoint.
+        finished: stages that are complete.
+        updated: when it was written, UTC.
     """
 
     folder: Path
@@ -61,14 +64,14 @@ class RunRecord:
         atomic_write_text(self.folder / RUN_NAME, json.dumps(self.to_json(), indent=1) + "\n")
 
     def to_request(self, device: torch.device) -> TrainingRequest:
-        """The request that goes on with this training; raises InputError if the notes are damaged."""
-        from .request import TrainingRequest  # needs torch, which reading the notes does not
+        """The request that goes on with this training; raises InputError if it is damaged."""
+        from .request import TrainingRequest  # needs torch, which reading the record does not
 
         return TrainingRequest.from_json(self.request, self.folder, device)
 
 
 def read_run(folder: Path) -> RunRecord | None:
-    """The notes in a folder, None without any; raises InputError if they are damaged."""
+    """The record in a folder, None without one; raises InputError if it is damaged."""
     path = folder / RUN_NAME
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
@@ -79,34 +82,34 @@ def read_run(folder: Path) -> RunRecord | None:
     try:
         if data["schema"] != SCHEMA or data["schema_version"] != SCHEMA_VERSION:
             raise ValueError("schema")
-        notes = RunRecord(
+        record = RunRecord(
             folder, dict(data["request"]), data["state"], str(data["stage"]), int(data["step"])
         )
-        notes.fraction, notes.updated = float(data["fraction"]), str(data["updated"])
-        notes.finished = [str(name) for name in data["finished"]]
-        if notes.state not in ("running", "interrupted", "stopped", "done"):
+        record.fraction, record.updated = float(data["fraction"]), str(data["updated"])
+        record.finished = [str(name) for name in data["finished"]]
+        if record.state not in ("running", "interrupted", "stopped", "done"):
             raise ValueError("state")
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: not the notes of a training") from error
-    if notes.state == "running" and not is_locked(folder):
-        notes.state = "interrupted"
-    return notes
+    if record.state == "running" and not is_locked(folder):
+        record.state = "interrupted"
+    return record
 
 
 def find_runs(folder: Path) -> list[RunRecord]:
-    """Trainings in a folder and in its subfolders, the latest first; damaged notes are passed over."""
+    """Trainings in a folder and its subfolders, the latest first; damaged ones are passed over."""
     if not folder.is_dir():
         return []
     places = [folder, *sorted(p for p in folder.iterdir() if p.is_dir())]
-    found = []
+    records = []
     for place in places:
         try:
-            notes = read_run(place)
+            record = read_run(place)
         except RprLocError:
             continue
-        if notes is not None:
-            found.append(notes)
-    return sorted(found, key=lambda notes: notes.updated, reverse=True)
+        if record is not None:
+            records.append(record)
+    return sorted(records, key=lambda record: record.updated, reverse=True)
 
 
 LOCK_NAME = "run.lock"
@@ -125,7 +128,11 @@ else:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; raises OutputError if another training holds it, or the folder cannot be written."""
+    """Hold the folder's lock in a block; the system releases it if the process is killed.
+
+    Raises:
+        OutputError: if another training holds it, or the folder cannot be written.
+    """
     path = folder / LOCK_NAME
     with output_errors(path):
         stream = open(path, "ab")  # noqa: SIM115 (it is closed below, and locked as long as it is open)

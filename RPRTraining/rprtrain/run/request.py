@@ -22,7 +22,8 @@ class TrainingRequest:
     """What to train.
 
     Attributes:
-        images: folder of unannotated CTs. out: model folder to write.
+        images: folder of unannotated CTs.
+        out: model folder to write.
         stage: which network; ``both`` trains the coarse one first.
         minutes, steps: length per stage (for ``both``, the minutes are shared); the stage's default
             steps if None.
@@ -68,7 +69,7 @@ class TrainingRequest:
         return None if self.minutes is None else self.minutes / len(self.stage_names)
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object; without ``out`` (the folder that it is kept in) and ``resume``."""
+        """A JSON object; without ``out`` (the folder that holds it) and ``resume``."""
         content = {
             f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("out", "resume")
         }
@@ -83,7 +84,11 @@ class TrainingRequest:
     def from_json(
         cls, data: Any, out: Path, device: torch.device, resume: bool = True
     ) -> TrainingRequest:
-        """Inverse of ``to_json``, for a folder and a device; raises InputError for anything else."""
+        """Inverse of ``to_json``, for a folder and a device.
+
+        Raises:
+            InputError: for anything else.
+        """
         try:
             values = {
                 f.name: data[f.name]
@@ -95,10 +100,10 @@ class TrainingRequest:
                 str(name): StageConfig.from_json(stage)
                 for name, stage in values.pop("stages").items()
             }
-            if values["stage"] not in ("coarse", "fine", "both") or not set(values["data"]) == set(
-                UNKNOWN_SOURCE
-            ):
+            if values["stage"] not in ("coarse", "fine", "both"):
                 raise ValueError("stage")
+            if set(values["data"]) != set(UNKNOWN_SOURCE):
+                raise ValueError("data")
             chosen = None if sources is None else tuple(ImageSource.from_json(s) for s in sources)
             images = Path(str(values.pop("images")))
             return cls(

@@ -1,12 +1,11 @@
 """Start a training from the weights of a finished model.
 
 The files of a model hold convolutions into which the BatchNorms were folded. They are put into a
-Pnet whose BatchNorms
-change nothing: scale 1, mean 0, variance 1, and the folded bias as their shift, so that the network
-computes the same field. A BatchNorm that trains normalises by what it sees, though, so the mean and
-the variance of what it sees on a few
-views of the new CTs are measured then, and taken out and put back: ``(u - mean) / std * std +
-(shift + mean)`` is the same field again, and remains nearly the same when the training begins.
+Pnet whose BatchNorms change nothing: scale 1, mean 0, variance 1, and the folded bias as their
+shift, so that the network computes the same field. A BatchNorm that trains normalises by what it
+sees, though, so the mean and the variance of what it sees on a few views of the new CTs are
+measured then, and taken out and put back: ``(u - mean) / std * std + (shift + mean)`` is the same
+field again, and remains nearly the same when the training begins.
 """
 
 from __future__ import annotations
@@ -27,26 +26,37 @@ from ..data.dataset import TrainingVolume
 from ..random_stream import RandomStream
 from ..views.view import make_view
 
+# Views that are measured: statistics of a channel run over all their cells, so few are enough.
 VIEWS = 8
+# A channel that never changes would be divided by nothing.
 LEAST_VARIANCE = 1e-4
+CELLS = (0, 2, 3, 4)  # all axes but the channels
 
 
 def start_weights(model: str, stage: StageConfig) -> tuple[dict[str, Tensor], ModelCard]:
-    """The folded weights of the stage of a model (name or folder), and its card.
+    """Read the weights of a finished model.
 
-    Raises ModelError if the model is damaged, lacks the stage, or has a network of another shape.
+    Args:
+        model: name or folder.
+        stage: the stage that is to be trained.
+
+    Returns:
+        The folded weights of that stage, and the model's card.
+
+    Raises:
+        ModelError: if the model is damaged, lacks the stage, or has a network of another shape.
     """
     folder = find_model(model)
     card = read_card(folder)
     verify_files(folder, card)
-    known: StageCard | None = card.coarse if stage.name == "coarse" else card.fine
-    if known is None:
+    start: StageCard | None = card.coarse if stage.name == "coarse" else card.fine
+    if start is None:
         raise ModelError(f"{folder}: the model has no {stage.name} network to start from")
-    if known.net != stage.net:
+    if start.net != stage.net:
         raise ModelError(
             f"{folder}: its {stage.name} network has another shape than the one to train"
         )
-    return _state(folder / known.file), card
+    return _state(folder / start.file), card
 
 
 def _state(path: Path) -> dict[str, Tensor]:
@@ -58,22 +68,23 @@ def _state(path: Path) -> dict[str, Tensor]:
 
 
 def load_folded(net: nn.Module, folded: Mapping[str, Tensor]) -> None:
-    """Put folded weights into a Pnet, which then computes the same field (in evaluation). Raises ModelError."""
+    """Put folded weights into a Pnet, which then computes the same field (in evaluation).
+
+    Raises:
+        ModelError: if they do not fit.
+    """
     state = net.state_dict()
-    wanted = dict(folded)
+    remaining = dict(folded)
     try:
         with torch.no_grad():
             for name, layer in air_convs(net):
-                state[f"{name}.conv.weight"].copy_(wanted.pop(f"{name}.conv.weight"))
+                state[f"{name}.conv.weight"].copy_(remaining.pop(f"{name}.conv.weight"))
                 norm = layer.norm
                 assert isinstance(norm, nn.BatchNorm3d) and norm.running_mean is not None
-                _set_norm(
-                    norm,
-                    norm.running_mean.zero_(),
-                    torch.full_like(norm.running_mean, 1.0 - norm.eps),
-                )
-                norm.bias.copy_(wanted.pop(f"{name}.conv.bias"))
-            for name, value in wanted.items():
+                variance = torch.full_like(norm.running_mean, 1.0 - norm.eps)
+                _set_norm(norm, norm.running_mean.zero_(), variance)
+                norm.bias.copy_(remaining.pop(f"{name}.conv.bias"))
+            for name, value in remaining.items():
                 state[name].copy_(value)
     except (KeyError, RuntimeError) as error:
         raise ModelError(f"the weights to start from do not fit the network ({error})") from error
@@ -85,7 +96,7 @@ def air_convs(net: nn.Module) -> list[tuple[str, AirConv]]:
 
 
 def _set_norm(norm: nn.BatchNorm3d, mean: Tensor, variance: Tensor) -> None:
-    """Mean and variance, and the scale that takes them back."""
+    """Set mean and variance, and the scale that takes the variance back."""
     assert norm.running_mean is not None and norm.running_var is not None
     norm.running_mean.copy_(mean)
     norm.running_var.copy_(variance)
@@ -96,14 +107,20 @@ def _set_norm(norm: nn.BatchNorm3d, mean: Tensor, variance: Tensor) -> None:
 def calibrate(
     net: nn.Module, volumes: Sequence[TrainingVolume], stage: StageConfig, views: int = VIEWS
 ) -> None:
-    """Measure what the BatchNorms see on views of ``volumes``, and put it into them without changing the field."""
+    """Give the BatchNorms the statistics of what they see, without changing the field.
+
+    Args:
+        net: the network, in place.
+        volumes: the CTs.
+        stage: how views of them are made.
+        views: how many are measured.
+    """
     layers = air_convs(net)
-    seen: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name, _ in layers}
+    statistics: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name, _ in layers}
 
     def note(name: str, u: Tensor) -> None:
-        seen[name].append(
-            (u.float().mean((0, 2, 3, 4)), u.float().var((0, 2, 3, 4), unbiased=False))
-        )
+        mean, variance = u.float().mean(CELLS), u.float().var(CELLS, unbiased=False)
+        statistics[name].append((mean, variance))
 
     hooks = [
         layer.conv.register_forward_hook(lambda module, inputs, u, name=name: note(name, u))
@@ -113,15 +130,15 @@ def calibrate(
     try:
         for number in range(views):
             volume = volumes[number % len(volumes)]
-            dice = RandomStream("calibrate", volume.name, number)
-            focus = volume.body[dice.integer(len(volume.body))].float().cpu()
-            net(make_view(volume.hu, focus, stage, dice).hu)
+            rng = RandomStream("calibrate", volume.name, number)
+            focus = volume.body[rng.integer(len(volume.body))].float().cpu()
+            net(make_view(volume.hu, focus, stage, rng).hu)
     finally:
         for hook in hooks:
             hook.remove()
     for name, layer in layers:
         norm = layer.norm
         assert isinstance(norm, nn.BatchNorm3d) and norm.running_mean is not None
-        mean, variance = (torch.stack(part).mean(0) for part in zip(*seen[name], strict=True))
+        mean, variance = (torch.stack(part).mean(0) for part in zip(*statistics[name], strict=True))
         norm.bias.add_(mean - norm.running_mean)
         _set_norm(norm, mean, variance.clamp_min(LEAST_VARIANCE))

@@ -6,7 +6,7 @@ from rprloc.worker.job import Job
 
 from ..optimization.control import Control, RequestedAction
 
-POLL_S = 0.5
+POLL_S = 0.5  # how soon a pause notices that the request was cancelled
 ACTIONS: dict[str, RequestedAction] = {
     "pause": "pause",
     "continue": "go",
@@ -16,7 +16,7 @@ ACTIONS: dict[str, RequestedAction] = {
 
 
 class JobControl(Control):
-    """Obeys the actions of a job; a cancelled job raises ``CancelledError`` where the training asks."""
+    """Obeys the actions of a job; raises CancelledError where the training asks, if cancelled."""
 
     can_wait = True
 
@@ -33,7 +33,7 @@ class JobControl(Control):
         return self._state
 
     def wait(self) -> RequestedAction:
-        """Wait for ``continue`` or ``stop``; both can end a pause, also one that the training itself asked for."""
+        """Wait for ``continue`` or ``stop``; both end a pause, also one that the training began."""
         while True:
             self._job.check()
             action = self._job.take_action(POLL_S)
@@ -45,7 +45,7 @@ class JobControl(Control):
                 return answer
 
     def _obey(self, action: str) -> None:
-        """A stop is final."""
+        """Remember an action; a stop is final."""
         if action not in ACTIONS:
             self._job.log(f"a training has no action {action[:40]!r}", "warning")
         elif self._state != "stop":

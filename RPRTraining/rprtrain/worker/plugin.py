@@ -8,11 +8,10 @@ without PyTorch.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Mapping
 
-from rprloc.worker.errors import require_torch
-from rprloc.worker.job import Job, Method, Registry
+from rprloc.worker.job import Method, Registry
+from rprloc.worker.lazy import LazyMethods
 
 LIGHT = ("train.scan", "train.find")
 HEAVY = (
@@ -23,38 +22,21 @@ HEAVY = (
     "model.export",
     "model.import",
 )
-METHODS = (*LIGHT, *HEAVY)
 
 
 def register(registry: Registry) -> None:
     """Add the methods of training and of installing models."""
-    for name in LIGHT:
-        registry.add(name, _light(name.replace(".", "_")))
-    for name in HEAVY:
-        registry.add(name, _heavy(name.replace(".", "_")))
+    LazyMethods(_light, needs_torch=False).add_to(registry, LIGHT)
+    LazyMethods(_heavy, needs_torch=True).add_to(registry, HEAVY)
 
 
-def _light(name: str) -> Method:
-    """The function of that name in ``workerscan``, imported when it is called."""
+def _light() -> Mapping[str, Method]:
+    from . import scan
 
-    def call(job: Job) -> dict[str, Any]:
-        from . import scan
-
-        method: Callable[[Job], dict[str, Any]] = getattr(scan, name)
-        return method(job)
-
-    return call
+    return scan.METHODS
 
 
-def _heavy(name: str) -> Method:
-    """The function of that name in ``workermethods``, imported when it is called; raises NoTorchError without torch."""
+def _heavy() -> Mapping[str, Method]:
+    from . import methods
 
-    def call(job: Job) -> dict[str, Any]:
-        job.progress("start", "starting PyTorch")
-        require_torch()
-        from . import methods
-
-        method: Callable[[Job], dict[str, Any]] = getattr(methods, name)
-        return method(job)
-
-    return call
+    return methods.METHODS

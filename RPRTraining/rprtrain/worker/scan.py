@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from rprloc.model.card import CARD_NAME
 from rprloc.worker.errors import BadRequestError
-from rprloc.worker.job import Job
+from rprloc.worker.job import Job, Method
 
 from ..data.scan import ScanRow, scan_folder
 from ..run.record import RunRecord, find_runs
-
-CARD_NAME = "model.json"  # as rprloc.model.card has it, which needs torch
+from .paths import path_of
 
 
 def train_scan(job: Job) -> dict[str, Any]:
@@ -40,32 +40,29 @@ def train_find(job: Job) -> dict[str, Any]:
         isinstance(f, str) and f and "\0" not in f for f in folders
     ):
         raise BadRequestError("'folders' must be a list of paths")
-    runs = {
-        notes.folder.resolve(): notes for folder in folders for notes in find_runs(Path(folder))
+    # By folder: a folder that is asked for twice, or lies in another, is told of once.
+    records = {
+        record.folder.resolve(): record for folder in folders for record in find_runs(Path(folder))
     }
-    return {
-        "runs": [run_json(n) for n in sorted(runs.values(), key=lambda n: n.updated, reverse=True)]
-    }
+    latest_first = sorted(records.values(), key=lambda record: record.updated, reverse=True)
+    return {"runs": [run_json(record) for record in latest_first]}
 
 
-def run_json(notes: RunRecord) -> dict[str, Any]:
+def run_json(record: RunRecord) -> dict[str, Any]:
     """What a client is told of a training on disk."""
-    request, sources = notes.request, notes.request.get("sources")
+    request, sources = record.request, record.request.get("sources")
     return {
-        "folder": str(notes.folder),
+        "folder": str(record.folder),
         **{key: request.get(key) for key in ("name", "body_region", "images", "minutes")},
-        **{
-            key: getattr(notes, key)
-            for key in ("state", "unfinished", "stage", "step", "fraction", "updated")
-        },
+        "state": record.state,
+        "unfinished": record.unfinished,
+        "stage": record.stage,
+        "step": record.step,
+        "fraction": record.fraction,
+        "updated": record.updated,
         "volumes": len(sources) if isinstance(sources, list) else None,
-        "model": str(notes.folder) if (notes.folder / CARD_NAME).is_file() else "",
+        "model": str(record.folder) if (record.folder / CARD_NAME).is_file() else "",
     }
 
 
-def path_of(job: Job, name: str) -> Path:
-    """The parameter as a path; raises BadRequestError."""
-    text = job.params.get(name)
-    if not isinstance(text, str) or not text or "\0" in text:
-        raise BadRequestError(f"{name!r} is missing or is not a path")
-    return Path(text)
+METHODS: dict[str, Method] = {"train.scan": train_scan, "train.find": train_find}

@@ -1,1 +1,1 @@
-"""The benchmark: every method on the same references, the same patients and the same complete organs."""
+"""The benchmark: every method on the same references, patients and complete organs."""

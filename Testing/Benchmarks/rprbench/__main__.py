@@ -1,4 +1,7 @@
-"""The command line of the benchmark: ``python Testing/Benchmarks/benchmark.py`` in the environment that it needs."""
+"""The command line of the benchmark.
+
+``python Testing/Benchmarks/benchmark.py`` in the environment that it needs.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,8 @@ from .core.provenance import ROOT, provenance
 from .core.store import Row, Store
 from .experiments.comparison import REFERENCES, SPLIT
 from .methods.registry import titles
-from .report.report import published, write_report
+from .report.from_results import read_results
+from .report.report import published, write_measurements, write_report
 from .schedule import experiments
 
 DATA = ROOT.parent / "shared" / "data" / "han"
@@ -63,12 +67,24 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--publish", type=Path, metavar="FOLDER", help="copy report, tables and figures there"
     )
+    parser.add_argument(
+        "--report-from",
+        type=Path,
+        metavar="RESULTS.JSON",
+        help="measure nothing: write the report of this earlier run again",
+    )
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run what is not finished and write the report; returns 0, 1 if an experiment failed, 2 for wrong input."""
+    """Run what is not finished and write the report.
+
+    Returns 0, 1 if an experiment failed, 2 for wrong input.
+    """
     args = arguments(argv)
+    if args.report_from:
+        return report_again(args)
+
     try:
         context = context_of(args)
         queries = query_names(args, context.cohort)
@@ -78,9 +94,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RprLocError as error:
         print(f"benchmark: {error}", file=sys.stderr)
         return 2
+
     if args.list:
         print("\n".join(f"{e.name:24}{e.title} ({len(e.units())} units)" for e in planned))
         return 0
+
     unknown = set(args.only or ()) - {e.name for e in planned}
     if unknown:
         print(f"benchmark: no experiment {', '.join(sorted(unknown))}; see --list", file=sys.stderr)
@@ -95,10 +113,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         **provenance(),
     }
     write_report(context.out, results, facts)
-    print(f"Report: {context.out / 'report.md'}")
-    if args.publish:
-        published(context.out, args.publish)
+    _finish(args)
     return 1 if facts["failed"] else 0
+
+
+def report_again(args: argparse.Namespace) -> int:
+    """Write the report of recorded results; returns 0, or 2 for a file that holds none."""
+    try:
+        measurements = read_results(args.report_from)
+    except RprLocError as error:
+        print(f"benchmark: {error}", file=sys.stderr)
+        return 2
+    write_measurements(args.out, measurements)
+    _finish(args)
+    return 0
+
+
+def _finish(args: argparse.Namespace) -> None:
+    print(f"Report: {args.out / 'report.md'}")
+    if args.publish:
+        published(args.out, args.publish)
 
 
 def context_of(args: argparse.Namespace) -> Context:
@@ -108,6 +142,7 @@ def context_of(args: argparse.Namespace) -> Context:
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
     device = resolve_device(args.device)
     args.out.mkdir(parents=True, exist_ok=True)
+
     return Context(
         Cohort(args.data),
         args.out,
@@ -130,10 +165,14 @@ def query_names(args: argparse.Namespace, cohort: Cohort) -> list[str]:
 def run_all(
     context: Context, planned: Sequence[Experiment], only: Sequence[str] | None
 ) -> tuple[dict[str, list[Row]], dict[str, Any]]:
-    """Rows of every experiment, and facts about the run. One that fails is told, and does not stop the others."""
+    """Rows of every experiment, and facts about the run.
+
+    One that fails is told, and does not stop the others.
+    """
     store = Store(context.out / "rows")
     results: dict[str, list[Row]] = {}
     failed: dict[str, str] = {}
+
     for experiment in planned:
         if only and experiment.name not in only:
             continue
@@ -146,12 +185,14 @@ def run_all(
                 f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
             )
         context.report(f"{experiment.title}: {(time.perf_counter() - started) / 60:.1f} min")
+
     entries = {e.name: store.finished(e.name, e.settings()) for e in planned}
     for experiment in planned:
-        found = entries[experiment.name]
+        finished = entries[experiment.name]
         results[experiment.name] = [
-            row for unit in experiment.units() if unit in found for row in found[unit]["rows"]
+            row for unit in experiment.units() if unit in finished for row in finished[unit]["rows"]
         ]
+
     return results, {
         "failed": failed,
         "notes": notes(planned, entries, failed),
@@ -171,7 +212,8 @@ def notes(
         missing = [unit for unit in experiment.units() if unit not in entries[experiment.name]]
         if missing and experiment.name not in failed:
             told.append(
-                f"{experiment.name}: {len(missing)} of {len(experiment.units())} units were not run."
+                f"{experiment.name}: {len(missing)} of {len(experiment.units())} units "
+                "were not run."
             )
     return told
 
@@ -187,6 +229,7 @@ def run_facts(entries: dict[str, dict[str, Row]]) -> dict[str, Any]:
         where[name] = [
             dict(pairs) for pairs in dict.fromkeys(tuple(sorted(e.items())) for e in each)
         ]
+
     seconds = {
         name: sum(unit["seconds"] for unit in units.values()) for name, units in entries.items()
     }
@@ -196,7 +239,11 @@ def run_facts(entries: dict[str, dict[str, Row]]) -> dict[str, Any]:
 def command_line(args: argparse.Namespace) -> str:
     """The command as a reader would type it, without the folders of this machine."""
     words = ["python3", "Testing/Benchmarks/benchmark.py"]
-    words += ["--quick"] * args.quick + (["--only", *args.only] if args.only else [])
+    if args.quick:
+        words.append("--quick")
+    if args.only:
+        words += ["--only", *args.only]
+
     for name, default in (
         ("split", SPLIT),
         ("references", REFERENCES),
@@ -204,7 +251,8 @@ def command_line(args: argparse.Namespace) -> str:
         ("device", "cpu"),
     ):
         value = getattr(args, name)
-        words += [f"--{name}", str(value)] if value != default else []
+        if value != default:
+            words += [f"--{name}", str(value)]
     return shlex.join([*words, "--threads", str(args.threads)])
 
 

@@ -1,4 +1,7 @@
-"""The experiments of a run, in the order in which they are run: quick answers first, long ones last."""
+"""The experiments of a run, in the order in which they are run.
+
+Quick answers first, long ones last.
+"""
 
 from __future__ import annotations
 

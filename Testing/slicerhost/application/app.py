@@ -106,7 +106,7 @@ class SlicerApplication(QtCore.QObject):
     userSettings = revisionUserSettings = settings
 
     def testingEnabled(self) -> bool:
-        """False by default, because Slicer shows no message boxes in testing mode and tests want to see them."""
+        """False by default: in testing mode Slicer shows no message box, and tests want them."""
         return self._testing
 
     def testAttribute(self, _attribute: int) -> bool:

@@ -1,4 +1,4 @@
-"""``slicer.app.coreIOManager()``: what slicer.util needs to load and save, over Slicer's own readers and writers."""
+"""``slicer.app.coreIOManager()``: loading and saving for slicer.util, by Slicer's own classes."""
 
 from __future__ import annotations
 

@@ -42,3 +42,7 @@ class MainWindow(QtWidgets.QMainWindow):
         # As in Slicer, the panel becomes as wide as its contents need.
         beside = self._panel.verticalScrollBar().sizeHint().width() + 2 * self._panel.frameWidth
         self._panel.setMinimumWidth(max(PANEL_WIDTH, widget.minimumSizeHint().width() + beside))
+
+    def resizePanel(self, width: int) -> None:
+        """Make the panel as wide as a user who drags its edge (pixels)."""
+        self.resizeDocks([self._dock], [width], QtCore.Qt.Orientation.Horizontal)

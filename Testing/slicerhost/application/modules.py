@@ -1,4 +1,7 @@
-"""``slicer.modules``: scripted modules, loaded, opened and reloaded as qSlicerScriptedLoadableModule does."""
+"""``slicer.modules``: scripted modules, loaded, opened and reloaded as Slicer does.
+
+Slicer's own code for this is qSlicerScriptedLoadableModule (C++).
+"""
 
 from __future__ import annotations
 
@@ -79,7 +82,7 @@ class qSlicerScriptedLoadableModule(QtCore.QObject):
 
 @markAsCpp
 class qSlicerScriptedLoadableModuleWidget(qMRMLWidget):
-    """The C++ side of a module's widget: it makes the Python object and calls setup, enter and exit."""
+    """The C++ side of a module's widget: makes the Python object, calls setup, enter and exit."""
 
     _path: str = ""
     _self: Any = None
@@ -105,7 +108,7 @@ class qSlicerScriptedLoadableModuleWidget(qMRMLWidget):
         self._self.setup()
 
     def reload(self) -> None:
-        """Called by ``slicer.util.reloadScriptedModule`` after it has loaded the new code and emptied this widget."""
+        """Take the new code that ``slicer.util.reloadScriptedModule`` has loaded."""
         self._make()
         self.setup()
 
@@ -151,7 +154,7 @@ class Modules:
         delattr(slicer.modules, name)
 
     def load(self, path: str) -> qSlicerScriptedLoadableModule:
-        """Load a module file: its folder is put on the path, its class is made and its ``setup`` called."""
+        """Load a module file: put its folder on the path, make its class and call its ``setup``."""
         name = os.path.basename(path).removesuffix(".py")
         folder = os.path.dirname(os.path.abspath(path))
         if folder not in sys.path:
@@ -188,7 +191,7 @@ class Modules:
             module._widget.exit()
 
     def unload(self, name: str) -> None:
-        """Unload a module, as Slicer does when it exits: leave it, call its ``cleanup``, forget it."""
+        """Unload a module as Slicer does when it exits: leave it, call ``cleanup``, forget it."""
         if self.selected == name:
             self.leave()
         manager = slicer.app.moduleManager()

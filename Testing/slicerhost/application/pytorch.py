@@ -1,4 +1,4 @@
-"""The PyTorch extension and torch itself, present or absent: a stand-in for the module ``PyTorchUtils``.
+"""The PyTorch extension and torch, present or absent: a stand-in for ``PyTorchUtils``.
 
 It installs nothing. Parameters and results are those of SlicerPyTorch's PyTorchUtilsLogic.
 """
@@ -22,9 +22,11 @@ class PyTorchExtension:
         self._hidden: list[types.ModuleType | None] = []
 
     def set(self, extension: bool, torch: bool = True, succeeds: bool = True) -> None:
-        """Whether the extension and torch can be imported; ``succeeds``: what installing torch does.
+        """Whether the extension and torch can be imported.
 
-        torch is hidden from this process only: a worker process finds what its Python has.
+        succeeds: what installing torch does.
+
+            torch is hidden from this process only: a worker process finds what its Python has.
         """
         self.succeeds = succeeds
         self.installations.clear()

@@ -50,7 +50,7 @@ class Scene:
         self._keepSubjectHierarchy()
 
     def clear(self) -> None:
-        """Close the scene as a user does, and remove the parameter nodes that this keeps (they are singletons)."""
+        """Close the scene as a user does, and remove what this keeps: singletons of parameters."""
         self.mrml.Clear(False)
         for node in slicer.util.getNodesByClass("vtkMRMLScriptedModuleNode", self.mrml):
             self.mrml.RemoveNode(node)

@@ -11,15 +11,18 @@ from PySide6 import QtWidgets
 from ..views.viewwidget import SlicePanel, ViewWidget
 
 SIZE = (1400, 900)
-# Transparent air and soft tissue, reddish muscle, white bone: (HU, opacity) and (HU, red, green,
-# blue).
-OPACITY = ((-1000, 0.0), (0, 0.0), (80, 0.02), (180, 0.15), (500, 0.7))
-COLORS = ((-1000, 0.0, 0.0, 0.0), (40, 0.8, 0.5, 0.4), (180, 0.9, 0.6, 0.4), (500, 1.0, 1.0, 0.9))
+# (HU, opacity): faint skin, so that what lies in the body is seen through it; opaque bone.
+OPACITY = ((-1000, 0.0), (-500, 0.0), (-300, 0.13), (0, 0.0), (130, 0.0), (300, 0.65), (1000, 0.95))
+# (HU, red, green, blue): skin, and ivory bone.
+COLORS = ((-1000, 0.0, 0.0, 0.0), (-300, 0.93, 0.74, 0.62), (130, 0.85, 0.62, 0.5))
+COLORS += ((300, 0.93, 0.88, 0.76), (1000, 1.0, 0.99, 0.94))
+# (HU per mm, factor): only surfaces, because within a tissue the noise would show.
+GRADIENT_OPACITY = ((0, 0.0), (15, 0.1), (60, 1.0))
 CT_WINDOW, CT_LEVEL = 400, 40
 
 
 class Window:
-    """Fills the host's main window with views (Red, 3D, Yellow, Green, as in Slicer's Four-Up layout)."""
+    """Fills the main window with the views of Slicer's Four-Up layout: Red, 3D, Yellow, Green."""
 
     def __init__(self, host: Any, size: tuple[int, int] = SIZE) -> None:
         self.host = host
@@ -50,14 +53,23 @@ class Window:
         host.processEvents()
 
     def _onLayout(self) -> None:
-        """A layout with a plot view has it in place of the sagittal view."""
-        plotWidget = slicer.app.layoutManager().plotWidget(0)
+        """Show a plot view, where the layout has one, instead of the sagittal view or of all."""
+        manager = slicer.app.layoutManager()
+        plotWidget = manager.plotWidget(0)
         if plotWidget is not None and self._plot is None:
             self._plot = ViewWidget(plotWidget.plotView())
             self._views.layout().addWidget(self._plot, 1, 0)
-        if self._plot is not None:
-            self._plot.setVisible(plotWidget is not None)
-            self.slices["Yellow"].setVisible(plotWidget is None)
+        if self._plot is None:
+            return
+
+        plotOnly = manager.layout == slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpPlotView
+        self._plot.setVisible(plotWidget is not None)
+        self.slices["Yellow"].setVisible(plotWidget is None)
+        for view in (self.slices["Red"], self.slices["Green"], self.threeD):
+            view.setVisible(not plotOnly)
+        # A hidden view keeps its share of the grid until its row and column stretch no more.
+        self._views.layout().setRowStretch(0, int(not plotOnly))
+        self._views.layout().setColumnStretch(1, int(not plotOnly))
 
     def _addMenu(self) -> None:
         menu = self.main.menuBar().addMenu("File")
@@ -90,7 +102,7 @@ class Window:
             slicer.util.saveScene(path)
 
     def addVolume(self, path: Any) -> Any:
-        """Load a volume (any file that Slicer reads) with a CT window, and show it in the slice views."""
+        """Load a volume from any file that Slicer reads, and show it in a CT window."""
         volume = slicer.util.loadVolume(str(path))
         display = volume.GetDisplayNode()
         display.SetAutoWindowLevel(False)
@@ -109,18 +121,33 @@ class Window:
         logic = self.host.scene.logics["VolumeRendering"]
         display = logic.CreateDefaultVolumeRenderingNodes(volume)
         shown = display.GetVolumePropertyNode().GetVolumeProperty()
-        opacity, colors = shown.GetScalarOpacity(), shown.GetRGBTransferFunction()
-        opacity.RemoveAllPoints()
-        colors.RemoveAllPoints()
-        for point in OPACITY:
-            opacity.AddPoint(*point)
+        for function, points in (
+            (shown.GetScalarOpacity(), OPACITY),
+            (shown.GetGradientOpacity(), GRADIENT_OPACITY),
+        ):
+            function.RemoveAllPoints()
+            for point in points:
+                function.AddPoint(*point)
+        shown.GetRGBTransferFunction().RemoveAllPoints()
         for color in COLORS:
-            colors.AddRGBPoint(*color)
+            shown.GetRGBTransferFunction().AddRGBPoint(*color)
+        shown.ShadeOn()
+        shown.SetAmbient(0.25)
+        shown.SetDiffuse(0.8)
+        shown.SetSpecular(0.15)
         display.SetVisibility(True)
         self.lookAt()
 
-    def lookAt(self, azimuth: float = 20.0, elevation: float = 10.0) -> None:
-        """Look at all that the 3D view shows, from the front."""
+    def lookAt(
+        self,
+        azimuth: float = 20.0,
+        elevation: float = 10.0,
+        bounds: tuple[float, ...] | None = None,
+    ) -> None:
+        """Look at the 3D view from the front (degrees to the side and up).
+
+        bounds: what to fit into the view (world RAS mm: xmin, xmax, ymin, ...); all by default.
+        """
         view = self.threeD.view()
         view.resetFocalPoint()
         camera = view.renderer.GetActiveCamera()
@@ -130,7 +157,7 @@ class Window:
         camera.SetViewUp(0, 0, 1)
         camera.Azimuth(azimuth)
         camera.Elevation(elevation)
-        view.renderer.ResetCamera()
+        view.renderer.ResetCamera(*([bounds] if bounds else []))
 
     def renderNow(self) -> None:
         """Bring panel and views up to date."""
@@ -138,6 +165,8 @@ class Window:
         for panel in self.slices.values():
             panel.viewWidget().renderNow()
         self.threeD.renderNow()
+        if self._plot is not None:
+            self._plot.renderNow()
         self.host.processEvents()
 
     def screenshot(self, path: Path) -> None:

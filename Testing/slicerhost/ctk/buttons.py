@@ -167,7 +167,7 @@ class ctkFittedTextBrowser(QtWidgets.QTextBrowser):
 
 @custom
 class ctkMessageBox(QtWidgets.QMessageBox):
-    """A message box with "Don't show again": a remembered answer is given without showing the box."""
+    """A message box with "Don't show again": a remembered answer is given without the box."""
 
     dontShowAgainSettingsKey, setDontShowAgainSettingsKey = stored(
         str, "dontShowAgainSettingsKey", ""

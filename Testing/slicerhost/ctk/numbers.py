@@ -1,4 +1,4 @@
-"""ctk's number widgets: spin boxes, sliders and ranges, and the qMRML widgets that are like them."""
+"""ctk's number widgets: spin boxes, sliders and ranges, and the qMRML widgets like them."""
 
 from __future__ import annotations
 

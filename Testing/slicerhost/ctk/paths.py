@@ -69,7 +69,7 @@ class ctkPathLineEdit(QtWidgets.QWidget):
         QtCore.QSettings().setValue(self.settingKey, [self.currentPath, *known])
 
     def retrieveHistory(self) -> None:
-        """Show the paths that are remembered under ``settingKey``; the last one becomes the current one."""
+        """Show the paths remembered under ``settingKey``; the last one becomes the current one."""
         history = self._history()
         self._comboBox.addItems(history)
         if history:

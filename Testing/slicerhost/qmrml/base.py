@@ -1,4 +1,4 @@
-"""qMRML and qSlicer widgets over the real scene: the roots of panels, and all imports of the larger ones."""
+"""qMRML and qSlicer widgets over the real scene: roots of panels; imports the larger ones."""
 
 from __future__ import annotations
 

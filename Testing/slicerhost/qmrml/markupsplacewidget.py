@@ -1,4 +1,4 @@
-"""qSlicerMarkupsPlaceWidget: the buttons that start Slicer's own place mode for one markups node."""
+"""qSlicerMarkupsPlaceWidget: buttons that start Slicer's own place mode for a markups node."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from ..qt.observations import Observations
 
 @custom
 class qSlicerMarkupsPlaceWidget(QtWidgets.QWidget):
-    """Place and delete control points of the current node, through the real interaction and selection nodes."""
+    """Places and deletes control points of the current node.
+
+    It goes through the real interaction and selection nodes.
+    """
 
     activeMarkupsPlaceModeChanged = Signal(bool)
     activeMarkupsFiducialPlaceModeChanged = Signal(bool)

@@ -102,7 +102,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
     # the nodes
 
     def addAttribute(self, nodeType: str, name: str, value: Any = None) -> None:
-        """Show only nodes of this class that have the attribute (with this value, unless it is None)."""
+        """Show only nodes of this class with the attribute (and this value unless it is None)."""
         self._attributes.append((nodeType, name, value))
         self._refresh()
 

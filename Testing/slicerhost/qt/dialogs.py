@@ -35,7 +35,10 @@ class _Answer:
 
 
 class Dialogs:
-    """The answers to come and the dialogs that were shown. ``interactive`` lets a person answer (the real window)."""
+    """The answers to come and the dialogs that were shown.
+
+    interactive: a person answers, in the real window.
+    """
 
     def __init__(self) -> None:
         self.interactive = False
@@ -43,7 +46,7 @@ class Dialogs:
         self._answers: list[_Answer] = []
 
     def answerMessage(self, button: Any = QMessageBox.StandardButton.Ok) -> None:
-        """Expect a message box and press this button: a standard button, or the text of any button."""
+        """Expect a message box and press this button: a standard one, or the text of any."""
         self._answers.append(_Answer("message", button))
 
     def answerFile(self, path: Any) -> None:
@@ -55,7 +58,7 @@ class Dialogs:
         self._answers.append(_Answer("input", value))
 
     def answerDialog(self, action: Callable[[Any], None]) -> None:
-        """Expect any other modal dialog; ``action`` gets it and ends it, for example by clicking its buttons."""
+        """Expect any other modal dialog; ``action`` gets it and ends it, such as by a button."""
         self._answers.append(_Answer("dialog", action))
 
     def reset(self) -> list[str]:
@@ -69,7 +72,7 @@ class Dialogs:
         return left
 
     def take(self, shown: Shown, otherwise: Any) -> Any:
-        """The answer for a dialog that is being shown; ``otherwise`` (with a failure) if none was given for it."""
+        """The answer for a dialog that is being shown; without one, ``otherwise`` and a failure."""
         self.shown.append(shown)
         if self._answers and self._answers[0].kind == shown.kind:
             return self._answers.pop(0).value
@@ -188,7 +191,7 @@ def _fileFunction(dialogs: Dialogs, original: Callable[..., Any], name: str) -> 
 
 
 def _installInputDialog(dialogs: Dialogs) -> None:
-    """PythonQt returns the value alone; a cancelled dialog gives an empty or preset value, as Qt does."""
+    """PythonQt returns the value alone: empty or preset, as in Qt, where it was cancelled."""
     cls = QtWidgets.QInputDialog
     cancelled = {
         "getText": "",

@@ -26,7 +26,10 @@ def custom(cls: type) -> type:
 def stored(
     kind: type | str, name: str, default: Any, changed: str = ""
 ) -> tuple[QtCore.Property, Callable[..., None]]:
-    """A Qt property that is only a value, and its setter; ``changed`` names a method to call after a change."""
+    """A Qt property that is only a value, and its setter.
+
+    changed: name of a method to call after a change.
+    """
     key = f"_stored_{name}"
 
     def read(self: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Observations:
-    """Observations that end when Qt destroys the widget: VTK would go on calling what is no longer there."""
+    """Observations that end when Qt destroys the widget: VTK would call what is no longer there."""
 
     def __init__(self, widget: Any) -> None:
         self._observations: list[tuple[Any, int]] = []

@@ -33,7 +33,10 @@ _missing = object()
 
 
 def dress() -> dict[str, Any]:
-    """Change the classes of PySide6 and return the names of the ``qt`` module. Only the first call changes anything."""
+    """Change the classes of PySide6 and return the names of the ``qt`` module.
+
+    Only the first call changes anything.
+    """
     names: dict[str, Any] = {}
     for module in (QtCore, QtGui, QtWidgets):
         # dir(), not vars(): PySide6 makes its classes when they are first asked for
@@ -71,7 +74,7 @@ def _dressClass(cls: type) -> None:
 
 
 def _attribute(cls: type, description: QtCore.QMetaProperty) -> property:
-    """A Python property over the getter and setter of a Qt property (or over QObject.property if it has none)."""
+    """A Python property over a Qt property's getter and setter (or, without, QObject.property)."""
     name = description.name()
     capital = name[0].upper() + name[1:]
     getter = getattr(cls, name, None) if name not in STATIC else None
@@ -161,7 +164,7 @@ def _addObjectMethods(classes: set[type]) -> None:
 
 
 def _letMenusTakeAnything() -> None:
-    """PythonQt makes a text of any object where one is expected; Slicer's developer section relies on it."""
+    """PythonQt makes a text of any object where one is expected: Slicer relies on it."""
     initialize = QtWidgets.QMenu.__init__
 
     def __init__(self: Any, *arguments: Any) -> None:
@@ -179,7 +182,7 @@ def _class(kind: type | str) -> type:
 
 
 def _withConnect(original: Slot) -> Slot:
-    """Shiboken serves connect and disconnect before it looks at the class, so they are served here."""
+    """Shiboken serves connect and disconnect before it looks at the class: they are served here."""
 
     def __getattribute__(self: Any, name: str) -> Any:
         if name == "connect":
@@ -192,7 +195,7 @@ def _withConnect(original: Slot) -> Slot:
 
 
 def _strictSetattr(self: Any, name: str, value: Any) -> None:
-    """PythonQt refuses new attributes on C++ objects; classes that a module derives in Python may have them."""
+    """PythonQt refuses new attributes on C++ objects, but not of classes derived in Python."""
     cls = type(self)
     found = inspect.getattr_static(cls, name, _missing)
     # PySide6 itself keeps a signal in the object when it is first used.
@@ -203,7 +206,8 @@ def _strictSetattr(self: Any, name: str, value: Any) -> None:
         if _ignoring:
             return
         raise AttributeError(
-            f"Attribute '{name}' does not exist on {cls.__name__}, or cannot be set, and creation of new attributes "
+            f"Attribute '{name}' does not exist on {cls.__name__}, or cannot be set, "
+            "and creation of new attributes "
             "on C++ objects is not allowed"
         )
     if isinstance(found, QtCore.Property):
@@ -219,7 +223,7 @@ _ignoring: list[bool] = []
 
 @contextlib.contextmanager
 def ignoringNewAttributes() -> Iterator[None]:
-    """New attributes of C++ objects are dropped: PySide6's QUiLoader makes the child widgets attributes of the root."""
+    """Drop new attributes of C++ objects: PySide6's QUiLoader makes child widgets attributes."""
     _ignoring.append(True)
     try:
         yield
@@ -243,7 +247,7 @@ def _isSettable(name: str, found: Any) -> bool:
 
 
 def markAsCpp(cls: type) -> type:
-    """Class decorator: the class stands for a C++ class of Slicer, so module code cannot add attributes to it."""
+    """Class decorator: the class stands for one of C++, so no module can add attributes to it."""
     cls.isHostWidget = True  # type: ignore[attr-defined]
     return cls
 
@@ -271,7 +275,7 @@ def signalOf(sender: QtCore.QObject, signature: str) -> QtCore.SignalInstance:
 
 
 def _signatures(sender: QtCore.QObject) -> set[str]:
-    """The C++ signatures of all signals: those of Qt's class, and those that Python classes declare."""
+    """The C++ signatures of all signals: those of Qt's class and those of Python classes."""
     found: set[str] = set()
     for cls in type(sender).__mro__:
         if cls in _signals:
@@ -289,7 +293,7 @@ def _text(value: Any) -> str:
 
 
 def adapted(receiver: Slot, signature: str) -> Slot:
-    """``receiver`` with surplus arguments cut off as PythonQt does, and with its exceptions recorded.
+    """``receiver`` with surplus arguments cut off, as in PythonQt, and its exceptions recorded.
 
     PythonQt looks at the code of plain functions and methods only; any other callable gets all
     arguments.
@@ -313,7 +317,10 @@ _connections: dict[int, list[tuple[str, Slot, Slot]]] = {}
 
 
 def connect(self: QtCore.QObject, signature: str, receiver: Slot) -> bool:
-    """PythonQt's ``sender.connect(signature, callable)``. Raises ValueError for a signal that does not exist."""
+    """PythonQt's ``sender.connect(signature, callable)``.
+
+    Raises ValueError for a signal that does not exist.
+    """
     if not callable(receiver):
         raise TypeError(f"{receiver!r} cannot be called")
     slot = adapted(receiver, signature)
@@ -329,7 +336,7 @@ def connect(self: QtCore.QObject, signature: str, receiver: Slot) -> bool:
 def disconnect(
     self: QtCore.QObject, signature: str | None = None, receiver: Slot | None = None
 ) -> bool:
-    """PythonQt's ``sender.disconnect(signature, callable)``; returns whether anything was connected."""
+    """PythonQt's ``sender.disconnect(signature, callable)``; True if anything was connected."""
     connections = _connections.get(id(self), [])
     ended = [c for c in connections if signature in (None, c[0]) and receiver in (None, c[1])]
     for connection in ended:

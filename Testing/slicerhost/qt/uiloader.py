@@ -1,4 +1,4 @@
-"""Loading .ui files: Qt's own loader, the host's custom widgets, and checks that Slicer does not make."""
+"""Loading .ui files: Qt's loader, the host's widgets, and checks that Slicer does not make."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DESIGNER_ONLY = {
 
 
 class QUiLoader(QtUiTools.QUiLoader):
-    """PythonQt's ``qt.QUiLoader``. Raises RuntimeError for a custom widget that the host does not know."""
+    """PythonQt's ``qt.QUiLoader``; raises RuntimeError for a widget that the host does not know."""
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
@@ -55,7 +55,7 @@ class QUiLoader(QtUiTools.QUiLoader):
 
 
 def _check(root: ET.Element) -> None:
-    """Every class must be known, every property must be one of its class, every name must be used once."""
+    """Check that classes are known, properties are of their class, and names are used once."""
     unknown, names = set(), []
     for element in root.iter("widget"):
         cls = _classOf(element.get("class", ""))
@@ -87,7 +87,10 @@ def _unknownProperties(element: ET.Element, cls: Any) -> list[str]:
 
 
 def _takeChoices(root: ET.Element) -> list[tuple[str, str, int]]:
-    """Remove enum properties of custom widgets, which Qt's loader does not understand: (widget, property, value)."""
+    """Remove enum properties of custom widgets, which Qt's loader does not understand.
+
+    Returns them as (widget, property, value).
+    """
     taken = []
     for element in root.iter("widget"):
         cls = CUSTOM_WIDGETS.get(element.get("class", ""))

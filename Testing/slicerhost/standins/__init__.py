@@ -1,1 +1,1 @@
-"""Stand-ins for Python files of Slicer: ``slicer`` extends the package of that name, ``modules`` the path."""
+"""Stand-ins for Python files of Slicer: ``slicer`` extends that package, ``modules`` the path."""

@@ -1,4 +1,4 @@
-"""``slicer.app.layoutManager()``: the three slice views and the 3D view of Slicer's conventional layout.
+"""``slicer.app.layoutManager()``: the slice views and the 3D view of the conventional layout.
 
 Other layouts can be chosen, but show the same views; one with a plot view has that as well.
 Slice and composite nodes and their logics exist from the start, as in Slicer. What renders

@@ -1,4 +1,4 @@
-"""The plot view: the chart of its view node, drawn offscreen by VTK's charts as Slicer's plot view draws it."""
+"""The plot view: the chart of its view node, drawn by VTK's charts as in Slicer's plot view."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIZE = (600, 400)
 
 
 class PlotView(View):
-    """Line plots of the series of a chart node, with its titles and a legend; read anew at every rendering.
+    """Line plots of a chart node's series, with titles and a legend; read anew at every rendering.
 
     ``group`` reports changes of the chart (which follows its tables), as the displayable managers
     of other views do.
@@ -60,13 +60,26 @@ class PlotView(View):
         node = self._chartNode()
         if node is None:
             return drawn
+
         drawn.SetTitle(node.GetTitle() or "")
+        drawn.GetTitleProperties().SetFontSize(node.GetTitleFontSize())
         drawn.SetShowLegend(node.GetLegendVisibility())
-        drawn.GetAxis(vtk.vtkAxis.BOTTOM).SetTitle(node.GetXAxisTitle() or "")
-        drawn.GetAxis(vtk.vtkAxis.LEFT).SetTitle(node.GetYAxisTitle() or "")
+        drawn.GetLegend().SetLabelSize(node.GetLegendFontSize())
+        for place, name in ((vtk.vtkAxis.BOTTOM, "X"), (vtk.vtkAxis.LEFT, "Y")):
+            self._setAxis(drawn.GetAxis(place), node, name)
         for index in range(node.GetNumberOfPlotSeriesNodes()):
             self._addPlot(drawn, node.GetNthPlotSeriesNode(index))
         return drawn
+
+    @staticmethod
+    def _setAxis(axis: Any, node: Any, name: str) -> None:
+        """Give an axis the chart node's title, fonts and, unless it follows the data, range."""
+        axis.SetTitle(getattr(node, f"Get{name}AxisTitle")() or "")
+        axis.GetTitleProperties().SetFontSize(node.GetAxisTitleFontSize())
+        axis.GetLabelProperties().SetFontSize(node.GetAxisLabelFontSize())
+        if not getattr(node, f"Get{name}AxisRangeAuto")():
+            axis.SetRange(*getattr(node, f"Get{name}AxisRange")())
+            axis.SetBehavior(vtk.vtkAxis.FIXED)
 
     @staticmethod
     def _addPlot(drawn: Any, series: Any) -> None:

@@ -15,7 +15,7 @@ import vtk
 from PySide6 import QtGui
 from vtk.util.numpy_support import vtk_to_numpy
 
-from .. import environment
+from .rendering import checkRendering
 
 SLICE_MANAGERS = (
     "vtkMRMLVolumeGlyphSliceDisplayableManager",
@@ -48,7 +48,7 @@ class View:
     """
 
     def __init__(self, size: tuple[int, int]) -> None:
-        environment.checkRendering()
+        checkRendering()
         self.renderer = vtk.vtkRenderer()
         self.window = vtk.vtkRenderWindow()
         self.window.SetOffScreenRendering(1)
@@ -112,7 +112,7 @@ class View:
     def mouse(
         self, x: float, y: float, *events: str, shift: bool = False, control: bool = False
     ) -> None:
-        """Send events to the interactor at this position, such as "MouseMoveEvent" and "LeftButtonPressEvent"."""
+        """Send events, such as "MouseMoveEvent", to the interactor at this position."""
         self.rendererInteractor.SetEventInformation(
             int(x), int(y), int(control), int(shift), chr(0), 0, None
         )
@@ -135,7 +135,7 @@ class View:
 
 
 class SliceView(View):
-    """A slice view: the blended slice, what the displayable managers draw over it, and a corner text."""
+    """A slice view: the blended slice, what displayable managers draw over it, a corner text."""
 
     def __init__(self, logic: Any, scene: Any, size: tuple[int, int] = SIZE) -> None:
         super().__init__(size)
@@ -205,7 +205,10 @@ class SliceView(View):
     scheduleRender = forceRender
 
     def xyOf(self, ras: Any) -> tuple[float, float]:
-        """Position in the view of a point of the scene (RAS, mm); the slice must go through it to be clicked."""
+        """Position in the view (pixels) of a point of the scene (RAS mm).
+
+        To be clicked, the slice must go through it.
+        """
         inverse = vtk.vtkMatrix4x4()
         vtk.vtkMatrix4x4.Invert(self.logic.GetSliceNode().GetXYToRAS(), inverse)
         x, y, *_ = inverse.MultiplyPoint((*ras, 1.0))

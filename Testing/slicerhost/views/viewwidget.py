@@ -1,4 +1,4 @@
-"""A slice or 3D view as a Qt widget: shows what the view renders, and hands mouse and keys to its interactor."""
+"""A view as a Qt widget: shows what it renders, and hands mouse and keys to its interactor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changed CTs: the patient stays where it was unless slices are lost, and the change is as large as it says."""
+"""Changed CTs: the patient stays unless slices are lost, the change is as large as it says."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ from rprbench.experiments.metal import METAL_HU, STREAK_HU, dense_spots, streaks
 from rprbench.experiments.robustness import ORDERS as CHOSEN_ORDERS
 from rprbench.experiments.robustness import QUICK, Robustness, changes
 from rprloc.geometry import Geometry, Points
-from rprloc.image.volume import HU_MAX, HU_MIN, Volume
+from rprloc.image.hounsfield import HU_MAX, HU_MIN
+from rprloc.image.volume import Volume
 
 SOME_ORDERS = ORDERS[::7]
 Order = tuple[tuple[int, int, int], tuple[bool, bool, bool]]
@@ -71,7 +72,7 @@ def test_every_chosen_order_is_another_one_and_is_named_after_its_axes(body: Vol
 
 
 def slow_mean(hu: np.ndarray, old: float, new: float, n: int) -> float:
-    """Mean of the profile ``hu`` (constant within voxels of ``old`` mm) over the n-th voxel of ``new`` mm, by steps."""
+    """Mean of the profile ``hu`` (voxels of ``old`` mm) over the n-th voxel of ``new`` mm."""
     places = np.linspace(n * new, min((n + 1) * new, len(hu) * old), 20001)[:-1]
     return float(hu[np.minimum((places / old + 1e-9).astype(int), len(hu) - 1)].mean())
 

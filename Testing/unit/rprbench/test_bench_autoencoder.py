@@ -1,4 +1,7 @@
-"""Feature matching of the benchmark: one dense pass as window by window, training that resumes, and the timing."""
+"""Feature matching of the benchmark.
+
+One dense pass as window by window, training that resumes, and the timing.
+"""
 
 from __future__ import annotations
 
@@ -214,7 +217,7 @@ def test_a_window_of_a_ct_is_found_in_it(tmp_path: Path) -> None:
     points = Points(grid.window_centres(starts))
     organ = Target("Organ", "box", points, Box.from_points(points), None, "mask")
     prepared = method.prepare(Patient("here", volume, None, {"Organ": organ}, {"Organ": 1}))
-    answers = method.find(method.examine(volume), prepared, ["Organ"])
+    answers = method.find(method.encode(volume), prepared, ["Organ"])
     lower, upper = box_walls(points.xyz)
     for variant in ("fm-mse", "fm-cosine"):
         box = answers[variant]["Organ"].box

@@ -1,4 +1,7 @@
-"""The supervised detector of the benchmark: boxes, training on partly labelled patients, checkpoints."""
+"""The supervised detector of the benchmark.
+
+Boxes, training on partly labelled patients, checkpoints.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +86,7 @@ def made_patient(
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """Nets this small gain nothing from a second thread, and wait for it for long on a busy machine."""
+    """Nets this small gain nothing from a second thread, and wait for it on a busy machine."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -214,7 +217,7 @@ def test_training_finds_the_blocks(tmp_path: Path) -> None:
     losses = [float(line.split("loss ")[1].split(",")[0]) for line in lines if "loss" in line]
     assert np.mean(losses[-3:]) < 0.5 * losses[0]
     patient = made_patient(7, origin=(-200.0, 30.0, 500.0))
-    found = method.find(method.examine(patient.volume), None, ["Brainstem", "Mandible"])["detector"]
+    found = method.find(method.encode(patient.volume), None, ["Brainstem", "Mandible"])["detector"]
     for organ, answer in found.items():
         truth = patient.organs[organ].box
         assert answer.box is not None and truth is not None
@@ -267,7 +270,7 @@ def test_a_finished_training_is_not_made_again(tmp_path: Path) -> None:
     again = Detector(
         context(tmp_path, lines, quick=True), net=NET, training=replace(TRAIN, steps=500)
     )
-    again.examine(made_patient().volume)
+    again.encode(made_patient().volume)
     assert lines == [] and again.path.read_bytes() == written
     assert Detector(context(tmp_path), ["0"], NET, TRAIN).path != again.path, (
         "another configuration, another file"

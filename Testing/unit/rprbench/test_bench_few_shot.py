@@ -1,4 +1,4 @@
-"""Few-shot: which references are pooled, and that a pool's rows are those of its merged template."""
+"""Few-shot: which references are pooled, and the rows of a pool's merged template."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rprbench.core.cohort import Cohort
 from rprbench.core.method import Context
 from rprbench.experiments.comparison import score
 from rprbench.experiments.few_shot import POOLS, FewShot, pools
-from rprbench.methods.ours import found_of
+from rprbench.methods.ours import detection_of
 
 NAMES = [f"r{n}" for n in range(13)]
 
@@ -58,7 +58,7 @@ def test_rows_are_those_of_the_merged_template(context: Context, tiny_model: Pat
         template = template.merged(experiment.method.template(name))
     embedding = experiment.method.embed(query.volume)
     located = experiment.method.locator.locate(embedding, template)
-    expected = [score("ours-3", "+".join(first), query, r.target, found_of(r)) for r in located]
+    expected = [score("ours-3", "+".join(first), query, r.target, detection_of(r)) for r in located]
     expected = [{**row, "references": 3, "pool": 1} for row in expected]
     found = [r for r in rows if r["references"] == 3 and r["pool"] == 1]
     assert sorted(found, key=lambda r: r["organ"]) == sorted(expected, key=lambda r: r["organ"])

@@ -1,4 +1,7 @@
-"""Gray-value template matching of the benchmark: the same as a plain sliding window, and in the right place."""
+"""Gray-value template matching of the benchmark.
+
+The same as a plain sliding window, and in the right place.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,10 @@ def context(tmp_path: Path) -> Context:
 
 
 def head(origin: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Volume:
-    """Head and neck of the phantom with a skull base of random bones; voxel 0 lies at the LPS ``origin``."""
+    """Head and neck of the phantom with a skull base of random bones.
+
+    Voxel 0 lies at the LPS ``origin``.
+    """
     lattice = Geometry(
         (50, 50, 60), np.array([4.0, 4.0, 3.0]), np.array([-100.0, -110.0, 90.0]), np.eye(3)
     )
@@ -175,7 +181,7 @@ def test_an_organ_is_found_in_its_own_ct_and_moves_with_the_origin(tmp_path: Pat
     here, there = np.array([-100.0, -110.0, 90.0]), np.array([300.0, -20.0, -777.0])
     prepared = method.prepare(patient(head(tuple(here)), organ_at(here)))
     query = stored(head(tuple(there)), (2, 0, 1), (True, False, True))
-    answers = method.find(method.examine(query), prepared, ["Organ"])
+    answers = method.find(method.encode(query), prepared, ["Organ"])
     truth = organ_at(there).box
     assert truth is not None and list(answers) == ["gs-mse", "gs-cosine", "gs-ncc"]
     for variant in answers:
@@ -195,7 +201,7 @@ def test_one_variant_alone_gives_the_same(tmp_path: Path) -> None:
     for only in (None, ["gs-ncc"]):
         method = GrayScale(context(tmp_path), only)
         answers[only is None] = method.find(
-            method.examine(query), method.prepare(reference), ["Organ"]
+            method.encode(query), method.prepare(reference), ["Organ"]
         )
     assert list(answers[False]) == ["gs-ncc"]
     assert answers[False]["gs-ncc"]["Organ"].box == answers[True]["gs-ncc"]["Organ"].box
@@ -206,6 +212,6 @@ def test_one_variant_alone_gives_the_same(tmp_path: Path) -> None:
 def test_nothing_is_found_for_a_patch_of_air(tmp_path: Path) -> None:
     method = GrayScale(context(tmp_path))
     air = Example(np.zeros((6, *PATCH), dtype=np.float32), np.zeros((6, 3)))
-    answers = method.find(method.examine(head()), {"Organ": air}, ["Organ"])
+    answers = method.find(method.encode(head()), {"Organ": air}, ["Organ"])
     assert answers["gs-ncc"]["Organ"].box is None and answers["gs-cosine"]["Organ"].box is None
     assert answers["gs-mse"]["Organ"].box is not None

@@ -1,4 +1,7 @@
-"""The benchmark's own methods: the paper's way equals the dense field, diagonal points, proportional, registration."""
+"""The benchmark's own methods.
+
+The paper's way equals the dense field, diagonal points, proportional, registration.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ import torch
 from support.benchmark_cohort import write_cohort
 
 from rprbench.core.cohort import ORGANS, Cohort, Patient
-from rprbench.core.method import Context, Found
+from rprbench.core.method import Context, Detection
 from rprbench.experiments.comparison import Comparison, score
 from rprbench.methods.ours import Ours, Runs, box_between
 from rprbench.methods.paper_patches import (
@@ -24,7 +27,7 @@ from rprbench.methods.paper_patches import (
     support_latents,
 )
 from rprbench.methods.proportional import Proportional, body_box
-from rprbench.methods.registration import Marked as MarkedMasks
+from rprbench.methods.registration import PreparedReference as ReferenceMasks
 from rprbench.methods.registration import carried, carried_boxes, on_lattice
 from rprloc.errors import InputError
 from rprloc.geometry import Box, Geometry
@@ -112,7 +115,7 @@ def test_the_papers_way_answers_for_every_organ_asked_for_and_repeats_itself(tin
         replace(patient, organs={organ: patient.organs[organ] for organ in organs})
     )
     first, again = (
-        method.find(method.examine(query(tiny).volume), prepared, organs) for _ in range(2)
+        method.find(method.encode(query(tiny).volume), prepared, organs) for _ in range(2)
     )
     assert set(first) == {"paper-positions", "paper-latent"}
     for variant, answers in first.items():
@@ -120,9 +123,7 @@ def test_the_papers_way_answers_for_every_organ_asked_for_and_repeats_itself(tin
         assert all(answers[o].box == again[variant][o].box for o in organs)
 
 
-def test_both_means_of_the_starts_are_right_where_the_latents_are_and_differ_where_they_are_not() -> (
-    None
-):
+def test_means_of_the_starts_are_right_where_latents_are_and_differ_elsewhere() -> None:
     place = torch.tensor([[10.0, -20.0, 30.0], [40.0, 0.0, -60.0], [-80.0, 70.0, 5.0]])
     target = torch.tensor([[0.0, 15.0, -10.0]])
     exact = torch.zeros(1, 3), torch.atanh((place - target) / 500.0)
@@ -137,7 +138,7 @@ def test_both_means_of_the_starts_are_right_where_the_latents_are_and_differ_whe
 def test_table_one_has_its_rows_and_diagonal_boxes_are_in_order(tiny: Context) -> None:
     method = Runs(tiny)
     found = method.find(
-        method.examine(query(tiny).volume), method.prepare(reference(tiny)), ["Mandible"]
+        method.encode(query(tiny).volume), method.prepare(reference(tiny)), ["Mandible"]
     )
     starts = ("k1", "k5", "k10", "k15", "k20", "all")
     assert (
@@ -155,7 +156,7 @@ def test_one_variant_alone_answers_as_in_the_company_of_the_others(tiny: Context
     every, alone = Ours(tiny), Ours(tiny, only=["ours-fine"])
     prepared = every.prepare(reference(tiny))
     both = [
-        m.find(m.examine(query(tiny).volume), prepared, ["Brainstem"])["ours-fine"]
+        m.find(m.encode(query(tiny).volume), prepared, ["Brainstem"])["ours-fine"]
         for m in (every, alone)
     ]
     assert both[0]["Brainstem"].box == both[1]["Brainstem"].box
@@ -166,7 +167,7 @@ def test_proportional_mapping_of_a_patient_to_itself_and_to_a_larger_one(context
     method = Proportional(context)
     patient = reference(context)
     prepared = method.prepare(patient)
-    itself = method.find(method.examine(patient.volume), prepared, ORGANS)["proportional"]
+    itself = method.find(method.encode(patient.volume), prepared, ORGANS)["proportional"]
     for organ in ORGANS:
         assert np.allclose(itself[organ].box.center, patient.organs[organ].box.center, atol=1e-6)
     old = patient.volume.geometry
@@ -174,7 +175,7 @@ def test_proportional_mapping_of_a_patient_to_itself_and_to_a_larger_one(context
         patient.volume, geometry=Geometry(old.size, old.spacing * 2, old.origin, old.direction)
     )
     scale = body_box(doubled).size / body_box(patient.volume).size
-    larger = method.find(method.examine(doubled), prepared, ORGANS)["proportional"]
+    larger = method.find(method.encode(doubled), prepared, ORGANS)["proportional"]
     assert np.allclose(larger["Mandible"].box.size, itself["Mandible"].box.size * scale)
 
 
@@ -202,7 +203,7 @@ def test_a_mask_is_carried_in_physical_space() -> None:
 
 
 def test_a_mask_that_is_carried_out_of_the_query_is_not_found() -> None:
-    masks = MarkedMasks(None, {"Mandible": block((4, 4, 4), (8, 8, 8))}, GEOMETRY, True)
+    masks = ReferenceMasks(None, {"Mandible": block((4, 4, 4), (8, 8, 8))}, GEOMETRY, True)
     near, far = (sitk.TranslationTransform(3, (offset, 0.0, 0.0)) for offset in (2.0, 500.0))
     assert carried_boxes(near, GEOMETRY, masks, ["Mandible"])["Mandible"].box is not None
     assert carried_boxes(far, GEOMETRY, masks, ["Mandible"])["Mandible"].box is None
@@ -212,17 +213,19 @@ def test_scores_of_right_shifted_and_missing_answers(context: Context) -> None:
     patient = reference(context)
     truth = patient.organs["Mandible"].box
     assert truth is not None
-    right = score("m", "r", patient, "Mandible", Found(truth, "ok", 1.0, 2.0))
+    right = score("m", "r", patient, "Mandible", Detection(truth, "ok", 1.0, 2.0))
     assert (right["iou"], right["awd_mm"], right["status"], right["cycle_mm"]) == (
         100.0,
         0.0,
         "ok",
         2.0,
     )
-    moved = score("m", "r", patient, "Mandible", Found(Box(truth.lower + 3.0, truth.upper + 3.0)))
+    moved = score(
+        "m", "r", patient, "Mandible", Detection(Box(truth.lower + 3.0, truth.upper + 3.0))
+    )
     assert moved["awd_mm"] == pytest.approx(3.0)
     assert 0 < moved["iou"] < 100
-    lost = score("m", "r", patient, "Mandible", Found(None))
+    lost = score("m", "r", patient, "Mandible", Detection(None))
     assert (lost["iou"], lost["awd_mm"], lost["box"]) == (0.0, None, None)
     assert json.loads(json.dumps(moved)) == moved
 
@@ -242,5 +245,5 @@ def test_a_volume_without_the_organs_box_is_not_needed_for_looking(context: Cont
     patient = query(context)
     bare = Volume(patient.volume.array, patient.volume.geometry, "bare")
     prepared = method.prepare(reference(context))
-    found = [method.find(method.examine(v), prepared, ["Mandible"]) for v in (patient.volume, bare)]
+    found = [method.find(method.encode(v), prepared, ["Mandible"]) for v in (patient.volume, bare)]
     assert found[0]["proportional"]["Mandible"].box == found[1]["proportional"]["Mandible"].box

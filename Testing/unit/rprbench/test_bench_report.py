@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.benchmark_rows import CHANGES, ORGANS, TITLES, made_up_facts, made_up_results
+from support.benchmark_rows import CHANGES, ORGANS, TITLES, VARIANTS, made_up_facts, made_up_results
 
 pytest.importorskip(
     "sklearn", reason="the benchmark's report needs scikit-learn (pip install .[bench])"
@@ -22,10 +22,19 @@ pytest.importorskip(
 )
 
 from rprbench.report.document import Grid, Points, Section, Text, to_html, to_markdown
+from rprbench.report.from_results import read_results
 from rprbench.report.measurements import EXPERIMENTS
 from rprbench.report.paper_values import QUOTED
-from rprbench.report.report import FIGURES, FILES, PICTURES, published, write_report
+from rprbench.report.report import (
+    FIGURES,
+    FILES,
+    PICTURES,
+    published,
+    write_measurements,
+    write_report,
+)
 from rprbench.report.style import spaced
+from rprloc.errors import InputError
 
 SECTIONS = (
     "Summary",
@@ -41,6 +50,7 @@ SECTIONS = (
     "The paper's figures beside ours",
     "What this does not show",
 )
+INTERVAL = "IoU minus ours (95 % interval)"
 Results = dict[str, list[dict[str, Any]]]
 
 
@@ -143,7 +153,7 @@ def test_table3_has_times_memory_spread_and_the_difference_to_ours(
     assert gray["SD over references"].startswith(f"{np.std(per_reference, ddof=1):.1f}, ")
     assert gray["Worst reference"].startswith(f"{min(per_reference):.1f}, ")
     assert detector["SD over references"] == detector["Worst reference"] == "-"
-    column = "IoU minus ours (95 % interval)"
+    column = INTERVAL
     assert ours[column] == "-"
     middle, lower, upper = map(float, re.findall(r"[+-]\d+\.\d", gray[column]))
     difference = np.mean(
@@ -157,29 +167,38 @@ def test_table3_has_times_memory_spread_and_the_difference_to_ours(
     )
 
 
-def test_summary_compares_ours_with_every_method(report: Path) -> None:
+OVERVIEW = "All methods, best IoU first"
+
+
+def test_summary_compares_ours_with_every_method(report: Path, results: Results) -> None:
     text = section((report / "report.md").read_text("utf-8"), "Summary")
-    assert (
-        "ours loses to none; is not shown to differ from 1 method (Affine and B-spline registration)"
-        in text
-    )
-    for method in (
-        "gs-mse",
-        "gs-cosine",
-        "gs-ncc",
-        "fm-mse",
-        "fm-cosine",
-        "affine",
-        "bspline",
-        "detector",
-    ):
-        line = next(
-            line
-            for line in text.splitlines()
-            if line.startswith(f"- Ours against {TITLES[method]}: IoU ")
-        )
-        assert "95 % interval" in line and "31 patients" in line
-    assert "Of 726 answers for organs that are gone from the CT" in text
+    rows = grid(text, OVERVIEW)
+    rivals = {
+        method
+        for experiment, variants in VARIANTS.items()
+        if experiment not in ("accuracy-ours", "accuracy-runs")
+        for method in variants
+    }
+    ours = rows.pop(f"{TITLES['ours-fine']} (ours)")
+    assert set(rows) == {TITLES[method] for method in rivals}
+    assert all(re.search(r"\(.* to .*\)", row[INTERVAL]) and row["p"] for row in rows.values())
+    assert ours[INTERVAL] == "-"
+    mean = np.mean(list(means(results, "accuracy-ours", "ours-fine", "iou").values()))
+    assert ours["IoU %"] == f"{mean:.1f}" and ours["s per patient"] == "2.9"
+
+
+def test_summary_is_sorted_and_has_at_most_five_points(report: Path) -> None:
+    text = section((report / "report.md").read_text("utf-8"), "Summary")
+    each = [float(row["IoU %"]) for row in grid(text, OVERVIEW).values()]
+    assert each == sorted(each, reverse=True)
+    assert sum(line.startswith("- ") for line in text.splitlines()) == 5
+
+
+def test_summary_says_what_is_not_shown_and_what_costs_most(report: Path) -> None:
+    text = section((report / "report.md").read_text("utf-8"), "Summary")
+    not_shown = "is not shown to differ from 1 method (Affine and B-spline registration)"
+    assert f"ours loses to none; {not_shown}" in text
+    assert "of 726 that are gone from the CT" in text
     assert "'Voxels of 6 mm' costs most" in text
 
 
@@ -193,8 +212,30 @@ def test_where_ours_loses_the_summary_says_so(tmp_path: Path, results: Results) 
     )
     text = section((tmp_path / "report.md").read_text("utf-8"), "Summary")
     assert "In IoU and in wall distance, ours loses to 1 method (Affine registration)" in text
-    assert "a difference of -5.0 points (95 % interval -5.0 to -5.0, p < 0.001)" in text
-    assert "a difference of +1.50 mm" in text and "By both, ours is worse." in text
+    row = grid(text, OVERVIEW)[TITLES["affine"]]
+    assert row[INTERVAL] == "+5.0 (+5.0 to +5.0)"
+    assert row["Wall distance minus ours, mm"] == "-1.50 (-1.50 to -1.50)" and "p <" in row["p"]
+
+
+def test_report_of_recorded_results_is_the_same(report: Path, tmp_path: Path) -> None:
+    write_measurements(tmp_path, read_results(report / "results.json"))
+    names = sorted(str(p.relative_to(report)) for p in report.rglob("*") if p.is_file())
+    assert names == sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*.*"))
+    assert all((tmp_path / name).read_bytes() == (report / name).read_bytes() for name in names)
+
+
+def test_report_of_recorded_results_with_gaps_is_the_same(tmp_path: Path, results: Results) -> None:
+    once, twice = tmp_path / "once", tmp_path / "twice"
+    write_report(once, {"accuracy-ours": results["accuracy-ours"]}, made_up_facts())
+    write_measurements(twice, read_results(once / "results.json"))
+    assert all((twice / name).read_bytes() == (once / name).read_bytes() for name in FILES)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"facts": {}}', '{"facts": {}, "experiments": []}'])
+def test_what_are_no_results_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "results.json").write_text(text, "utf-8")
+    with pytest.raises(InputError, match=r"results\.json"):
+        read_results(tmp_path / "results.json")
 
 
 def test_status_fewshot_robustness_and_cost_tables(report: Path, results: Results) -> None:
@@ -281,9 +322,8 @@ def test_json_holds_the_same_numbers(report: Path, results: Results) -> None:
     assert table["ours-fine"]["organs"]["Brainstem"]["iou"] == pytest.approx(
         expected["Brainstem"], rel=1e-5
     )
-    assert (
-        table["gs-ncc"]["minus_ours-fine"]["iou"]["upper"] < 0 and table["bspline"]["queries"] == 31
-    )
+    pairs = {(p["first_method"], p["second_method"], p["metric"]): p for p in data["pairs"]}
+    assert pairs["gs-ncc", "ours-fine", "iou"]["upper"] < 0 and table["bspline"]["queries"] == 31
     assert len(data["paper"]["rows"]) == len(QUOTED) and data["facts"]["commit"] == "0123456789"
     assert len(data["statuses"]["auroc"]) == 3 and len(data["robustness"]) == len(CHANGES)
 
@@ -332,11 +372,7 @@ def test_one_reference_and_one_patient_of_a_quick_run(tmp_path: Path, results: R
     }
     write_report(tmp_path, few, {**made_up_facts(), "quick": True})
     text = section((tmp_path / "report.md").read_text("utf-8"), "Summary")
-    assert (
-        "Its figures mean nothing" in text
-        and "too few patients for an interval" in text
-        and "nan" not in text
-    )
+    assert "Its figures mean nothing" in text and "(no interval)" in text and "nan" not in text
 
 
 def test_unknown_variants_and_statuses_do_not_vanish(tmp_path: Path, results: Results) -> None:

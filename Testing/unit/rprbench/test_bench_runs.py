@@ -1,4 +1,4 @@
-"""A run of the benchmark: finished units are kept, a kill costs one unit, a failure is told and stops nothing else."""
+"""A run of the benchmark: a kill costs one unit, a failure is told and stops nothing else."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rprbench.core.experiment import PREPARATION, Experiment, carry_out
 from rprbench.core.method import Context
 from rprbench.core.provenance import provenance
 from rprbench.core.store import Row, Store
-from rprbench.core.subprocesses import MeasurementFailed, ask, described, environment
+from rprbench.core.subprocesses import MeasurementError, ask, described, environment
 from rprbench.experiments.speed import peak_mb
 
 
@@ -127,7 +127,7 @@ def test_progress_and_where_it_was_measured_are_told(
 
 def test_a_measurement_that_fails_says_why(context: Context) -> None:
     pytest.importorskip("monai", reason="the bench extra is not installed")
-    with pytest.raises(MeasurementFailed, match="KeyError"):
+    with pytest.raises(MeasurementError, match="KeyError"):
         ask(
             context,
             "speed",

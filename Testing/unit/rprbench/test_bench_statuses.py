@@ -1,4 +1,4 @@
-"""Cut CTs: what stays is where it was, the share asked for is seen, and the rows say what was made and found."""
+"""Cut CTs: what stays is where it was, and the rows say what was cut and located."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rprbench.experiments.truncation import Side, cut, cut_plane, what_remains
 from rprbench.methods.engine import OneShot
 from rprloc.errors import InputError
 from rprloc.geometry import Box, Geometry
-from rprloc.image.resampling import AIR_HU
+from rprloc.image.hounsfield import AIR_HU
 from rprloc.image.volume import Volume
 from rprloc.localization.result import Result
 
@@ -44,7 +44,10 @@ def tilted() -> Volume:
 
 
 def seen_heights(volume: Volume) -> np.ndarray:
-    """Heights of the voxels that are not blank; the phantom is nowhere as empty as what lies beyond a cut."""
+    """Heights of the voxels that are not blank.
+
+    The phantom is nowhere as empty as what lies beyond a cut.
+    """
     return np.sort(centres(volume.geometry)[..., 2][volume.array > AIR_HU])
 
 

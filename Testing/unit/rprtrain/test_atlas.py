@@ -13,7 +13,8 @@ from support.phantoms import body_hu
 from rprloc.errors import InputError
 from rprloc.image.resampling import IsotropicVolume
 from rprloc.model.network_config import PnetConfig
-from rprtrain.atlas.atlas import Atlas, mean_image
+from rprtrain.atlas.atlas import Atlas
+from rprtrain.atlas.building import mean_image
 from rprtrain.atlas.cross_patient import CrossPatientPairs
 from rprtrain.atlas.placement import Lattice, Placement
 from rprtrain.atlas.registration import (
@@ -77,13 +78,13 @@ def test_a_finer_lattice_covers_the_same_block() -> None:
     assert torch.equal(fine.points()[-1, -1, -1], lattice().points()[-1, -1, -1])
 
 
-def test_to_frame_inverts_to_patient() -> None:
+def test_to_atlas_inverts_to_patient() -> None:
     generator = torch.Generator().manual_seed(0)
     matrix = torch.eye(3) + 0.1 * torch.randn(3, 3, generator=generator)
     bent = 3.0 * torch.randn(still().displacement.shape, generator=generator)
     placement = replace(still(matrix), shift=torch.tensor([4.0, -20.0, 7.0]), displacement=bent)
     points = torch.rand(200, 3, generator=generator) * 150.0 - 40.0
-    assert torch.allclose(placement.to_frame(placement.to_patient(points)), points, atol=0.05)
+    assert torch.allclose(placement.to_atlas(placement.to_patient(points)), points, atol=0.05)
 
 
 def test_local_correlation_is_one_for_the_same_image_whatever_its_gain() -> None:
@@ -117,12 +118,12 @@ def test_placed_reads_the_volume_where_the_point_is() -> None:
     assert torch.allclose(values[0, 0, 0, 0], volume.hu[tuple(index.T)].float(), atol=0.5)
 
 
-def test_deform_brings_a_moved_phantom_back() -> None:
+def test_registration_brings_a_moved_phantom_back() -> None:
     here, moved = patient("here"), patient("moved", (12.0, -8.0, 10.0))
-    frame = mean_image([here], {"here": still()}, lattice(8.0))
-    before = agreement(frame, lattice(8.0), moved, still())
-    placement = register(frame, lattice(8.0), moved, still(), Level(8.0, 40, 2.0, 0.3))
-    assert agreement(frame, lattice(8.0), moved, placement) > max(0.9, before)
+    mean = mean_image([here], {"here": still()}, lattice(8.0))
+    before = agreement(mean, lattice(8.0), moved, still())
+    placement = register(mean, lattice(8.0), moved, still(), Level(8.0, 40, 2.0, 0.3))
+    assert agreement(mean, lattice(8.0), moved, placement) > max(0.9, before)
     middle = here.to_mm(here.body.float().mean(0, keepdim=True))
     found = placement.to_patient(middle) - middle
     assert torch.allclose(found, torch.tensor([[12.0, -8.0, 10.0]]), atol=6.0)
@@ -147,7 +148,7 @@ def test_an_atlas_carries_points_between_patients_and_survives_the_disk(tmp_path
     read = Atlas.load(tmp_path / "atlas.ckpt", torch.device("cpu"))
     points = torch.tensor([[0.0, 0.0, 50.0], [30.0, -20.0, 80.0]])
     assert torch.allclose(
-        read.carry("b", "c", points), points + torch.tensor([-20.0, 10.0, 0.0]), atol=1e-3
+        read.map_points("b", "c", points), points + torch.tensor([-20.0, 10.0, 0.0]), atol=1e-3
     )
 
 
@@ -169,7 +170,7 @@ def test_two_views_of_two_patients_show_the_same_anatomy(tmp_path: Path) -> None
         assert partner is not None
         assert partner.volume.name != "a"
         source = volumes[0].body[:100].float()
-        there = partner.carry(source)
+        there = partner.map_points(source)
         shift = made.placements[partner.volume.name].shift
         expected = partner.volume.to_voxels(volumes[0].to_mm(source) + shift)
         assert torch.allclose(there, expected, atol=1e-3)

@@ -14,6 +14,8 @@ from support.paths import ROOT
 from rprloc.cli.main import main
 from rprloc.errors import InputError
 
+PACKAGES = ["RPRLocalization", "RPRTraining"]
+
 
 def replace_training(
     monkeypatch: pytest.MonkeyPatch, act: Callable[[Any, Callable[[], bool]], None]
@@ -29,39 +31,17 @@ def replace_training(
 def test_options_reach_the_training(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    seen: list[Any] = []
-    replace_training(monkeypatch, lambda request, stop: seen.append(request))
-    command = [
-        "train",
-        "--images",
-        "cts",
-        "--out",
-        str(tmp_path / "mine"),
-        "--stage",
-        "fine",
-        "--steps",
-        "7",
-    ]
-    more = [
-        "--resume",
-        "--seed",
-        "3",
-        "--device",
-        "cpu",
-        "--body-region",
-        "chest",
-        "--data-licence",
-        "CC BY 4.0",
-    ]
-    assert main([*command, *more]) == 0
-    (request,) = seen
+    requests: list[Any] = []
+    replace_training(monkeypatch, lambda request, stop: requests.append(request))
+    training = ["train", "--images", "cts", "--out", str(tmp_path / "mine"), "--resume"]
+    length = ["--stage", "fine", "--steps", "7", "--seed", "3", "--device", "cpu"]
+    card = ["--body-region", "chest", "--data-licence", "CC BY 4.0"]
+    assert main([*training, *length, *card]) == 0
+
+    (request,) = requests
     assert (request.images, request.out) == (Path("cts"), tmp_path / "mine")
-    assert (request.stage, request.steps, request.minutes, request.resume) == (
-        "fine",
-        7,
-        None,
-        True,
-    )
+    assert (request.stage, request.steps, request.minutes) == ("fine", 7, None)
+    assert request.resume
     assert (request.seed, request.device.type, request.name) == (3, "cpu", "mine")
     assert request.body_region == "chest"
     assert request.data == {"source": "not stated", "licence": "CC BY 4.0"}
@@ -82,19 +62,19 @@ def test_one_signal_ends_early_and_still_exports(
         answers.append(stop())
 
     replace_training(monkeypatch, act)
-    usual = signal.getsignal(kind)
+    previous = signal.getsignal(kind)
     assert main(["train", "--images", "cts", "--out", "o", "--device", "cpu"]) == 0
     assert answers == [False, True]
-    assert signal.getsignal(kind) is usual
+    assert signal.getsignal(kind) is previous
     assert "stopping" in capsys.readouterr().out
 
 
 @pytest.fixture
 def ctrl_c_is_heard() -> Iterator[None]:
     """As in a terminal; a job that a shell started in the background ignores Ctrl-C."""
-    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
-    signal.signal(signal.SIGINT, usual)
+    signal.signal(signal.SIGINT, previous)
 
 
 @pytest.mark.usefixtures("ctrl_c_is_heard")
@@ -122,26 +102,29 @@ def test_bad_input_of_the_training_is_one_line(
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = [
-        "train",
-        "--images",
-        str(tmp_path / "none"),
-        "--out",
-        str(tmp_path / "out"),
-        "--device",
-        "cpu",
-    ]
-    assert main(command) == 2
+    folders = ["--images", str(tmp_path / "none"), "--out", str(tmp_path / "out")]
+    assert main(["train", *folders, "--device", "cpu"]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert "none" in err
 
 
 def test_without_the_training_package_it_says_so() -> None:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "RPRLocalization")}
-    code = "import sys; sys.modules['rprtrain'] = None; from rprloc.cli.main import main; sys.exit(main())"
+    code = """
+import sys
+
+sys.modules["rprtrain"] = None
+from rprloc.cli.main import main
+
+sys.exit(main())
+"""
     command = [sys.executable, "-c", code, "train", "--images", "a", "--out", "b"]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == 2
-    assert "rprtrain" in done.stderr
-    assert done.stderr.count("\n") == 1
+    # Missing altogether, and there but impossible to import.
+    for packages, named in ((["RPRLocalization"], "RPRTraining"), (PACKAGES, "rprtrain")):
+        path = os.pathsep.join(str(ROOT / package) for package in packages)
+        environment = {**os.environ, "PYTHONPATH": path}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        assert done.returncode == 2
+        assert named in done.stderr
+        assert "no command 'train'" in done.stderr
+        assert done.stderr.count("\n") == 1

@@ -12,7 +12,7 @@ from rprtrain.config import COARSE, StageConfig
 from rprtrain.data.scan import ScanRow
 from rprtrain.run.cost import data_bytes, measure_stage
 from rprtrain.run.estimate import estimate_run
-from rprtrain.run.presets import FROM_MY_DATA, PRESETS, ROOM, Preset, changed, find_preset
+from rprtrain.run.presets import FROM_DATA, PRESETS, ROOM, Preset, changed, find_preset
 
 
 def rows(*bodies: tuple[float, float, float], spacing: float = 2.0) -> list[ScanRow]:
@@ -55,7 +55,7 @@ def test_head_and_neck_is_the_bundled_one() -> None:
     [(150.0, 190.0, 200.0), (420.0, 300.0, 500.0), (40.0, 30.0, 60.0), (500.0, 330.0, 1700.0)],
 )
 def test_settings_follow_from_the_bodies(body: tuple[float, float, float]) -> None:
-    preset = find_preset(FROM_MY_DATA, rows(*[body] * 5))
+    preset = find_preset(FROM_DATA, rows(*[body] * 5))
     coarse, fine = preset.stages["coarse"], preset.stages["fine"]
     diagonal = sum(n**2 for n in body) ** 0.5
     assert ROOM * diagonal <= coarse.range_mm <= ROOM * diagonal + 50
@@ -75,7 +75,7 @@ def test_settings_follow_from_the_bodies(body: tuple[float, float, float]) -> No
 
 def test_without_usable_cts_there_is_no_proposal() -> None:
     with pytest.raises(InputError, match="no usable CT"):
-        find_preset(FROM_MY_DATA, [])
+        find_preset(FROM_DATA, [])
     with pytest.raises(InputError, match="abdomen"):
         find_preset("knee")
 

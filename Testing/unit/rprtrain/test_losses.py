@@ -10,8 +10,13 @@ import torch
 from rprtrain.optimization.losses import contrast_loss, pair_loss, predicted_offsets
 
 
+def latents(count: int) -> torch.Tensor:
+    """Random latents (count, 3), always the same for a count."""
+    return torch.randn(count, 3, generator=torch.Generator().manual_seed(count))
+
+
 def test_eq_2_is_antisymmetric_and_bounded() -> None:
-    a, b = torch.randn(5, 3), torch.randn(7, 3)
+    a, b = latents(5), latents(7)
     forth, back = predicted_offsets(a, b, 300.0), predicted_offsets(b, a, 300.0)
     assert forth.shape == (7, 5, 3)
     assert torch.allclose(forth, -back.transpose(0, 1), atol=1e-4)
@@ -19,7 +24,7 @@ def test_eq_2_is_antisymmetric_and_bounded() -> None:
 
 
 def test_a_right_prediction_has_no_error_and_a_wrong_one_its_length() -> None:
-    support, query = torch.randn(4, 3) * 0.1, torch.randn(6, 3) * 0.1
+    support, query = 0.1 * latents(4), 0.1 * latents(6)
     truth = predicted_offsets(support, query, 300.0)
     right = pair_loss(support, query, truth, 300.0, 6.0, 0.15, 400.0)
     wrong = pair_loss(
@@ -33,9 +38,9 @@ def test_a_right_prediction_has_no_error_and_a_wrong_one_its_length() -> None:
 def test_pairs_out_of_reach_and_a_cell_with_itself_do_not_count() -> None:
     support = torch.zeros(1, 3)
     truth = torch.tensor([[[500.0, 0.0, 0.0]], [[0.0, 0.0, 0.0]], [[30.0, 0.0, 0.0]]])
-    found = pair_loss(support, torch.zeros(3, 3), truth, 600.0, 6.0, 0.15, 400.0)
-    assert found.mean_mm == pytest.approx(30.0)
-    assert float(found.loss) == pytest.approx(math.sqrt(901.0) / (6.0 + 4.5), rel=1e-4)
+    errors = pair_loss(support, torch.zeros(3, 3), truth, 600.0, 6.0, 0.15, 400.0)
+    assert errors.mean_mm == pytest.approx(30.0)
+    assert float(errors.loss) == pytest.approx(math.sqrt(901.0) / (6.0 + 4.5), rel=1e-4)
 
 
 def test_contrast_prefers_the_same_point_and_ignores_its_neighbours() -> None:

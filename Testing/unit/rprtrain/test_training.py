@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
+from support.samples import Sample
 from support.tiny_training import CPU, TINY, TINY_FINE, phantom_volume
 
 from rprloc.errors import InputError, ModelError, OutputError
 from rprloc.model.card import read_card
 from rprloc.model.loading import load_model
+from rprtrain.augmentation import Augmentation
 from rprtrain.checkpoint import load_checkpoint, save_checkpoint
 from rprtrain.config import StageConfig
 from rprtrain.data.dataset import TrainingVolume, split_held_out
 from rprtrain.data.sources import find_images
-from rprtrain.optimization.trainer import Trainer, TrainingSchedule
+from rprtrain.optimization.schedule import TrainingSchedule
+from rprtrain.optimization.trainer import Trainer
 from rprtrain.run.request import TrainingRequest
 from rprtrain.run.train import train_model
 
@@ -40,10 +44,10 @@ def train(
     def stop() -> bool:
         return trainer.history.steps == stop_at
 
-    plan = TrainingSchedule(
+    schedule = TrainingSchedule(
         steps, seed=3, report_every=2, validate_every=1000, stop=stop, report=lines.append
     )
-    trainer = Trainer(stage, plan, volumes[:3], volumes[3:], CPU, folder / f"{stage.name}.ckpt")
+    trainer = Trainer(stage, schedule, volumes[:3], volumes[3:], CPU, folder / f"{stage.name}.ckpt")
     if resume:
         trainer.resume()
     trainer.run()
@@ -94,6 +98,29 @@ def test_a_checkpoint_of_other_settings_is_refused(
         other.resume()
 
 
+@pytest.mark.parametrize("stage", [TINY, TINY_FINE], ids=["coarse", "fine"])
+def test_a_checkpoint_of_before_the_augmentation_resumes(
+    volumes: list[TrainingVolume], tmp_path: Path, stage: StageConfig
+) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    whole = train(volumes, tmp_path / "a", 6, stage=stage)
+    train(volumes, tmp_path / "b", 6, stage=stage, stop_at=4)
+    path = tmp_path / "b" / f"{stage.name}.ckpt"
+    state = load_checkpoint(path, CPU)
+    for key in ("stage", "working"):
+        known = json.loads(state[key])
+        del known["augmentation"]
+        state[key] = json.dumps(known)
+    save_checkpoint(path, state)
+
+    resumed = train(volumes, tmp_path / "b", 6, stage=stage, resume=True)
+    assert losses(resumed) == pytest.approx(losses(whole), rel=1e-3)
+    other = stage.with_changes(augmentation=Augmentation(gain=(1.0, 1.0)))
+    with pytest.raises(InputError, match="other settings"):
+        train(volumes, tmp_path / "b", 6, stage=other, resume=True)
+
+
 def test_damaged_and_missing_checkpoints_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no checkpoint"):
         load_checkpoint(tmp_path / "none.ckpt", CPU)
@@ -120,7 +147,7 @@ def test_a_failed_save_keeps_the_old_checkpoint(
     assert [p.name for p in tmp_path.iterdir()] == ["x.ckpt"]
 
 
-def test_train_model_writes_a_model_that_loads_and_verifies(tmp_path: Path, sample) -> None:  # type: ignore[no-untyped-def]
+def test_train_model_writes_a_model_that_loads_and_verifies(tmp_path: Path, sample: Sample) -> None:
     images = tmp_path / "images"
     images.mkdir()
     for n, source in enumerate((sample.reference, sample.query, sample.reference)):
@@ -134,6 +161,12 @@ def test_train_model_writes_a_model_that_loads_and_verifies(tmp_path: Path, samp
     assert any("left out" in line and "broken" in line for line in lines)
     card = read_card(tmp_path / "m")
     assert card.coarse.facts["steps"] == 2
+    settings = card.coarse.facts["settings"]
+    assert StageConfig.from_json(settings) == TINY and settings["augmentation"]["gamma"]
+    on_disk = json.loads((tmp_path / "m" / "model.json").read_text())
+    assert on_disk["schema_version"] == 2
+    assert "defaults" in on_disk["confidence"]["source"]
+    assert "defaults" in on_disk["search"]["source"]
     assert card.fine is not None
     model = load_model(tmp_path / "m", CPU)
     assert model.spacings == (10.0, 10.0)

@@ -16,7 +16,6 @@ from rprloc.errors import InputError, OutputError
 from rprloc.model.card import read_card
 from rprtrain import checkpoint
 from rprtrain.checkpoint import load_checkpoint
-from rprtrain.config import reduced
 from rprtrain.data.dataset import TrainingVolume
 from rprtrain.data.sources import ImageSource
 from rprtrain.optimization import trainer
@@ -24,7 +23,7 @@ from rprtrain.optimization.averaging import better
 from rprtrain.optimization.control import Control, RequestedAction, retry_until_written
 from rprtrain.optimization.events import TrainingEvent
 from rprtrain.optimization.validation import Validation
-from rprtrain.run import train
+from rprtrain.run import stage as run_stage
 from rprtrain.run.record import find_runs, is_locked, locked, read_run
 from rprtrain.run.request import TrainingRequest
 from rprtrain.run.train import train_model
@@ -191,7 +190,7 @@ def test_other_failures_and_a_step_that_cannot_shrink_are_raised(
 
 def test_steps_shrink_to_an_end() -> None:
     stage, count = TINY.with_changes(supports=900), 0
-    while (smaller := reduced(stage)) is not None:
+    while (smaller := stage.smaller()) is not None:
         stage, count = smaller, count + 1
     assert (
         count < 20
@@ -275,7 +274,7 @@ def test_an_interrupted_training_is_found_and_goes_on(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(train, "export_stage", killed)
+        patch.setattr(run_stage, "export_stage", killed)
         with pytest.raises(Killed):
             train_model(replace(request_of, stage="coarse"), report=lambda line: None)
     notes = read_run(out)
@@ -294,7 +293,7 @@ def test_an_interrupted_training_is_found_and_goes_on(
     request = notes.to_request(CPU)
     assert request == replace(request_of, stage="coarse", resume=True)
     told: list[TrainingEvent] = []
-    train_model(request, report=lambda line: None, tell=told.append)
+    train_model(request, report=lambda line: None, on_event=told.append)
     assert kinds(told)[-2:] == ["exported", "finished"] and "step" not in kinds(told)
     done = read_run(out)
     assert done is not None and done.state == "done" and not done.unfinished
@@ -311,11 +310,11 @@ def test_finished_stages_are_not_trained_again(request_of: TrainingRequest) -> N
             control.wishes = ["go", "stop"]
 
     request = replace(request_of, steps=2)
-    train_model(request, report=lambda line: None, tell=tell, control=control)
+    train_model(request, report=lambda line: None, on_event=tell, control=control)
     notes = read_run(request.out)
     assert notes is not None and (notes.state, notes.finished) == ("stopped", ["coarse"])
     told.clear()
-    train_model(replace(request, resume=True), report=lambda line: None, tell=told.append)
+    train_model(replace(request, resume=True), report=lambda line: None, on_event=told.append)
     assert {event.stage for event in told} == {"fine"} and read_card(request.out).fine is not None
 
 

@@ -1,4 +1,4 @@
-"""The worker's plug-in: scan, plan, train with pause and stop, find and resume, as a client would use it."""
+"""The worker's plug-in as a client would use it: scan, plan, train, pause, find, resume."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rprloc.errors import InputError, RprLocError
 from rprloc.model.card import read_card
 from rprloc.worker.errors import BadRequestError, CancelledError, WorkerError
 from rprtrain.optimization.events import TrainingEvent
-from rprtrain.worker import methods, plugin
+from rprtrain.worker import methods, plugin, scan
 from rprtrain.worker.job_control import JobControl
 
 STAGES = {"coarse": TINY.to_json(), "fine": TINY_FINE.to_json()}
@@ -41,8 +41,8 @@ def rows(images: Path) -> list[dict[str, Any]]:
 
 def test_a_scan_sends_every_row(images: Path) -> None:
     answer, job = call("train.scan", folder=str(images))
-    found = [event["row"] for event in job.of_kind("partial")]
-    assert [(row["name"], row["used"]) for row in found] == [("a", True), ("b", True), ("c", False)]
+    rows = [event["row"] for event in job.of_kind("partial")]
+    assert [(row["name"], row["used"]) for row in rows] == [("a", True), ("b", True), ("c", False)]
     assert answer == {"used": 2, "left_out": 1, "patients": 2}
     assert [event["done"] for event in job.of_kind("progress") if event["total"]] == [1, 2, 3]
     with pytest.raises(BadRequestError, match="folder"):
@@ -53,15 +53,23 @@ def test_a_scan_sends_every_row(images: Path) -> None:
 
 def test_a_plan_of_the_rows(rows: list[dict[str, Any]], tiny_model: Path) -> None:
     changes = {"coarse": {"spacing": 3.0}}
-    usual = {"rows": rows, "preset": "from-data", "device": "cpu", "minutes": 6, "measure": False}
-    assert "another shape" in call("train.plan", **usual, start_from=str(tiny_model))[0]["problem"]
-    same = call("train.plan", **{**usual, "preset": "abdomen"}, start_from="han-ct")[0]
+    settings = {
+        "rows": rows,
+        "preset": "from-data",
+        "device": "cpu",
+        "minutes": 6,
+        "measure": False,
+    }
+    assert (
+        "another shape" in call("train.plan", **settings, start_from=str(tiny_model))[0]["problem"]
+    )
+    same = call("train.plan", **{**settings, "preset": "abdomen"}, start_from="han-ct")[0]
     assert same["problem"] == "" and any("han-ct" in note for note in same["notes"])
-    plan, _ = call("train.plan", **usual, changes=changes, start_from="")
+    plan, _ = call("train.plan", **settings, changes=changes, start_from="")
     assert (plan["training"], plan["held_out"], plan["patients"], plan["problem"]) == (1, 1, 2, "")
     assert plan["stages"][0]["seconds"] == 180 and plan["stages"][0]["spacing"] == 3.0
     assert "2 patients" in plan["notes"][0] and plan["memory_gb"] > 0 and plan["gpu_gb"] is None
-    assert "at least 2" in call("train.plan", **{**usual, "rows": []})[0]["problem"]
+    assert "at least 2" in call("train.plan", **{**settings, "rows": []})[0]["problem"]
     with pytest.raises(BadRequestError, match="minutes"):
         call("train.plan", rows=rows, minutes=-1)
     with pytest.raises(InputError, match="path"):
@@ -71,7 +79,7 @@ def test_a_plan_of_the_rows(rows: list[dict[str, Any]], tiny_model: Path) -> Non
 
 
 def start(folder: Path, images: Path, rows: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
-    usual = {
+    settings = {
         "images": str(images),
         "rows": rows,
         "stages": STAGES,
@@ -79,7 +87,7 @@ def start(folder: Path, images: Path, rows: list[dict[str, Any]], **more: Any) -
         "steps": 2,
         "device": "cpu",
     }
-    return {"out": str(folder), **usual, "name": "mine", "body_region": "phantom", **more}
+    return {"out": str(folder), **settings, "name": "mine", "body_region": "phantom", **more}
 
 
 def test_training_sends_events_and_ends_with_the_card(
@@ -200,7 +208,7 @@ def test_the_whole_training_is_told_of() -> None:
 
 def test_every_line_is_logged_once() -> None:
     job = RecordedJob()
-    lines = methods._Lines(job)
+    lines = methods.TrainingLog(job)
     for line, event in (
         ("coarse: reading", TrainingEvent("begin")),
         ("coarse step 3: out of memory", TrainingEvent("note", message="step 3: out of memory")),
@@ -208,7 +216,7 @@ def test_every_line_is_logged_once() -> None:
     ):
         lines.report(line)
         if event is not None:
-            lines.told(event)
+            lines.on_event(event)
     lines.flush()
     logged = [(event["level"], event["message"]) for event in job.of_kind("log")]
     assert logged == [
@@ -231,8 +239,10 @@ def test_models_are_installed_and_exchanged(tiny_model: Path, tmp_path: Path) ->
 
 
 def test_methods_are_there_and_light_ones_do_without_torch() -> None:
-    assert all(hasattr(methods, name.replace(".", "_")) for name in plugin.HEAVY)
-    code = "import rprtrain.worker.plugin, rprtrain.worker.scan, sys; assert 'torch' not in sys.modules"
+    assert set(methods.METHODS) == set(plugin.HEAVY)
+    assert set(scan.METHODS) == set(plugin.LIGHT)
+    imports = "import rprtrain.worker.plugin, rprtrain.worker.scan, sys"
+    code = f"{imports}; assert 'torch' not in sys.modules"
     subprocess.run(
         [sys.executable, "-c", code],
         check=True,

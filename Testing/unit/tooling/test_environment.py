@@ -10,7 +10,7 @@ import demo
 import environment
 import pytest
 import run_tests
-from environment import EnvironmentProblem, ensure, python_of
+from environment import EnvironmentSetupError, ensure, python_of
 from support.paths import ROOT
 
 
@@ -65,16 +65,16 @@ def pip(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> FakePip:
 
 
 def test_first_call_installs_second_call_does_nothing(checkout: Path, pip: FakePip) -> None:
-    told: list[str] = []
-    python = ensure(["picture"], checkout, told.append)
+    lines: list[str] = []
+    python = ensure(["picture"], checkout, lines.append)
     assert python == python_of(checkout / ".rprloc-env")
     (install,) = [command for command in pip.commands if "install" in command]
     assert install[-2:] == ["--editable", f"{checkout}[picture]"]
     assert str(checkout / "constraints.txt") in install
-    assert any("200 MB" in line for line in told)
+    assert any("200 MB" in line for line in lines)
     assert "Collecting torch" in (checkout / environment.LOG_NAME).read_text(encoding="utf-8")
     pip.commands.clear()
-    assert ensure(["picture"], checkout, told.append) == python
+    assert ensure(["picture"], checkout, lines.append) == python
     assert pip.commands == []
 
 
@@ -93,7 +93,7 @@ def test_more_extras_or_other_requirements_install_again(checkout: Path, pip: Fa
 
 def test_failed_and_interrupted_installs_are_tried_again(checkout: Path, pip: FakePip) -> None:
     pip.code, pip.lines = 1, ["ERROR: No matching distribution found for torch==2.13.0\n"]
-    with pytest.raises(EnvironmentProblem, match="No matching distribution") as caught:
+    with pytest.raises(EnvironmentSetupError, match="No matching distribution") as caught:
         ensure([], checkout, lambda _: None)
     assert "\n" not in str(caught.value)
     assert not (checkout / ".rprloc-env" / environment.STAMP_NAME).exists()
@@ -120,7 +120,7 @@ def test_missing_venv_module_is_explained(
         )
 
     monkeypatch.setattr(environment.subprocess, "run", fail)
-    with pytest.raises(EnvironmentProblem, match="python3-venv") as caught:
+    with pytest.raises(EnvironmentSetupError, match="python3-venv") as caught:
         ensure([], checkout, lambda _: None)
     assert "\n" not in str(caught.value)
 
@@ -128,7 +128,7 @@ def test_missing_venv_module_is_explained(
 def test_an_old_python_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment.sys, "version_info", (3, 9, 1))
     with pytest.raises(
-        EnvironmentProblem, match=r"3\.10 or newer is needed, but this is Python 3\.9"
+        EnvironmentSetupError, match=r"3\.10 or newer is needed, but this is Python 3\.9"
     ):
         ensure([])
 
@@ -260,7 +260,7 @@ def test_demo_passes_a_failure_on(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(extras: list[str]) -> Path:
-        raise EnvironmentProblem("no network")
+        raise EnvironmentSetupError("no network")
 
     make_sample(monkeypatch, tmp_path)
     monkeypatch.setattr(demo, "ensure", fail)

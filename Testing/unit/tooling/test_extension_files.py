@@ -1,4 +1,4 @@
-"""The extension's packaging: every file listed, placeholders in known places, icons of the right size."""
+"""The extension's packaging: every file is listed, placeholders are in known places, icons fit."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def listed(folder: Path) -> list[str]:
 
 def present(folder: Path) -> list[str]:
     """Files of a module that must be packaged."""
-    found = [
+    files = [
         p.relative_to(folder)
         for p in folder.rglob("*")
         if p.is_file() and p.name != "CMakeLists.txt"
     ]
     return [
         p.as_posix()
-        for p in found
+        for p in files
         if not any(part.startswith((".", "__pycache__")) for part in p.parts)
     ]
 
@@ -94,7 +94,7 @@ def test_bothModulesAreBuilt() -> None:
 def test_extensionFieldsAreOneQuotedStringEach() -> None:
     text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
     fields = re.findall(r"^set\((EXTENSION_\w+) (.*)\)$", text, flags=re.MULTILINE)
-    wanted = [
+    names = [
         "HOMEPAGE",
         "CATEGORY",
         "CONTRIBUTORS",
@@ -103,7 +103,7 @@ def test_extensionFieldsAreOneQuotedStringEach() -> None:
         "SCREENSHOTURLS",
         "DEPENDS",
     ]
-    assert [name for name, _ in fields] == [f"EXTENSION_{name}" for name in wanted]
+    assert [name for name, _ in fields] == [f"EXTENSION_{name}" for name in names]
     assert all(re.fullmatch(r'"[^"]+"', value) for _, value in fields)
 
 

@@ -1,4 +1,7 @@
-"""The cases of the benchmark: patients with their complete organs, and which of them are references and queries."""
+"""The cases of the benchmark.
+
+Patients with their complete organs, and which of them are references and queries.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,10 @@ class Patient:
 
 
 class Cohort:
-    """A folder in the layout of the head-and-neck data: train/, val/, test/ and splits.json; reads every case once."""
+    """A folder in the layout of the head-and-neck data: train/, val/, test/ and splits.json.
+
+    Reads every case once.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -56,8 +62,8 @@ class Cohort:
 
     def complete(self, name: str) -> list[str]:
         """Those of ORGANS that are complete in a case."""
-        found = self.splits["cases"].get(name, {}).get("complete_organs", [])
-        return [organ for organ in ORGANS if organ in found]
+        complete = self.splits["cases"].get(name, {}).get("complete_organs", [])
+        return [organ for organ in ORGANS if organ in complete]
 
     def references(self) -> list[str]:
         """Cases of ``val`` that have all ORGANS complete."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from .method import Context
 from .provenance import provenance
@@ -17,8 +17,8 @@ PREPARATION = "(preparation)"
 class Experiment(ABC):
     """A part of the benchmark. ``name`` is its file, ``title`` its heading."""
 
-    name: ClassVar[str] | str
-    title: ClassVar[str] | str
+    name: str
+    title: str
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -48,6 +48,7 @@ def carry_out(experiment: Experiment, store: Store) -> list[Row]:
     if missing:
         report(f"{experiment.title}: {len(units) - len(missing)} of {len(units)} done before")
         _prepare(experiment, store, settings, done)
+
     started = time.perf_counter()
     for number, unit in enumerate(missing, start=1):
         begun = time.perf_counter()
@@ -56,8 +57,10 @@ def carry_out(experiment: Experiment, store: Store) -> list[Row]:
         store.add(experiment.name, unit, settings, rows, seconds=round(seconds, 3), **provenance())
         left = (time.perf_counter() - started) / number * (len(missing) - number)
         report(
-            f"  {experiment.name} {number}/{len(missing)} {unit}: {seconds:.1f} s, {left / 60:.1f} min left"
+            f"  {experiment.name} {number}/{len(missing)} {unit}: {seconds:.1f} s, "
+            f"{left / 60:.1f} min left"
         )
+
     done = store.finished(experiment.name, settings)
     return [row for unit in units for row in done[unit]["rows"]]
 
@@ -65,7 +68,10 @@ def carry_out(experiment: Experiment, store: Store) -> list[Row]:
 def _prepare(
     experiment: Experiment, store: Store, settings: dict[str, Any], done: dict[str, Row]
 ) -> None:
-    """Begin, and keep how long it took beside the units: a training is a part of what the benchmark costs."""
+    """Begin, and keep how long it took beside the units.
+
+    A training is a part of what the benchmark costs.
+    """
     begun = time.perf_counter()
     experiment.begin()
     seconds = time.perf_counter() - begun + done.get(PREPARATION, {"seconds": 0.0})["seconds"]

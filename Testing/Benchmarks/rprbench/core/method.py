@@ -1,4 +1,7 @@
-"""What a method of the comparison is: it sees marked references once, a query's CT once, and answers with boxes."""
+"""What a method of the comparison is.
+
+It sees marked references once, a query's CT once, and answers with boxes.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ class Context:
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class Detection:
     """Where a method says that an organ is (LPS mm); ``box`` None where it found nothing."""
 
     box: Box | None
@@ -41,13 +44,15 @@ class Found:
     cycle_mm: float | None = None
 
 
-Answers = dict[str, dict[str, Found]]
+Answers = dict[str, dict[str, Detection]]
 
 
 class Method(ABC):
-    """One row of a table, or a few that share most of their work (``variants``: id -> title in the tables).
+    """One row of a table, or a few that share most of their work.
 
-    The work is cut in three, so that each part is done once: ``prepare`` per reference, ``examine``
+    ``variants`` are their ids and titles in the tables.
+
+    The work is cut in three, so that each part is done once: ``prepare`` per reference, ``encode``
     per query, ``find`` per pair. ``find`` must be a function of what the first two returned.
     """
 
@@ -67,7 +72,9 @@ class Method(ABC):
         return {}
 
     def train(self) -> None:  # noqa: B027 (most learn nothing)
-        """Make what must be learnt before the first query, into ``context.out``; returns at once if it is there.
+        """Make what must be learnt before the first query, into ``context.out``.
+
+        Returns at once if it is there.
 
         Must go on from its last checkpoint after a kill.
         """
@@ -81,9 +88,12 @@ class Method(ABC):
         """Everything that depends on the reference alone (its organs are marked)."""
 
     @abstractmethod
-    def examine(self, query: Volume) -> Any:
+    def encode(self, query: Volume) -> Any:
         """Everything that depends on the query alone."""
 
     @abstractmethod
-    def find(self, seen: Any, prepared: Any, organs: Sequence[str]) -> Answers:
-        """Variant -> organ -> where it is. ``prepared`` is None for methods that need no reference."""
+    def find(self, encoded: Any, prepared: Any, organs: Sequence[str]) -> Answers:
+        """Variant -> organ -> where it is.
+
+        ``prepared`` is None for methods that need no reference.
+        """

@@ -16,10 +16,13 @@ ROOT = Path(__file__).resolve().parents[4]
 
 @functools.cache
 def commit() -> str:
-    """The checkout's commit, with ``+`` if tracked files differ from it; "unknown" outside of a checkout."""
+    """The checkout's commit, with ``+`` if tracked files differ from it.
+
+    "unknown" outside of a checkout.
+    """
     try:
-        found = _git("rev-parse", "--short=10", "HEAD")
-        return found + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
+        revision = _git("rev-parse", "--short=10", "HEAD")
+        return revision + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 
@@ -34,7 +37,8 @@ def machine() -> str:
     """Processor, threads, GPU if there is one, and the versions that times depend on."""
     gpu = f", {torch.cuda.get_device_name(0)}" if torch.cuda.is_available() else ""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{_processor()}, {cores} cores{gpu}; Python {platform.python_version()}, torch {torch.__version__}"
+    versions = f"Python {platform.python_version()}, torch {torch.__version__}"
+    return f"{_processor()}, {cores} cores{gpu}; {versions}"
 
 
 def _processor() -> str:

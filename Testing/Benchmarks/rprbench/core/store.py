@@ -11,7 +11,10 @@ Row = dict[str, Any]
 
 
 class Store:
-    """A folder with one .jsonl per experiment. A line: unit, settings, rows, seconds, and where it was run."""
+    """A folder with one .jsonl per experiment.
+
+    A line: unit, settings, rows, seconds, and where it was run.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -22,9 +25,12 @@ class Store:
         return self.folder / f"{experiment}.jsonl"
 
     def finished(self, experiment: str, settings: dict[str, Any]) -> dict[str, Row]:
-        """Unit -> its last line, of those made with ``settings``; a line cut short by a kill does not count."""
+        """Unit -> its last line, of those made with ``settings``.
+
+        A line cut short by a kill does not count.
+        """
         wanted = _as_read(settings)
-        found: dict[str, Row] = {}
+        entries: dict[str, Row] = {}
         path = self.path(experiment)
         for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
             try:
@@ -32,8 +38,8 @@ class Store:
             except ValueError:
                 continue
             if isinstance(entry, dict) and entry.get("settings") == wanted:
-                found[str(entry["unit"])] = entry
-        return found
+                entries[str(entry["unit"])] = entry
+        return entries
 
     def add(
         self,

@@ -16,12 +16,15 @@ PACKAGES = ("RPRLocalization", "RPRTraining", "Testing", "Testing/Benchmarks")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
 
 
-class MeasurementFailed(RuntimeError):
+class MeasurementError(RuntimeError):
     """The process that measures ended without an answer; the text holds its last lines."""
 
 
 def ask(context: Context, what: str, request: dict[str, Any]) -> dict[str, Any]:
-    """Run ``python -m rprbench.experiments.measuring`` for ``what`` and return its answer. Raises MeasurementFailed."""
+    """Run ``python -m rprbench.experiments.measuring`` for ``what`` and return its answer.
+
+    Raises MeasurementError.
+    """
     message = {"what": what, "request": request, "context": described(context)}
     done = subprocess.run(
         [sys.executable, "-m", "rprbench.experiments.measuring"],
@@ -33,7 +36,8 @@ def ask(context: Context, what: str, request: dict[str, Any]) -> dict[str, Any]:
     )
     if done.returncode:
         last = "\n".join((done.stderr or done.stdout).strip().splitlines()[-5:])
-        raise MeasurementFailed(f"measuring {what} {request} failed ({done.returncode}): {last}")
+        raise MeasurementError(f"measuring {what} {request} failed ({done.returncode}): {last}")
+
     answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return answer
 

@@ -1,4 +1,6 @@
-"""Ways in which a CT differs from a good one: stored order, spacing, noise, missing slices, calibration (HU).
+"""Ways in which a CT differs from a good one.
+
+Stored order, spacing, noise, missing slices, calibration (HU).
 
 All are functions of a volume; what they give has passed the same checks as a file that is read.
 """
@@ -19,8 +21,10 @@ FloatImage = npt.NDArray[np.float32]
 
 
 def reordered(volume: Volume, axes: tuple[int, int, int], flips: tuple[bool, bool, bool]) -> Volume:
-    """The same patient at the same place, stored with other axes: new axis n is old axis ``axes[n]`` (i, j, k as 0, 1,
-    2), run backwards if ``flips[n]``. All 48 orders of an upright scan can be had.
+    """The same patient at the same place, stored with other axes.
+
+    New axis n is old axis ``axes[n]`` (i, j, k as 0, 1, 2), run backwards if ``flips[n]``. All 48
+    orders of an upright scan can be had.
     """
     geometry, order = volume.geometry, list(axes)
     array = np.transpose(volume.array, [2 - axes[2 - n] for n in range(3)])
@@ -36,7 +40,9 @@ def reordered(volume: Volume, axes: tuple[int, int, int], flips: tuple[bool, boo
 
 
 def respaced(volume: Volume, spacing: Sequence[float | None]) -> Volume:
-    """Resampled along the stored axes i, j, k to these spacings in mm (None: as it is); begins at the same outer edge.
+    """Resampled along the stored axes i, j, k to these spacings in mm (None: as it is).
+
+    Begins at the same outer edge.
 
     A coarser voxel is the mean over its width, as a scanner's is; finer voxels are interpolated
     linearly. The end of an axis moves by at most half a new voxel, so that their number is whole.
@@ -49,18 +55,23 @@ def respaced(volume: Volume, spacing: Sequence[float | None]) -> Volume:
         max(1, round(n * old / new))
         for n, old, new in zip(geometry.size, geometry.spacing, wanted, strict=True)
     ]
+
     hu = volume.array.astype(np.float32)
     for n in range(3):
         if wanted[n] != geometry.spacing[n]:
             share = _shares(geometry.size[n], float(geometry.spacing[n]), size[n], float(wanted[n]))
             hu = np.moveaxis(np.tensordot(share, hu, axes=(1, 2 - n)), 0, 2 - n)
+
     origin = geometry.origin + geometry.direction @ ((wanted - geometry.spacing) / 2)
     lattice = Geometry((size[0], size[1], size[2]), wanted, origin, geometry.direction)
     return Volume.from_array(hu, lattice.ijk_to_lps, volume.name)
 
 
 def _shares(count: int, old: float, wanted: int, new: float) -> FloatImage:
-    """(wanted, count): how much each old voxel of ``old`` mm counts in each new voxel of ``new`` mm."""
+    """How much each old voxel of ``old`` mm counts in each new one of ``new`` mm.
+
+    Returns (wanted, count).
+    """
     if new > old:
         edges, voxels = np.arange(wanted)[:, None] * new, np.arange(count)[None] * old
         shared = np.minimum(edges + new, voxels + old) - np.maximum(edges, voxels)
@@ -86,7 +97,10 @@ def noisy(volume: Volume, sigma_hu: float, rng: np.random.Generator) -> Volume:
 
 
 def offset(volume: Volume, hu: int) -> Volume:
-    """A scanner whose water is not at 0: ``hu`` added everywhere, clipped to the range of a CT as when it is read."""
+    """A scanner whose water is not at 0.
+
+    ``hu`` added everywhere, clipped to the range of a CT as when it is read.
+    """
     return Volume.from_array(
         volume.array.astype(np.int32) + hu, volume.geometry.ijk_to_lps, volume.name
     )
@@ -98,7 +112,10 @@ def every_nth(volume: Volume, n: int) -> list[int]:
 
 
 def gap_at(volume: Volume, z: float, count: int) -> list[int]:
-    """Stored numbers of ``count`` neighbouring slices around the height ``z`` (LPS mm), both end slices spared."""
+    """Stored numbers of ``count`` neighbouring slices around the height ``z`` (LPS mm).
+
+    Both end slices are spared.
+    """
     geometry = volume.geometry
     axis = slice_axis(geometry)
     middle = geometry.bounds().center
@@ -111,7 +128,10 @@ def gap_at(volume: Volume, z: float, count: int) -> list[int]:
 
 
 def repeated(volume: Volume, missing: Sequence[int]) -> Volume:
-    """Missing slices closed with a copy of the nearest one there is (of two, the lower number): all stays in place."""
+    """Missing slices closed with a copy of the nearest one there is (of two, the lower number).
+
+    All stays in place.
+    """
     axis = 2 - slice_axis(volume.geometry)
     present = _present(volume.geometry, missing)
     nearest = present[
@@ -121,8 +141,10 @@ def repeated(volume: Volume, missing: Sequence[int]) -> Volume:
 
 
 def dropped(volume: Volume, missing: Sequence[int]) -> Volume:
-    """Missing slices not noticed: the rest is stacked without gaps, so that the stack is too short and all beyond a
-    missing slice lies too near to the first slice (see ``moved``).
+    """Missing slices not noticed.
+
+    The rest is stacked without gaps, so that the stack is too short and all beyond a missing slice
+    lies too near to the first slice (see ``moved``).
     """
     array = np.take(
         volume.array, _present(volume.geometry, missing), axis=2 - slice_axis(volume.geometry)
@@ -131,8 +153,9 @@ def dropped(volume: Volume, missing: Sequence[int]) -> Volume:
 
 
 def moved(geometry: Geometry, missing: Sequence[int], lps: FloatArray) -> FloatArray:
-    """Where a patient's points (n, 3), LPS mm, lie once the slices of ``geometry`` are dropped; those in a missing
-    slice come to lie where its neighbours touch.
+    """Where a patient's points (n, 3), LPS mm, lie once the slices of ``geometry`` are dropped.
+
+    Those in a missing slice come to lie where its neighbours touch.
     """
     axis = slice_axis(geometry)
     index = geometry.lps_to_index(Points(lps))

@@ -10,7 +10,7 @@ from rprloc.geometry import Box
 
 from ..core.cohort import ORGANS, Patient
 from ..core.experiment import Experiment
-from ..core.method import Found, Method
+from ..core.method import Detection, Method
 from ..core.store import Row
 
 REFERENCES = 5
@@ -18,7 +18,10 @@ SPLIT = "test"
 
 
 class Comparison(Experiment):
-    """Units are queries; a row is one organ of one query, found with one reference by one variant of the method."""
+    """Units are queries.
+
+    A row is one organ of one query, found with one reference by one variant of the method.
+    """
 
     def __init__(self, method: Method, references: Sequence[str], queries: Sequence[str]) -> None:
         super().__init__(method.context)
@@ -30,22 +33,26 @@ class Comparison(Experiment):
         self._prepared: dict[str, Any] = {}
 
     def settings(self) -> dict[str, Any]:
+        """References, organs, and what the method depends on."""
         return {"references": self.references, "organs": list(ORGANS), **self.method.settings()}
 
     def units(self) -> Sequence[str]:
+        """The queries."""
         return self.queries
 
     def begin(self) -> None:
+        """Train the method, where it learns anything."""
         self.method.train()
 
     def run(self, unit: str) -> list[Row]:
+        """Locate all complete organs of one query with every reference."""
         query = self.context.cohort.patient(unit)
-        seen = self.method.examine(query.volume)
+        encoded = self.method.encode(query.volume)
         organs = [organ for organ in ORGANS if organ in query.organs]
         rows: list[Row] = []
         for name in self.references or [""]:
-            for variant, found in self.method.find(seen, self._of(name), organs).items():
-                rows += [score(variant, name, query, organ, found[organ]) for organ in organs]
+            for variant, detections in self.method.find(encoded, self._of(name), organs).items():
+                rows += [score(variant, name, query, organ, detections[organ]) for organ in organs]
         return rows
 
     def _of(self, reference: str) -> Any:
@@ -54,8 +61,11 @@ class Comparison(Experiment):
         return self._prepared.get(reference)
 
 
-def score(variant: str, reference: str, query: Patient, organ: str, found: Found) -> Row:
-    """A row: IoU in percent and wall distance in mm (None where nothing was found, which is an IoU of 0)."""
+def score(variant: str, reference: str, query: Patient, organ: str, detection: Detection) -> Row:
+    """A row: IoU in percent and wall distance in mm.
+
+    Where nothing was detected, the IoU is 0 and the wall distance None.
+    """
     truth = query.organs[organ].box
     assert truth is not None
     return {
@@ -63,12 +73,12 @@ def score(variant: str, reference: str, query: Patient, organ: str, found: Found
         "reference": reference,
         "query": query.name,
         "organ": organ,
-        "iou": 0.0 if found.box is None else round(100 * box_iou(found.box, truth), 3),
-        "awd_mm": None if found.box is None else round(wall_distance(found.box, truth), 3),
-        "box": None if found.box is None else listed(found.box),
-        "status": found.status,
-        "spread_mm": found.spread_mm,
-        "cycle_mm": found.cycle_mm,
+        "iou": 0.0 if detection.box is None else round(100 * box_iou(detection.box, truth), 3),
+        "awd_mm": None if detection.box is None else round(wall_distance(detection.box, truth), 3),
+        "box": None if detection.box is None else listed(detection.box),
+        "status": detection.status,
+        "spread_mm": detection.spread_mm,
+        "cycle_mm": detection.cycle_mm,
     }
 
 

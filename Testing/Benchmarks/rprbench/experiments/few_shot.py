@@ -16,7 +16,7 @@ from ..core.experiment import Experiment
 from ..core.method import Context
 from ..core.store import Row
 from ..methods.engine import OneShot
-from ..methods.ours import asked_for, found_of
+from ..methods.ours import asked_for, detection_of
 from .comparison import score
 
 Pool = tuple[str, ...]
@@ -50,28 +50,33 @@ class FewShot(Experiment):
         self._templates: dict[Pool, Template] = {}
 
     def settings(self) -> dict[str, Any]:
+        """The model, the organs, and which references each pool holds."""
         pooled = {str(count): [list(pool) for pool in drawn] for count, drawn in self.pools.items()}
         return {"model": self.method.identity, "organs": list(ORGANS), "pools": pooled}
 
     def units(self) -> Sequence[str]:
+        """The queries."""
         return self.queries
 
     def run(self, unit: str) -> list[Row]:
+        """Locate all complete organs of one query with every pool."""
         query = self.context.cohort.patient(unit)
         organs = [organ for organ in ORGANS if organ in query.organs]
-        seen = self.method.embed(query.volume)
+        encoded = self.method.embed(query.volume)
+
         rows: list[Row] = []
         for count, drawn in self.pools.items():
             for index, pool in enumerate(drawn):
                 if unit in pool or not organs:
                     continue
                 for result in self.method.locator.locate(
-                    seen, asked_for(self._template(pool), organs)
+                    encoded, asked_for(self._template(pool), organs)
                 ):
                     row = score(
-                        f"ours-{count}", "+".join(pool), query, result.target, found_of(result)
+                        f"ours-{count}", "+".join(pool), query, result.target, detection_of(result)
                     )
                     rows.append({**row, "references": count, "pool": index})
+
         return rows
 
     def _template(self, pool: Pool) -> Template:
@@ -83,20 +88,22 @@ class FewShot(Experiment):
 
 
 def pools(
-    references: Sequence[str], wanted: dict[int, int], seed: int = 0
+    references: Sequence[str], pools_per_size: dict[int, int], seed: int = 0
 ) -> dict[int, list[Pool]]:
-    """Size -> that many different pools, fewer if there are not as many; sizes beyond the references are left out.
+    """Size -> that many different pools, fewer if there are not as many.
+
+    Sizes beyond the references are left out.
 
     The references are shuffled once per size and dealt out in turn, so that each is in about as
     many pools as any
     other: the sizes then differ in the number of references and not in which references were drawn.
     """
-    found: dict[int, list[Pool]] = {}
-    for size, count in wanted.items():
+    pools_of: dict[int, list[Pool]] = {}
+    for size, count in pools_per_size.items():
         if size > len(references):
             continue
         order = np.random.default_rng([seed, size]).permutation(len(references))
         dealt = [order[(np.arange(size) + n * size) % len(order)] for n in range(count)]
         names = [tuple(references[i] for i in sorted(hand)) for hand in dealt]
-        found[size] = list(dict.fromkeys(names))
-    return found
+        pools_of[size] = list(dict.fromkeys(names))
+    return pools_of

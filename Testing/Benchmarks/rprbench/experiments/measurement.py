@@ -1,4 +1,7 @@
-"""What experiments that measure time and memory share: they depend on the cases, the threads and the device."""
+"""What experiments that measure time and memory share.
+
+They depend on the cases, the threads and the device.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ class Measurement(Experiment):
         self.queries = list(queries)
 
     def settings(self) -> dict[str, Any]:
+        """Cases, threads and device."""
         return {
             "reference": self.reference,
             "queries": self.queries,

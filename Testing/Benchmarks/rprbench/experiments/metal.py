@@ -1,10 +1,14 @@
-"""Dental metal and its streaks, synthetic: not a simulation of the projections, but the pattern that a reader sees."""
+"""Dental metal and its streaks, synthetic.
+
+Not a simulation of the projections, but the pattern that a reader sees.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from rprloc.geometry import FloatArray
+from rprloc.image.hounsfield import BODY_HU
 from rprloc.image.volume import Volume
 
 from .truncation import coordinate, slice_axis
@@ -17,7 +21,6 @@ STREAK_MM = 10.0
 BAND_HU = 500.0
 BAND_MM = 5.0
 RAYS = 24
-TISSUE_HU = -350.0
 
 
 def with_metal(volume: Volume, z: float, rng: np.random.Generator) -> Volume:
@@ -39,6 +42,7 @@ def with_metal(volume: Volume, z: float, rng: np.random.Generator) -> Volume:
     )
     level = int(np.abs(height.mean(axis=(1, 2)) - z).argmin())
     fillings = dense_spots(hu[level], x[level], y[level])
+
     strengths = rng.uniform(0.5, 1.0, (2, RAYS)) * np.where(np.arange(RAYS) % 2, 1.0, -1.0)
     for n in (
         np.flatnonzero(np.abs(height.mean(axis=(1, 2)) - z) <= HALF_HEIGHT_MM)
@@ -48,6 +52,7 @@ def with_metal(volume: Volume, z: float, rng: np.random.Generator) -> Volume:
         hu[n] += streaks(x[n], y[n], fillings, strengths)
         near = np.min([np.hypot(x[n] - a, y[n] - b) for a, b in fillings], axis=0)
         hu[n][near <= METAL_MM] = METAL_HU
+
     return Volume.from_array(np.moveaxis(hu, 0, axis), volume.geometry.ijk_to_lps, volume.name)
 
 
@@ -56,8 +61,8 @@ def _coordinates(volume: Volume) -> tuple[FloatArray, ...]:
 
 
 def dense_spots(hu: np.ndarray, x: FloatArray, y: FloatArray) -> list[tuple[float, float]]:
-    """x, y (LPS mm) of the densest voxel in front of the middle of the tissue, right and left of it."""
-    tissue = hu > TISSUE_HU
+    """Densest voxels (x, y, LPS mm) in front of the tissue's middle, right and left of it."""
+    tissue = hu > BODY_HU
     if not tissue.any():
         return []
     middle = x[tissue].mean(), y[tissue].mean()
@@ -69,7 +74,9 @@ def dense_spots(hu: np.ndarray, x: FloatArray, y: FloatArray) -> list[tuple[floa
 def streaks(
     x: FloatArray, y: FloatArray, fillings: list[tuple[float, float]], strengths: np.ndarray
 ) -> np.ndarray:
-    """HU to add in a slice whose voxels lie at ``x``, ``y`` (LPS mm): the fans of all fillings and the band between.
+    """HU to add in a slice whose voxels lie at ``x``, ``y`` (LPS mm).
+
+    The fans of all fillings and the band between.
 
     strengths: (fillings, rays), -1 (dark) to 1 (bright), of rays spread evenly over half a turn.
     """
@@ -78,6 +85,7 @@ def streaks(
         angle = np.arctan2(y - b, x - a) / np.pi * len(rays)
         strength = np.interp(angle, np.arange(len(rays)), rays, period=len(rays))
         added += STREAK_HU * strength * STREAK_MM / np.maximum(STREAK_MM, np.hypot(x - a, y - b))
+
     first, last = np.array(fillings[0]), np.array(fillings[-1])
     along = last - first
     share = np.clip(

@@ -1,4 +1,4 @@
-"""Robustness: the same patient as another scanner, another program or an accident on the way would store it."""
+"""Robustness: the same patient as another scanner, program or accident would store it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ QUICK = (
 
 @dataclass(frozen=True, eq=False)
 class Changed:
-    """A changed CT; ``moved`` tells where the patient's points (n, 3), LPS mm, lie in it (None: where they were)."""
+    """A changed CT.
+
+    ``moved`` tells where the patient's points (n, 3), LPS mm, lie in it (None: where they were).
+    """
 
     volume: Volume
     moved: Callable[[FloatArray], FloatArray] | None = None
@@ -158,7 +161,10 @@ def _of_the_slices() -> list[Change]:
 
 
 def _metal(patient: Patient) -> Changed | None:
-    """In the slices of the middle of the mandible; that height is all that is taken from the patient's labels."""
+    """In the slices of the middle of the mandible.
+
+    That height is all that is taken from the patient's labels.
+    """
     jaw = patient.organs.get("Mandible")
     if jaw is None or jaw.box is None:
         return None
@@ -166,7 +172,7 @@ def _metal(patient: Patient) -> Changed | None:
 
 
 def _rng(patient: Patient, change: str) -> np.random.Generator:
-    """Random numbers of this patient and change, the same in every run and whatever was drawn before."""
+    """Random numbers of this patient and change, the same whatever was drawn before."""
     return np.random.default_rng(zlib.crc32(f"{patient.name} {change}".encode()))
 
 
@@ -195,6 +201,7 @@ class Robustness(Experiment):
         self.changes = [change for change in changes() if not context.quick or change.id in QUICK]
 
     def settings(self) -> dict[str, Any]:
+        """The model, references, organs, and the changes."""
         return {
             "model": self.method.identity,
             "references": self.references,
@@ -203,12 +210,15 @@ class Robustness(Experiment):
         }
 
     def units(self) -> Sequence[str]:
+        """The queries."""
         return self.queries
 
     def run(self, unit: str) -> list[Row]:
+        """Locate all complete organs in every changed CT of one query."""
         query = self.context.cohort.patient(unit)
         if not query.organs:
             return []
+
         plain: dict[tuple[str, str], Result] = {}
         rows: list[Row] = []
         for change in self.changes:
@@ -219,16 +229,17 @@ class Robustness(Experiment):
             # the first change is none
             plain = plain or answers
             rows += [
-                self._row(change, changed, query, r, found, plain[r, o])
-                for (r, o), found in answers.items()
+                self._row(change, changed, query, r, result, plain[r, o])
+                for (r, o), result in answers.items()
             ]
+
         return rows
 
     def _answers(self, query: Patient, volume: Volume) -> dict[tuple[str, str], Result]:
         """Reference and organ -> answer."""
         others = [reference for reference in self.references if reference != query.name]
-        found = self.method.locate(self.method.embed(volume), others, list(query.organs))
-        return {(reference, result.target): result for reference, result in found}
+        results = self.method.locate(self.method.embed(volume), others, list(query.organs))
+        return {(reference, result.target): result for reference, result in results}
 
     @staticmethod
     def _row(
@@ -236,21 +247,22 @@ class Robustness(Experiment):
         changed: Changed,
         query: Patient,
         reference: str,
-        found: Result,
+        result: Result,
         before: Result,
     ) -> Row:
-        box, truth = found.box, query.organs[found.target].box
+        box, truth = result.box, query.organs[result.target].box
         assert box is not None and truth is not None and before.center is not None
         truth = changed.box(truth)
         shift = np.linalg.norm(box.center - changed.place(before.center[None])[0])
+
         return {
             "change": change.id,
             "title": change.title,
             "reference": reference,
             "query": query.name,
-            "organ": found.target,
+            "organ": result.target,
             "iou": round(100 * box_iou(box, truth), 3),
             "awd_mm": round(wall_distance(box, truth), 3),
             "shift_mm": round(float(shift), 3),
-            "status": found.status,
+            "status": result.status,
         }

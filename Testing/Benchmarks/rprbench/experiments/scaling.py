@@ -1,16 +1,17 @@
-"""How time and memory of our method grow with the targets, the size of the CT, and the number of queries."""
+"""How time and memory of our method grow with the targets, the size and the number of CTs."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 
 from rprloc.geometry import Geometry, Points
-from rprloc.image.resampling import AIR_HU
+from rprloc.image.hounsfield import AIR_HU
 from rprloc.image.volume import Volume, read_volume
 from rprloc.localization.example import tissue_points
 from rprloc.localization.locator import Locator, Options
@@ -33,7 +34,9 @@ REPEATS = 3
 
 
 class Cost(Measurement):
-    """Units are points of the curves, each measured in a process of its own (quick: in this one, all is loaded here).
+    """Units are points of the curves, each measured in a process of its own.
+
+    In a quick run they are measured in this one, where all is loaded already.
 
     targets: n landmarks in one CT. spacing: the same patient in n x n x n voxels, so finer and
     finer. extent: n x n x n voxels of 2 mm, all of it tissue (the patient mirrored again and
@@ -51,16 +54,19 @@ class Cost(Measurement):
             self.series = {"targets": (2,), "spacing": (64,), "extent": (64,), "queries": (2,)}
 
     def units(self) -> Sequence[str]:
+        """Series and amount of work: "targets-20"."""
         return [f"{series}-{n}" for series, values in self.series.items() for n in values]
 
     def run(self, unit: str) -> list[Row]:
+        """Measure one amount of work."""
         series, n = unit.rsplit("-", 1)
-        request = {
+        request: dict[str, Any] = {
             "series": series,
             "n": int(n),
             "reference": self.reference,
             "queries": self.queries,
         }
+
         measured = (
             measure_cost(self.context, **request)
             if self.context.quick
@@ -72,7 +78,10 @@ class Cost(Measurement):
 def measure_cost(
     context: Context, series: str, n: int, reference: str, queries: Sequence[str]
 ) -> Row:
-    """One point of a curve, measured in this process: median seconds after a first run, peak memory in MB."""
+    """One point of a curve, measured in this process.
+
+    Median seconds after a first run, peak memory in MB.
+    """
     locator = Locator(model_of(context), Options())
     template = make_template(locator, context, reference, n if series == "targets" else 0)
     if series == "queries":
@@ -150,7 +159,7 @@ def finer(volume: Volume, edge: int) -> Volume:
 
 
 def wider(volume: Volume, edge: int) -> Volume:
-    """``edge`` voxels of 2 mm along every axis, filled with the tissue of the patient's middle, mirrored to the end."""
+    """``edge`` voxels of 2 mm along every axis, filled with the patient's middle, mirrored."""
     fine = finer(volume, max(volume.geometry.size))
     step = np.maximum(1, np.rint(EXTENT_MM / fine.geometry.spacing[::-1])).astype(int)
     core = fine.array[:: step[0], :: step[1], :: step[2]]
@@ -159,6 +168,7 @@ def wider(volume: Volume, edge: int) -> Volume:
     core = core[lower[0] : upper[0], lower[1] : upper[1], lower[2] : upper[2]]
     pad = [(0, max(0, edge - n)) for n in core.shape]
     array = np.ascontiguousarray(np.pad(core, pad, mode="symmetric")[:edge, :edge, :edge])
+
     return Volume(
         array,
         Geometry((edge, edge, edge), np.full(3, EXTENT_MM), np.zeros(3), np.eye(3)),

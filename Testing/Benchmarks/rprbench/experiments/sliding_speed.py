@@ -1,4 +1,7 @@
-"""How long template matching takes as a plain sliding window, one window after the other; measured on a sample."""
+"""How long template matching takes as a plain sliding window, one window after the other.
+
+Measured on a sample.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,9 @@ _SEED = 0
 
 
 class SlidingTime(Measurement):
-    """Units are the variants of GrayScale and FeatureMap; one row each, for the mean of the first three queries.
+    """Units are the variants of GrayScale and FeatureMap.
+
+    One row each, for the mean of the first three queries.
 
     A random sample of windows is scored one by one, as the paper does it, and the time taken for
     all windows.
@@ -48,6 +53,7 @@ class SlidingTime(Measurement):
         self.gray, self.feature = GrayScale(context), FeatureMap(context)
 
     def settings(self) -> dict[str, Any]:
+        """Also the samples, and what the methods depend on."""
         return {
             **super().settings(),
             "samples": self.samples,
@@ -56,15 +62,19 @@ class SlidingTime(Measurement):
         }
 
     def units(self) -> Sequence[str]:
+        """The variants that are timed."""
         return [*self.gray.variants, *self.feature.variants]
 
     def begin(self) -> None:
+        """Train the auto-encoder."""
         self.feature.train()
 
     def run(self, unit: str) -> list[Row]:
+        """Time some windows of each query, and extrapolate to all."""
         reference = self.context.cohort.patient(self.reference)
         kind = "gray" if unit in self.gray.variants else "feature"
         each = self.samples[kind] // len(self.queries)
+
         counts, seconds = [], []
         for query in self.queries:
             volume = patch_grid(self.context.cohort.patient(query).volume).values
@@ -72,6 +82,7 @@ class SlidingTime(Measurement):
             count = int(np.prod(window_counts(volume)))
             counts.append(count)
             seconds.append(count * self._seconds_per_window(unit, reference, windows))
+
         organ = float(np.mean(seconds))
         return [
             {
@@ -94,6 +105,7 @@ class SlidingTime(Measurement):
             return POINTS * _mean_seconds(
                 lambda window: plain_likeness(window, patch, measure), windows
             )
+
         latent = self.feature.prepare(reference)[organ].latents[:1]
         metric: FeatureMeasure = "mse" if unit == "fm-mse" else "cosine"
         with torch.inference_mode():
@@ -104,7 +116,10 @@ class SlidingTime(Measurement):
             )
 
     def _encoded(self, window: FloatVolume) -> Tensor:
-        """Latent (1, LATENT); waits for the GPU, if there is one, as a plain loop does that looks at each score."""
+        """Latent (1, LATENT).
+
+        Waits for the GPU, if there is one, as a plain loop does that looks at each score.
+        """
         latent = self.feature.model().encode(
             torch.from_numpy(window)[None, None].to(self.context.device)
         )
@@ -119,7 +134,10 @@ def window_counts(volume: FloatVolume) -> tuple[int, ...]:
 
 
 def sampled_windows(volume: FloatVolume, count: int) -> list[FloatVolume]:
-    """Random windows of a volume; views, so that cutting them costs as little as in a sliding window."""
+    """Random windows of a volume.
+
+    Views, so that cutting them costs as little as in a sliding window.
+    """
     random = np.random.default_rng(_SEED)
     starts = random.integers(window_counts(volume), size=(count, 3)) * STRIDE
     return [

@@ -20,7 +20,9 @@ MEGABYTE = 2**20
 
 
 class Speed(Measurement):
-    """Units are variants. After one query that does not count, the median over the queries, reading not included.
+    """Units are variants.
+
+    After one query that does not count, the median over the queries, reading not included.
 
     seconds_patient: all four organs of a query the method has not seen; seconds_organ: one organ of
         such a query;
@@ -37,9 +39,11 @@ class Speed(Measurement):
         self.variants = variants
 
     def units(self) -> Sequence[str]:
+        """The variants that are timed."""
         return list(self.variants)
 
     def run(self, unit: str) -> list[Row]:
+        """Time one variant in a process of its own."""
         request = {"variant": unit, "reference": self.reference, "queries": self.queries}
         return [
             {"method": unit, "title": self.variants[unit], **ask(self.context, "speed", request)}
@@ -54,10 +58,12 @@ def measure(method: Method, reference: str, queries: Sequence[str]) -> Row:
     started = time.perf_counter()
     prepared = method.prepare(marked) if method.needs_reference else None
     seconds_reference = time.perf_counter() - started
+
     whole, single = [], []
     for number, patient in enumerate([patients[0], *patients]):
         whole.append(_timed(method, patient.volume, prepared, ORGANS))
         single.append(_timed(method, patient.volume, prepared, [ORGANS[number % len(ORGANS)]]))
+
     return {
         "seconds_patient": median(whole[1:]),
         "seconds_organ": median(single[1:]),
@@ -71,7 +77,7 @@ def measure(method: Method, reference: str, queries: Sequence[str]) -> Row:
 
 def _timed(method: Method, volume: Any, prepared: Any, organs: Sequence[str]) -> float:
     started = time.perf_counter()
-    method.find(method.examine(volume), prepared, organs)
+    method.find(method.encode(volume), prepared, organs)
     return time.perf_counter() - started
 
 

@@ -1,4 +1,4 @@
-"""Honest statuses: what is said about organs that are cut by the border of the scan, or beyond it."""
+"""Honest statuses: what is said about organs cut by the border of the scan, or beyond it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ NOT_MADE = "not made"
 
 
 class Statuses(Experiment):
-    """Units are queries; a row is one organ located with one reference in the CT as it is or in one cut of it.
+    """Units are queries.
+
+    A row is one organ located with one reference in the CT as it is or in one cut of it.
 
     ``side`` of a row is the one that is cut away: "top" leaves neck and thorax, "bottom" the upper
     head. A cut that would leave less than 90 mm of the patient is not made; its rows have the
@@ -55,6 +57,7 @@ class Statuses(Experiment):
         self.shares = {c: s for c, s in SHARES.items() if not context.quick or c in ("50", "gone")}
 
     def settings(self) -> dict[str, Any]:
+        """The model, references, organs, and the cuts."""
         return {
             "model": self.method.identity,
             "references": self.references,
@@ -65,9 +68,11 @@ class Statuses(Experiment):
         }
 
     def units(self) -> Sequence[str]:
+        """The queries."""
         return self.queries
 
     def run(self, unit: str) -> list[Row]:
+        """Locate the organs of one query in the CT as it is, then in every cut of it."""
         query = self.context.cohort.patient(unit)
         organs = [organ for organ in self.organs if organ in query.organs]
         whole = self.method.embed(query.volume)
@@ -103,10 +108,10 @@ class Statuses(Experiment):
         return [reference for reference in self.references if reference != query.name]
 
     def _located(
-        self, query: Patient, seen: EmbeddedVolume, organs: Sequence[str], case: str, side: str
+        self, query: Patient, encoded: EmbeddedVolume, organs: Sequence[str], case: str, side: str
     ) -> list[Row]:
-        found = self.method.locate(seen, self._others(query), organs)
-        return [judged(case, side, reference, query, result) for reference, result in found]
+        results = self.method.locate(encoded, self._others(query), organs)
+        return [judged(case, side, reference, query, result) for reference, result in results]
 
 
 def _box(query: Patient, organ: str) -> Box:
@@ -116,7 +121,9 @@ def _box(query: Patient, organ: str) -> Box:
 
 
 def judged(case: str, side: str, reference: str, query: Patient, result: Result) -> Row:
-    """A row: what was said, and how far from the whole organ's box (nothing of that where the organ is gone).
+    """A row: what was said, and how far from the whole organ's box it is.
+
+    The latter is None where the organ is gone.
 
     ``error_mm`` is None where no position is shown to the user (outside); IoU and wall distance
     count the box even so.
@@ -127,6 +134,7 @@ def judged(case: str, side: str, reference: str, query: Patient, result: Result)
     box = result.box
     if case == "gone" or box is None:
         return row
+
     truth = _box(query, result.target)
     error = float(np.linalg.norm(box.center - truth.center))
     row |= {"error_mm": _rounded(error) if result.found else None}

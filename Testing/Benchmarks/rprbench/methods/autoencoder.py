@@ -1,4 +1,7 @@
-"""Template matching of auto-encoder features: the paper's alternatives FM MSE and FM Cosine (Table 3)."""
+"""Template matching of auto-encoder features.
+
+The paper's alternatives FM MSE and FM Cosine (Table 3).
+"""
 
 from __future__ import annotations
 
@@ -52,25 +55,23 @@ class FeatureWindows:
         self._lengths = torch.linalg.vector_norm(self._latents, dim=0)
         self._spread = ((self._latents - self._mean[:, None]) ** 2).sum(dim=0)
 
-    def alike(self, wanted: Tensor, measure: FeatureMeasure) -> Tensor:
+    def alike(self, latents: Tensor, measure: FeatureMeasure) -> Tensor:
         """How alike latents (m, LATENT) and those of the windows are, (m, windows), more is better.
 
         mse: minus the mean square error; from the distances to the mean, since little of the
             latents differs.
         """
         if measure == "cosine":
-            return (
-                functional.normalize(wanted, dim=1)
-                @ self._latents
-                / self._lengths.clamp(min=_SHORTEST)
-            )
-        apart = wanted - self._mean
+            directions = functional.normalize(latents, dim=1)
+            likeness: Tensor = directions @ self._latents / self._lengths.clamp(min=_SHORTEST)
+            return likeness
+        apart = latents - self._mean
         product = apart @ self._latents - (apart @ self._mean)[:, None]
-        return -((apart**2).sum(dim=1)[:, None] - 2 * product + self._spread) / wanted.shape[1]
+        return -((apart**2).sum(dim=1)[:, None] - 2 * product + self._spread) / latents.shape[1]
 
-    def best(self, wanted: Tensor, measure: FeatureMeasure) -> list[Start | None]:
+    def best(self, latents: Tensor, measure: FeatureMeasure) -> list[Start | None]:
         """First voxel (z, y, x) of the window most alike, for each latent (m, LATENT)."""
-        places = torch.unravel_index(self.alike(wanted, measure).argmax(dim=1), self.counts)
+        places = torch.unravel_index(self.alike(latents, measure).argmax(dim=1), self.counts)
         return [
             (int(z), int(y), int(x)) for z, y, x in (torch.stack(places, dim=1) * STRIDE).tolist()
         ]
@@ -85,7 +86,9 @@ class FeatureQuery:
 
 
 class FeatureMap(PatchMatching):
-    """The patches of GrayScale, compared by their latents; the auto-encoder learns from the CTs of ``train``.
+    """The patches of GrayScale, compared by their latents.
+
+    The auto-encoder learns from the CTs of ``train``.
 
     One dense pass gives the latents of all windows of a query.
     """
@@ -103,9 +106,11 @@ class FeatureMap(PatchMatching):
         return QUICK if self.context.quick else TrainingPlan()
 
     def settings(self) -> dict[str, Any]:
+        """Also the auto-encoder and its training."""
         return {**super().settings(), "latent": LATENT, "training": asdict(self.plan)}
 
     def train(self) -> None:
+        """Train the auto-encoder on the CTs of ``train``, from its checkpoint if there is one."""
         file = self.context.out / "autoencoder" / "autoencoder.pt"
         device, report = torch.device(self.context.device), self.context.report
         train_encoder(self.plan, self._patches, file, device, report)
@@ -122,30 +127,35 @@ class FeatureMap(PatchMatching):
         return self._model
 
     def prepare(self, reference: Patient) -> dict[str, FeatureExample]:
+        """Organ -> latents of the patches around its extreme points."""
         model = self.model()
-        found = {}
+        examples = {}
         for name, example in self.examples(reference).items():
             patches = torch.from_numpy(example.patches)[:, None].to(self.context.device)
             with torch.inference_mode():
-                found[name] = FeatureExample(model.encode(patches), example.rest)
-        return found
+                examples[name] = FeatureExample(model.encode(patches), example.rest)
+        return examples
 
-    def examine(self, query: Volume) -> FeatureQuery:
+    def encode(self, query: Volume) -> FeatureQuery:
+        """Latents of all windows of the query."""
         model, grid = self.model(), patch_grid(query)
         with torch.inference_mode():
             latents = model.encode_all(torch.from_numpy(grid.values).to(self.context.device))
             return FeatureQuery(grid, FeatureWindows(latents))
 
-    def starts(self, seen: FeatureQuery, organ: FeatureExample) -> dict[str, list[Start | None]]:
+    def starts(self, encoded: FeatureQuery, organ: FeatureExample) -> dict[str, list[Start | None]]:
+        """Best windows by the measures that were asked for."""
         measures = [m for m in FEATURE_MEASURES if f"fm-{m}" in self.variants]
-        return {f"fm-{measure}": seen.windows.best(organ.latents, measure) for measure in measures}
+        return {
+            f"fm-{measure}": encoded.windows.best(organ.latents, measure) for measure in measures
+        }
 
     def _patches(self) -> PatchSource:
         return patches_of(self.context.cohort, self.plan.scans, self.context.report)
 
 
 def plain_feature_likeness(window: Tensor, wanted: Tensor, measure: FeatureMeasure) -> float:
-    """The measure of one window's latent (1, LATENT), as a plain sliding window computes it each time."""
+    """Measure one window's latent (1, LATENT), as a plain sliding window does each time."""
     if measure == "cosine":
         return float(functional.cosine_similarity(window, wanted))
     return -float(functional.mse_loss(window, wanted))

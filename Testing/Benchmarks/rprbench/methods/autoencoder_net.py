@@ -30,6 +30,7 @@ class AutoEncoder(nn.Module):
             nn.Conv3d(channels[n], channels[n + 1], kernel, stride)
             for n, (_, kernel, stride) in enumerate(_LAYERS)
         )
+
         wide = channels[-2]
         self.spread = nn.Linear(LATENT, wide * _SMALLEST[0] * _SMALLEST[1] * _SMALLEST[2])
         self.decoder = nn.Sequential(
@@ -42,10 +43,10 @@ class AutoEncoder(nn.Module):
 
     def encode(self, patches: Tensor) -> Tensor:
         """Latents (n, LATENT) of patches (n, 1, 16, 32, 32)."""
-        found = patches
+        features = patches
         for number, layer in enumerate(self.encoder):
-            found = layer(found if number == 0 else functional.leaky_relu(found, 0.1))
-        return found.flatten(1)
+            features = layer(features if number == 0 else functional.leaky_relu(features, 0.1))
+        return features.flatten(1)
 
     def decode(self, latents: Tensor) -> Tensor:
         """Patches (n, 1, 16, 32, 32) of latents (n, LATENT)."""
@@ -58,7 +59,9 @@ class AutoEncoder(nn.Module):
         return self.decode(self.encode(patches))
 
     def encode_all(self, volume: Tensor) -> Tensor:
-        """Latents (LATENT, z, y, x) of all windows of stride 2 of a volume (z, y, x), as ``encode`` gives them.
+        """Latents (LATENT, z, y, x) of all windows of stride 2 of a volume (z, y, x).
+
+        They are those that ``encode`` returns for each window.
 
         Only the first layer keeps its stride; the later ones step over the voxels that their
         strides would skip.
@@ -68,10 +71,10 @@ class AutoEncoder(nn.Module):
             strides, lambda a, b: (a[0] * b[0], a[1] * b[1], a[2] * b[2]), initial=(1, 1, 1)
         )
         first, *others = self.encoder
-        found: Tensor = first(volume[None, None])
+        features: Tensor = first(volume[None, None])
         for layer, step in zip(others, steps, strict=False):
             assert isinstance(layer, nn.Conv3d)
-            found = functional.conv3d(
-                functional.leaky_relu_(found, 0.1), layer.weight, layer.bias, dilation=step
+            features = functional.conv3d(
+                functional.leaky_relu_(features, 0.1), layer.weight, layer.bias, dilation=step
             )
-        return found[0]
+        return features[0]

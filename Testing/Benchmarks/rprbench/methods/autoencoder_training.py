@@ -1,4 +1,7 @@
-"""Training of the auto-encoder on patches of unlabelled CTs; goes on from its checkpoint after a kill."""
+"""Training of the auto-encoder on patches of unlabelled CTs.
+
+Goes on from its checkpoint after a kill.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +65,7 @@ class PatchSource:
 
 def _patch(volume: npt.NDArray[np.float16], random: np.random.Generator) -> npt.NDArray[np.float16]:
     """A patch around a voxel that is not air; if all of _TRIES are, around the last one."""
-    room = np.array(volume.shape) - PATCH + 1
+    room = np.array(volume.shape, dtype=np.int64) - np.array(PATCH, dtype=np.int64) + 1
     starts = random.integers(room, size=(_TRIES, 3))
     z, y, x = (starts + np.array(PATCH) // 2).T
     start = starts[_TRIES - 1 if not volume[z, y, x].any() else int(np.argmax(volume[z, y, x] > 0))]
@@ -85,6 +88,7 @@ def train_encoder(
     saved = read_checkpoint(file, plan)
     if saved is not None and saved["step"] == plan.steps:
         return
+
     torch.manual_seed(plan.seed)
     model = AutoEncoder().to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=plan.learning_rate)
@@ -94,6 +98,7 @@ def train_encoder(
         optimizer.load_state_dict(saved["optimizer"])
         first, losses = int(saved["step"]), list(saved["losses"])
         report(f"  auto-encoder: goes on after step {first} of {plan.steps}")
+
     patches = source()
     started = time.perf_counter()
     for step in range(first, plan.steps):
@@ -105,14 +110,18 @@ def train_encoder(
             left = (time.perf_counter() - started) / (done - first) * (plan.steps - done)
             error = np.mean(losses[-max(1, plan.steps // _REPORTS) :]) ** 0.5
             report(
-                f"  auto-encoder {done}/{plan.steps}: error {1000 * error:.0f} HU, {left / 60:.1f} min left"
+                f"  auto-encoder {done}/{plan.steps}: error {1000 * error:.0f} HU, "
+                f"{left / 60:.1f} min left"
             )
         if done % max(1, plan.steps // _SAVES) == 0 or done == plan.steps:
             _save(file, plan, done, losses, model, optimizer)
 
 
 def read_checkpoint(file: Path, plan: TrainingPlan) -> dict[str, Any] | None:
-    """The checkpoint of a plan: step, losses (mean square, one per step), model, optimizer; None if there is none."""
+    """The checkpoint of a plan: step, losses (mean square, one per step), model, optimizer.
+
+    None if there is none.
+    """
     if not file.exists():
         return None
     saved: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)

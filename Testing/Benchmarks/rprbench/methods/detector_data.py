@@ -1,4 +1,7 @@
-"""What the detector is trained with: patients on its lattice, turned, scaled, moved and mirrored at random."""
+"""What the detector is trained with.
+
+Patients on its lattice, turned, scaled, moved and mirrored at random.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from rprloc.geometry import FloatArray
-from rprloc.image.resampling import AIR_HU, IsotropicVolume, to_grid
+from rprloc.image.hounsfield import AIR_HU
+from rprloc.image.resampling import IsotropicVolume, to_grid
 
 from ..core.cohort import ORGANS, Patient
 from .detector_net import NetSettings, as_input
@@ -56,7 +60,10 @@ class Augmentation:
 
 @dataclass(frozen=True, eq=False)
 class Placement:
-    """Where a training image lies: LPS ``middle`` + ``matrix`` @ (x, y, z mm from the image's centre)."""
+    """Where a training image lies.
+
+    LPS ``middle`` + ``matrix`` @ (x, y, z mm from the image's centre).
+    """
 
     matrix: FloatArray
     middle: FloatArray
@@ -64,7 +71,10 @@ class Placement:
 
 
 def samples_of(patients: Iterable[Patient], settings: NetSettings) -> list[Sample]:
-    """The patients with their complete organs on the network's lattice; those without any are left out."""
+    """The patients with their complete organs on the network's lattice.
+
+    Those without any are left out.
+    """
     return [_sample(patient, settings) for patient in patients if patient.organs]
 
 
@@ -137,6 +147,7 @@ def target_at(
     """
     boxes, labels, known = [], [], torch.zeros(len(ORGANS), dtype=torch.bool)
     back, size = np.linalg.inv(place.matrix), np.array(shape[::-1])
+
     half = np.abs(np.diag(back)) * sample.voxel / 2
     for name, points in sample.organs.items():
         label = ORGANS.index(_MIRRORED.get(name, name) if place.mirrored else name)
@@ -151,6 +162,7 @@ def target_at(
         if inside:
             boxes.append([*lower[::-1], *upper[::-1]])
             labels.append(label)
+
     return {
         "boxes": torch.tensor(boxes, dtype=torch.float32).reshape(-1, 6),
         "labels": torch.tensor(labels, dtype=torch.long),

@@ -1,4 +1,4 @@
-"""MONAI's RetinaNet for four organs on a coarse lattice, trainable where some organs of a CT are not labelled.
+"""MONAI's RetinaNet for four organs on a coarse grid, trainable with organs not labelled.
 
 Boxes are (n, 6): lower z, y, x, then upper z, y, x, in voxels of the image, counted from its outer
 lower corner (the centre of voxel 0 lies at 0.5), which is where MONAI's anchors have their origin.
@@ -80,9 +80,10 @@ def _unit(inputs: int, outputs: int, subunits: int, stride: int = 2) -> nn.Modul
 
 
 class MixedRetinaNet(RetinaNet):
-    """RetinaNet that trains in bfloat16 but whose outputs are float32: MONAI gives the anchors the type of the outputs,
-    and bfloat16 holds positions beyond 128 voxels to a whole voxel only. It answers in float32,
-    because scores of 8 bits tie.
+    """RetinaNet that trains in bfloat16 but whose outputs are float32.
+
+    MONAI gives the anchors the type of the outputs, and bfloat16 holds positions beyond 128 voxels
+    to a whole voxel only. It answers in float32, because scores of 8 bits tie.
     """
 
     def forward(self, images: Tensor) -> dict[str, list[Tensor]]:
@@ -94,7 +95,9 @@ class MixedRetinaNet(RetinaNet):
 
 
 class PartlyLabelledDetector(RetinaNetDetector):
-    """RetinaNetDetector that learns nothing about the classes that a target does not mark as ``known`` (bool, (4,)).
+    """RetinaNetDetector that learns nothing about the classes that a target does not mark.
+
+    A target marks those whose organs are labelled: ``known``, (4,) bool.
 
     An organ that is there but not contoured whole would otherwise be background.
     """
@@ -105,7 +108,10 @@ class PartlyLabelledDetector(RetinaNetDetector):
         targets: list[dict[str, Tensor]],
         num_anchor_locs_per_level: Sequence[int],
     ) -> list[Tensor]:
-        """As MONAI does with its ATSS matcher; MONAI's code asks for a class of torchvision before it."""
+        """As MONAI does with its ATSS matcher.
+
+        MONAI's code asks for a class of torchvision before it.
+        """
         counts, per_place = num_anchor_locs_per_level, self.num_anchors_per_loc
         return [
             self.proposal_matcher(target[self.target_box_key], places, counts, per_place)[1].to(
@@ -151,5 +157,8 @@ def build(settings: NetSettings) -> PartlyLabelledDetector:
 
 
 def as_input(hu: Tensor, settings: NetSettings) -> Tensor:
-    """HU (z, y, x) to the network's input (channels, z, y, x): one channel per window, from 0 to 1."""
+    """HU (z, y, x) to the network's input (channels, z, y, x).
+
+    One channel per window, from 0 to 1.
+    """
     return torch.stack([((hu - low) / (high - low)).clamp(0, 1) for low, high in settings.windows])

@@ -1,4 +1,7 @@
-"""Training of the detector: a fixed number of steps, each a function of its number, that go on after a kill."""
+"""Training of the detector: a fixed number of steps, each a function of its number.
+
+It goes on after a kill.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,10 @@ class TrainSettings:
 
 
 class DetectorTraining:
-    """A detector under training; ``path`` is its checkpoint, from which it goes on if it is there."""
+    """A detector under training.
+
+    ``path`` is its checkpoint, from which it goes on if it is there.
+    """
 
     def __init__(
         self,
@@ -87,6 +93,7 @@ class DetectorTraining:
         """Do the steps that are left, with a checkpoint every ``save_every_s`` and at the end."""
         first, total = self.step, self.settings.steps
         started = saved = time.monotonic()
+
         every, losses = max(1, total // REPORTS), []
         for step in range(first, total):
             losses.append(self.one_step())
@@ -97,7 +104,8 @@ class DetectorTraining:
             if self.step % every == 0 or self.finished:
                 left = (now - started) / (step + 1 - first) * (total - self.step)
                 report(
-                    f"  detector step {self.step}/{total}: loss {np.mean(losses):.3f}, {left / 60:.1f} min left"
+                    f"  detector step {self.step}/{total}: loss {np.mean(losses):.3f}, "
+                    f"{left / 60:.1f} min left"
                 )
                 losses = []
 
@@ -130,13 +138,17 @@ class DetectorTraining:
             )
             images.append(image.to(self.device))
             targets.append({key: value.to(self.device) for key, value in target.items()})
+
         self.detector.train()
         losses = self.detector(images, targets)
         total: Tensor = losses[self.detector.cls_key] + losses[self.detector.box_reg_key]
         return total
 
     def _turn_of(self, place: int) -> int:
-        """The sample at a place of the endless sequence: every round takes all of them, in an order of its own."""
+        """The sample at a place of the endless sequence.
+
+        Every round takes all of them, in an order of its own.
+        """
         around, within = divmod(place, len(self.samples))
         return int(
             np.random.default_rng((self.settings.seed, around, 1)).permutation(len(self.samples))[

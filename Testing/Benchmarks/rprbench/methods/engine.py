@@ -24,8 +24,8 @@ class OneShot:
 
     def __init__(self, context: Context, model: Path | None = None) -> None:
         self.context = context
-        found = find_model(MODEL if model is None else model)
-        self.locator = Locator(load_model(found, torch.device(context.device)), Options())
+        folder = find_model(MODEL if model is None else model)
+        self.locator = Locator(load_model(folder, torch.device(context.device)), Options())
         self._templates: dict[str, Template] = {}
 
     @property

@@ -1,4 +1,7 @@
-"""Template matching of gray values: the paper's alternatives GS MSE, GS Cosine and GS NCC (Table 3), by FFT."""
+"""Template matching of gray values.
+
+The paper's alternatives GS MSE, GS Cosine and GS NCC (Table 3), by FFT.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ class GrayQuery:
 
 
 class GrayScale(PatchMatching):
-    """Patches of 48 x 64 x 64 mm around the six extreme points, sought among all windows of stride 2."""
+    """Patches of 48 x 64 x 64 mm around the extreme points, sought in all windows of stride 2."""
 
     name: ClassVar[str] = "gray"
     titles: ClassVar[dict[str, str]] = {
@@ -32,19 +35,22 @@ class GrayScale(PatchMatching):
     }
 
     def prepare(self, reference: Patient) -> dict[str, Example]:
+        """Organ -> patches around its extreme points."""
         return self.examples(reference)
 
-    def examine(self, query: Volume) -> GrayQuery:
+    def encode(self, query: Volume) -> GrayQuery:
+        """All windows of the query."""
         grid = patch_grid(query)
         return GrayQuery(grid, Windows(grid.values, PATCH, self.context.threads))
 
-    def starts(self, seen: GrayQuery, organ: Example) -> dict[str, list[Start | None]]:
+    def starts(self, encoded: GrayQuery, organ: Example) -> dict[str, list[Start | None]]:
+        """Best windows by the measures that were asked for."""
         measures = [m for m in MEASURES if variant_of(m) in self.variants]
-        found: dict[str, list[Start | None]] = {variant_of(m): [] for m in measures}
+        starts: dict[str, list[Start | None]] = {variant_of(m): [] for m in measures}
         for patch in organ.patches:
-            for measure, likeness in seen.windows.likeness(patch, measures).items():
-                found[variant_of(measure)].append(best_window(likeness))
-        return found
+            for measure, likeness in encoded.windows.likeness(patch, measures).items():
+                starts[variant_of(measure)].append(best_window(likeness))
+        return starts
 
 
 def variant_of(measure: Measure) -> str:

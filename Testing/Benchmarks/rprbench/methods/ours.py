@@ -1,4 +1,4 @@
-"""Our method as it is used: the dense field, with every step of Table 2, and the starts of Table 1."""
+"""Our method as it is used: the dense field, the steps of Table 2, the starts of Table 1."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ import torch
 from rprloc.geometry import Box, Points
 from rprloc.image.volume import Volume
 from rprloc.localization.embedding import EmbeddedVolume
-from rprloc.localization.locator import Locator, Options, Steps, box_walls
+from rprloc.localization.locator import Locator, Options, box_walls
 from rprloc.localization.result import Result
+from rprloc.localization.steps import Steps
 from rprloc.localization.template import Template
 from rprloc.model.loading import ModelPair, find_model, load_model
 from rprloc.targets.target import Target, target_from_point
 
 from ..core.cohort import Patient
-from ..core.method import Answers, Context, Found, Method
+from ..core.method import Answers, Context, Detection, Method
 
 MODEL = "han-ct"
 STEPS: dict[str, Steps] = {
@@ -68,15 +69,18 @@ def asked_for(template: Template, names: Sequence[str]) -> Template:
     return replace(template, targets=tuple(t for t in template.targets if t.name in names))
 
 
-def found_of(result: Result) -> Found:
+def detection_of(result: Result) -> Detection:
     """An answer of the engine; its box counts whatever its status says."""
     assert result.center is not None and result.size is not None
     box = Box.from_center_size(result.center, result.size)
-    return Found(box, result.status, result.spread_mm, result.cycle_mm)
+    return Detection(box, result.status, result.spread_mm, result.cycle_mm)
 
 
 class Ours(Method):
-    """Table 2: the coarse network once, twice, three times, and coarse + fine (what the extension does)."""
+    """Table 2: the coarse network once, twice, three times, and coarse + fine.
+
+    The last is what the extension does.
+    """
 
     name = "ours"
 
@@ -89,29 +93,37 @@ class Ours(Method):
 
     @property
     def variants(self) -> dict[str, str]:
+        """The steps that were asked for."""
         return self._titles
 
     def settings(self) -> dict[str, Any]:
+        """The model, by the hash of its weights."""
         return {"model": self.locator.model.card.identity}
 
     def prepare(self, reference: Patient) -> Template:
+        """Template of all organs."""
         return self.locator.make_template(
             self.locator.embed(reference.volume), list(reference.organs.values())
         )
 
-    def examine(self, query: Volume) -> EmbeddedVolume:
+    def encode(self, query: Volume) -> EmbeddedVolume:
+        """Dense field of the query."""
         return self.locator.embed(query)
 
-    def find(self, seen: EmbeddedVolume, prepared: Template, organs: Sequence[str]) -> Answers:
+    def find(self, encoded: EmbeddedVolume, prepared: Template, organs: Sequence[str]) -> Answers:
+        """Locate the organs with every step."""
         template = asked_for(prepared, organs)
         return {
-            variant: {r.target: found_of(r) for r in locator.locate(seen, template)}
+            variant: {r.target: detection_of(r) for r in locator.locate(encoded, template)}
             for variant, locator in self.locators.items()
         }
 
 
 class Runs(Method):
-    """Table 1: extreme or diagonal points, found by the coarse network from K random starts or from all cells."""
+    """Table 1: extreme or diagonal points, from K random starts or from all cells.
+
+    The coarse network locates them, in one step.
+    """
 
     name = "runs"
 
@@ -122,12 +134,15 @@ class Runs(Method):
 
     @property
     def variants(self) -> dict[str, str]:
+        """Extreme and diagonal points, with every number of starts."""
         return RUN_TITLES
 
     def settings(self) -> dict[str, Any]:
+        """The model, and the seed and numbers of the starts."""
         return {"model": self.locator.model.card.identity, "seed": self.seed, "starts": list(RUNS)}
 
     def prepare(self, reference: Patient) -> tuple[Template, Template]:
+        """Templates of the organs, and of the lower and upper corners of their boxes."""
         embedding = self.locator.embed(reference.volume)
         organs = list(reference.organs.values())
         corners = [corner for organ in organs for corner in corner_targets(organ)]
@@ -135,24 +150,27 @@ class Runs(Method):
             embedding, corners
         )
 
-    def examine(self, query: Volume) -> EmbeddedVolume:
+    def encode(self, query: Volume) -> EmbeddedVolume:
+        """Dense field of the query."""
         return self.locator.embed(query)
 
     def find(
-        self, seen: EmbeddedVolume, prepared: tuple[Template, Template], organs: Sequence[str]
+        self, encoded: EmbeddedVolume, prepared: tuple[Template, Template], organs: Sequence[str]
     ) -> Answers:
+        """Locate extreme points and corners with every number of starts."""
         extreme = asked_for(prepared[0], organs)
         diagonal = asked_for(prepared[1], corner_names(organs))
         answers: Answers = {}
         for runs in RUNS:
             answers[f"coarse-{_label(runs)}"] = {
-                r.target: found_of(r) for r in self._locator(runs).locate(seen, extreme)
+                r.target: detection_of(r) for r in self._locator(runs).locate(encoded, extreme)
             }
-            located = {r.target: r.center for r in self._locator(runs).locate(seen, diagonal)}
+            located = {r.target: r.center for r in self._locator(runs).locate(encoded, diagonal)}
             answers[f"diagonal-{_label(runs)}"] = {
-                organ: Found(box_between(located[organ + LOWER], located[organ + UPPER]))
+                organ: Detection(box_between(located[organ + LOWER], located[organ + UPPER]))
                 for organ in organs
             }
+
         return answers
 
     def _locator(self, runs: int | None) -> Locator:

@@ -1,4 +1,6 @@
-"""The method as in the paper: patches cut and projected one by one, K starts, one coarse and one fine move (Sec. 2).
+"""The method as in the paper.
+
+Patches cut and projected one by one, K starts, one coarse and one fine move (Sec. 2).
 
 The weights are those of the dense method. A patch is as large as the network's receptive field, so
 its latent is that of the dense cell (the networks pad exactly), and the field may stand in for the
@@ -17,14 +19,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rprloc.image.resampling import AIR_HU, IsotropicVolume, to_grids
+from rprloc.image.hounsfield import AIR_HU
+from rprloc.image.resampling import IsotropicVolume, to_grids
 from rprloc.image.volume import Volume
 from rprloc.model.devices import fast_dtype
 from rprloc.model.field import LatentField, field_of_tensor
 from rprloc.model.loading import ModelPair, StageModel
 
 from ..core.cohort import Patient
-from ..core.method import Answers, Context, Found, Method
+from ..core.method import Answers, Context, Detection, Method
 from .ours import box_of_points, chosen, model_of
 
 K = 15
@@ -68,6 +71,7 @@ class FieldReader(Reader):
         self.field: LatentField = stage.field(grid)
 
     def latents(self, index: Tensor) -> Tensor:
+        """Read the latents (n, 3) of the cells ``index`` (n, 3) off the dense field."""
         return self.field.values[0, :3, index[:, 0], index[:, 1], index[:, 2]].T.float().cpu()
 
 
@@ -75,6 +79,7 @@ class PatchReader(Reader):
     """Cuts a patch as large as the receptive field around every cell and runs the network on it."""
 
     def latents(self, index: Tensor) -> Tensor:
+        """Compute the latents (n, 3) of the cells ``index`` (n, 3), patch by patch."""
         return torch.cat([self._latent(cell) for cell in index.numpy()])
 
     def _latent(self, cell: np.ndarray) -> Tensor:
@@ -89,6 +94,7 @@ class PatchReader(Reader):
             np.ceil((centre + net.receptive_field / 2 + 1) / net.alignment).astype(int)
             * net.alignment
         )
+
         return patch_latent(
             self.stage,
             cut_patch(self.grid.hu, start, stop),
@@ -119,20 +125,23 @@ def patch_latent(stage: StageModel, patch: np.ndarray, cell: Iterable[int]) -> T
 
 
 def support_latents(stage: StageModel, grid: IsotropicVolume, points: np.ndarray) -> Tensor:
-    """Latents (n, 3) of patches centred on the voxels nearest to LPS points (n, 3): the marked reference."""
+    """Latents (n, 3) of patches centred on the voxels nearest to LPS points (n, 3).
+
+    The marked reference.
+    """
     net = stage.card.net
     reach = -(-(net.receptive_field // 2 + 1) // net.alignment) * net.alignment
     middle = reach // net.stride
-    found = []
+    latents = []
     for voxel in np.rint(grid.lps_to_zyx(points) - net.first_cell).astype(int):
-        found.append(
+        latents.append(
             patch_latent(stage, cut_patch(grid.hu, voxel - reach, voxel + reach), [middle] * 3)
         )
-    return torch.cat(found)
+    return torch.cat(latents)
 
 
 @dataclass(frozen=True, eq=False)
-class Marked:
+class PreparedReference:
     """Support latents of a reference: organ -> (6, 3), coarse and fine."""
 
     coarse: dict[str, Tensor]
@@ -140,8 +149,11 @@ class Marked:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
-    """A query's readers and the cells that its starts are drawn from, (n, 3) index z, y, x of the coarse lattice."""
+class EncodedQuery:
+    """A query's readers, and the cells of the coarse grid that its starts are drawn from.
+
+    cells: (n, 3) index z, y, x.
+    """
 
     name: str
     coarse: Reader
@@ -170,51 +182,60 @@ class Patchwise(Method):
 
     @property
     def variants(self) -> dict[str, str]:
+        """The means of the starts that were asked for."""
         return self._titles
 
     def settings(self) -> dict[str, Any]:
+        """The model, and K."""
         return {"model": self.model.card.identity, "K": K}
 
     def limit_references(self, names: Sequence[str]) -> list[str]:
+        """All, as the dense field gives the latents of the patches; one in a quick run."""
         return list(names)[: 1 if self.context.quick else None]
 
-    def prepare(self, reference: Patient) -> Marked:
+    def prepare(self, reference: Patient) -> PreparedReference:
+        """Latents of the extreme points of all organs, by both networks."""
         grids = to_grids(reference.volume, self.model.spacings)
         points = {organ: target.points.xyz for organ, target in reference.organs.items()}
         coarse, fine = (
             {organ: support_latents(stage, grid, xyz) for organ, xyz in points.items()}
             for stage, grid in zip(self.stages, grids, strict=True)
         )
-        return Marked(coarse, fine)
+        return PreparedReference(coarse, fine)
 
-    def examine(self, query: Volume) -> Seen:
+    def encode(self, query: Volume) -> EncodedQuery:
+        """Readers of both networks, and the cells to start from."""
         grids = to_grids(query, self.model.spacings)
         coarse, fine = (
             self.reader(stage, grid) for stage, grid in zip(self.stages, grids, strict=True)
         )
-        return Seen(query.name, coarse, fine, body_cells(coarse))
+        return EncodedQuery(query.name, coarse, fine, body_cells(coarse))
 
-    def find(self, seen: Seen, prepared: Marked, organs: Sequence[str]) -> Answers:
+    def find(
+        self, encoded: EncodedQuery, prepared: PreparedReference, organs: Sequence[str]
+    ) -> Answers:
+        """Move K random starts to every extreme point, then once with the fine network."""
         answers: Answers = {variant: {} for variant in self._titles}
         range_mm = self.stages[0].card.range_mm
         for number, organ in enumerate(organs):
             generator = torch.Generator().manual_seed(number)
-            starts = seen.cells[torch.randperm(len(seen.cells), generator=generator)[:K]]
-            latents, centres = seen.coarse.latents(starts), seen.coarse.centres(starts)
+            starts = encoded.cells[torch.randperm(len(encoded.cells), generator=generator)[:K]]
+            latents, centres = encoded.coarse.latents(starts), encoded.coarse.centres(starts)
             for variant in self._titles:
                 coarse = coarse_move(
                     prepared.coarse[organ], latents, centres, range_mm, variant == "paper-latent"
                 )
-                answers[variant][organ] = Found(
-                    box_of_points(self._fine(seen, prepared.fine[organ], coarse))
+                answers[variant][organ] = Detection(
+                    box_of_points(self._fine(encoded, prepared.fine[organ], coarse))
                 )
+
         return answers
 
-    def _fine(self, seen: Seen, support: Tensor, position: Tensor) -> np.ndarray:
+    def _fine(self, encoded: EncodedQuery, support: Tensor, position: Tensor) -> np.ndarray:
         """One move of the fine network from each coarse position, (6, 3) LPS mm."""
-        cells = seen.fine.nearest(position)
-        moved = seen.fine.centres(cells) + self.stages[1].card.range_mm * torch.tanh(
-            support - seen.fine.latents(cells)
+        cells = encoded.fine.nearest(position)
+        moved = encoded.fine.centres(cells) + self.stages[1].card.range_mm * torch.tanh(
+            support - encoded.fine.latents(cells)
         )
         return np.asarray(moved.double().numpy())
 
@@ -222,7 +243,9 @@ class Patchwise(Method):
 def coarse_move(
     support: Tensor, latents: Tensor, centres: Tensor, range_mm: float, in_latent_space: bool
 ) -> Tensor:
-    """Coarse positions (n, 3) LPS mm from support latents (n, 3) and K starts: latents (K, 3) at (K, 3) LPS mm (Eq. 2).
+    """Coarse positions (n, 3) LPS mm from support latents (n, 3) and K starts.
+
+    Latents (K, 3) at (K, 3) LPS mm (Eq. 2).
 
     The K answers are averaged (multi-run ensemble); in_latent_space: the K starts are, before one
     move is made.
@@ -233,7 +256,10 @@ def coarse_move(
 
 
 def body_cells(reader: Reader) -> Tensor:
-    """(n, 3) index z, y, x of the coarse cells whose centre voxel is tissue: the non-air region of the paper."""
+    """(n, 3) index z, y, x of the coarse cells whose centre voxel is tissue.
+
+    The non-air region of the paper.
+    """
     stride = reader.stage.card.net.stride
     middle = [
         np.clip(np.arange(-(-n // stride)) * stride + stride // 2 - 1, 0, n - 1)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
 from rprloc.geometry import FloatArray
-from rprloc.image.resampling import AIR_HU, to_grid
+from rprloc.image.hounsfield import AIR_HU
+from rprloc.image.resampling import to_grid
 from rprloc.image.volume import Volume
 
 SPACING = (3.0, 2.0, 2.0)
@@ -22,7 +24,9 @@ FloatVolume = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class PatchGrid:
-    """A CT on a lattice of SPACING (z, y, x mm) along the patient axes, with air for half a patch around the body.
+    """A CT on a grid of SPACING (z, y, x mm) along the patient axes, the body alone in air.
+
+    There is half a patch of air around the body.
 
     values: float32 (z, y, x) along +S, +P, +L; 0 is air (-1000 HU), 1 water, 2 the densest (1000
         HU).
@@ -33,7 +37,9 @@ class PatchGrid:
     origin: FloatArray
 
     def cut(self, points: FloatArray) -> tuple[FloatVolume, FloatArray]:
-        """Patches (n, *PATCH) around points (n, 3; LPS mm), and how far the points are from the patches' centres (mm).
+        """Patches (n, *PATCH) around points (n, 3; LPS mm), and the points' places in them.
+
+        The places are relative to the patches' centres (mm).
 
         A patch lies on the voxels, so that its centre is up to half a voxel off; more for points
         far outside the body.
@@ -48,7 +54,7 @@ class PatchGrid:
         return np.stack(patches), points - self.window_centres(starts)
 
     def window_centres(self, starts: npt.NDArray[np.integer]) -> FloatArray:
-        """Centres (n, 3; x, y, z LPS mm) of the windows that begin at voxels ``starts`` (n, 3; z, y, x)."""
+        """Centres (n, 3; x, y, z LPS mm) of windows that begin at ``starts`` (n, 3; z, y, x)."""
         return np.asarray(((starts + _half()) * SPACING)[:, ::-1] + self.origin)
 
 
@@ -57,7 +63,7 @@ def _half() -> FloatArray:
 
 
 def patch_grid(volume: Volume) -> PatchGrid:
-    """The lattice of a CT: all outside the body is air, cropped to the body, half a patch of air on every side.
+    """The grid of a CT: all outside the body is air, half a patch of it on every side.
 
     The paper's grid has 1 mm in plane and patches of 64 x 64; the patches here have the same size
     in mm.
@@ -74,7 +80,9 @@ def patch_grid(volume: Volume) -> PatchGrid:
 
 
 def _two_of_three(hu: FloatVolume) -> FloatVolume:
-    """Planes 3 mm apart from planes 2 mm apart, linear; the first a quarter of a plane above the first.
+    """Planes 3 mm apart from planes 2 mm apart, linear.
+
+    The first a quarter of a plane above the first.
 
     At these places all planes are smoothed alike (weights 3:1), so that patch and window match at
     even and odd ones.
@@ -82,4 +90,6 @@ def _two_of_three(hu: FloatVolume) -> FloatVolume:
     planes, rows, columns = hu.shape
     missing = np.full((-planes % 3, rows, columns), AIR_HU, dtype=np.float32)
     a, b, c = np.moveaxis(np.concatenate([hu, missing]).reshape(-1, 3, rows, columns), 1, 0)
-    return np.stack([0.75 * a + 0.25 * b, 0.25 * b + 0.75 * c], axis=1).reshape(-1, rows, columns)
+    pairs = np.stack([0.75 * a + 0.25 * b, 0.25 * b + 0.75 * c], axis=1)
+    # The type checker takes a product of float32 and a number for float64.
+    return cast(FloatVolume, pairs.reshape(-1, rows, columns))

@@ -1,4 +1,7 @@
-"""What gray-value and feature matching share: a patch around each extreme point, a box from the six found points."""
+"""What gray-value and feature matching share.
+
+A patch around each extreme point, a box from the six found points.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from rprloc.geometry import Box, FloatArray
 from rprloc.localization.locator import box_walls
 
 from ..core.cohort import Patient
-from ..core.method import Answers, Context, Found, Method
+from ..core.method import Answers, Context, Detection, Method
 from .patch_grid import PATCH, SPACING, STRIDE, WINDOW_HU, FloatVolume, PatchGrid, patch_grid
 
 Start = tuple[int, int, int]
@@ -32,7 +35,9 @@ class Example:
 
 
 class PatchMatching(Method):
-    """The window of a query that is most alike each patch of the reference; its centre is the point.
+    """The window of a query that is most alike each patch of the reference.
+
+    Its centre is the point.
 
     only: ids of the variants to compute; None for all. Raises ValueError for an unknown one.
     """
@@ -50,9 +55,11 @@ class PatchMatching(Method):
 
     @property
     def variants(self) -> dict[str, str]:
+        """The measures that were asked for."""
         return dict(self._variants)
 
     def settings(self) -> dict[str, Any]:
+        """The measures, the grid and the patches."""
         return {
             "variants": list(self._variants),
             "grid_mm": SPACING,
@@ -69,24 +76,27 @@ class PatchMatching(Method):
         }
 
     @abstractmethod
-    def starts(self, seen: Any, organ: Any) -> dict[str, list[Start | None]]:
-        """Variant -> first voxel of the best window for each of the six points, None where nothing is alike.
+    def starts(self, encoded: Any, organ: Any) -> dict[str, list[Start | None]]:
+        """Variant -> first voxel of the best window for each of the six points.
 
-        ``seen`` is what ``examine`` gave (``seen.grid``: the query's PatchGrid), ``organ`` what
-        ``prepare`` gave for an organ (``organ.rest``: as in Example).
+        None where nothing is alike.
+
+        ``encoded`` is what ``encode`` returned (``encoded.grid``: the query's PatchGrid),
+        ``organ`` what ``prepare`` returned for an organ (``organ.rest``: as in Example).
         """
 
-    def find(self, seen: Any, prepared: Any, organs: Sequence[str]) -> Answers:
+    def find(self, encoded: Any, prepared: Any, organs: Sequence[str]) -> Answers:
+        """Box of the six best windows of every organ, by every measure."""
         answers: Answers = {variant: {} for variant in self._variants}
         for organ in organs:
             rest = prepared[organ].rest
-            for variant, starts in self.starts(seen, prepared[organ]).items():
-                answers[variant][organ] = _found(seen.grid, starts, rest)
+            for variant, starts in self.starts(encoded, prepared[organ]).items():
+                answers[variant][organ] = _detection(encoded.grid, starts, rest)
         return answers
 
 
-def _found(grid: PatchGrid, starts: Sequence[Start | None], rest: FloatArray) -> Found:
+def _detection(grid: PatchGrid, starts: Sequence[Start | None], rest: FloatArray) -> Detection:
     placed = [start for start in starts if start is not None]
     if len(placed) < len(starts):
-        return Found(None)
-    return Found(Box(*box_walls(grid.window_centres(np.array(placed)) + rest)))
+        return Detection(None)
+    return Detection(Box(*box_walls(grid.window_centres(np.array(placed)) + rest)))

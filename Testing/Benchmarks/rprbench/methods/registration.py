@@ -1,4 +1,6 @@
-"""What a Slicer user would do without this extension: register the reference to the query, carry the mask over.
+"""What a Slicer user would do without this extension.
+
+Register the reference to the query, carry the mask over.
 
 SimpleITK at 4 mm, body only: a search along the patient axis, an affine transform, then cubic
 B-splines with control points 70 mm apart, both by Mattes mutual information
@@ -22,7 +24,7 @@ from rprloc.image.volume import Volume
 from rprloc.targets.target import target_from_mask
 
 from ..core.cohort import Patient
-from ..core.method import Answers, Context, Found, Method
+from ..core.method import Answers, Context, Detection, Method
 from .ours import chosen
 
 SPACING_MM = 4.0
@@ -37,7 +39,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
-class Marked:
+class PreparedReference:
     """A reference made ready: its masks and their lattice, and whether B-splines are asked for."""
 
     subject: Subject
@@ -47,7 +49,7 @@ class Marked:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class EncodedQuery:
     """A query made ready, and the lattice of its voxels."""
 
     subject: Subject
@@ -55,7 +57,10 @@ class Seen:
 
 
 class Registration(Method):
-    """Affine with every reference, B-splines with the first two only: they take most of the time."""
+    """Affine with every reference, B-splines with the first two only.
+
+    They take most of the time.
+    """
 
     name = "registration"
 
@@ -67,9 +72,11 @@ class Registration(Method):
 
     @property
     def variants(self) -> dict[str, str]:
+        """The transforms that were asked for."""
         return self._titles
 
     def settings(self) -> dict[str, Any]:
+        """Spacing, parameters, and for how many references B-splines are computed."""
         return {
             "spacing": SPACING_MM,
             "bspline_references": BSPLINE_REFERENCES,
@@ -77,47 +84,58 @@ class Registration(Method):
         }
 
     def limit_references(self, names: Sequence[str]) -> list[str]:
+        """All; remembers the first of them, which get B-splines as well."""
         self._bspline_with = list(names)[:BSPLINE_REFERENCES]
         return list(names)[: 1 if self.context.quick else None]
 
-    def prepare(self, reference: Patient) -> Marked:
+    def prepare(self, reference: Patient) -> PreparedReference:
+        """Image and masks of the reference."""
         assert reference.labels is not None
         masks = {organ: reference.labels.mask(reference.ids[organ]) for organ in reference.organs}
         with_bspline = self._bspline_with is None or reference.name in self._bspline_with
-        return Marked(
+        return PreparedReference(
             subject_of(reference.volume, SPACING_MM), masks, reference.labels.geometry, with_bspline
         )
 
-    def examine(self, query: Volume) -> Seen:
+    def encode(self, query: Volume) -> EncodedQuery:
+        """Image of the query."""
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(self.context.threads)
-        return Seen(subject_of(query, SPACING_MM), query.geometry)
+        return EncodedQuery(subject_of(query, SPACING_MM), query.geometry)
 
-    def find(self, seen: Seen, prepared: Marked, organs: Sequence[str]) -> Answers:
-        start = affine(seen.subject, prepared.subject, self.parameters)
+    def find(
+        self, encoded: EncodedQuery, prepared: PreparedReference, organs: Sequence[str]
+    ) -> Answers:
+        """Register the reference, and take the boxes of its masks on the query."""
+        start = affine(encoded.subject, prepared.subject, self.parameters)
         transforms: dict[str, sitk.Transform] = (
             {"affine": start} if "affine" in self._titles else {}
         )
         if "bspline" in self._titles and prepared.with_bspline:
-            transforms["bspline"] = bspline(seen.subject, prepared.subject, start, self.parameters)
+            transforms["bspline"] = bspline(
+                encoded.subject, prepared.subject, start, self.parameters
+            )
         return {
-            variant: carried_boxes(t, seen.geometry, prepared, organs)
+            variant: carried_boxes(t, encoded.geometry, prepared, organs)
             for variant, t in transforms.items()
         }
 
 
 def carried_boxes(
-    transform: sitk.Transform, onto: Geometry, prepared: Marked, organs: Sequence[str]
-) -> dict[str, Found]:
-    """Box of every organ's mask after the transform (query -> reference); None where nothing of it arrives."""
+    transform: sitk.Transform, onto: Geometry, prepared: PreparedReference, organs: Sequence[str]
+) -> dict[str, Detection]:
+    """Box of every organ's mask after the transform (query -> reference).
+
+    None where nothing of it arrives.
+    """
     moved = on_lattice(transform, onto)
     return {
-        organ: _found(carried(prepared.masks[organ], prepared.geometry, moved, onto), onto)
+        organ: _detection(carried(prepared.masks[organ], prepared.geometry, moved, onto), onto)
         for organ in organs
     }
 
 
-def _found(mask: Mask, geometry: Geometry) -> Found:
-    return Found(target_from_mask("organ", mask, geometry).box if mask.any() else None)
+def _detection(mask: Mask, geometry: Geometry) -> Detection:
+    return Detection(target_from_mask("organ", mask, geometry).box if mask.any() else None)
 
 
 def image_of(array: npt.NDArray[Any], geometry: Geometry) -> sitk.Image:
@@ -130,7 +148,10 @@ def image_of(array: npt.NDArray[Any], geometry: Geometry) -> sitk.Image:
 
 
 def on_lattice(transform: sitk.Transform, geometry: Geometry) -> sitk.Transform:
-    """The same map as a displacement per voxel of ``geometry``: computed once, then fast for every organ."""
+    """The same map as a displacement per voxel of ``geometry``.
+
+    Computed once, then fast for every organ.
+    """
     field = sitk.TransformToDisplacementField(
         transform,
         sitk.sitkVectorFloat64,
@@ -143,7 +164,10 @@ def on_lattice(transform: sitk.Transform, geometry: Geometry) -> sitk.Transform:
 
 
 def carried(mask: Mask, geometry: Geometry, transform: sitk.Transform, onto: Geometry) -> Mask:
-    """``mask`` of the reference on the voxels of the query (linear, 0.5 and above); transform: query -> reference."""
+    """``mask`` of the reference on the voxels of the query (linear, 0.5 and above).
+
+    The transform leads from the query to the reference.
+    """
     arrived = sitk.Resample(
         image_of(mask.astype(np.float32), geometry),
         [int(n) for n in onto.size],

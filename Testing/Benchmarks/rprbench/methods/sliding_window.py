@@ -1,4 +1,6 @@
-"""How alike a patch and every window of a volume are (stride 2): the exact sliding window, but by FFT.
+"""How alike a patch and every window of a volume are (stride 2).
+
+The exact sliding window, but by FFT.
 
 The samples of a correlation at every second voxel are a sum over the eight polyphase components of
 volume and patch, c[w] = sum_a sum_v V_a[w + v] P_a[v] with V_a[v] = V[2v + a], so that the
@@ -23,14 +25,17 @@ from .patch_grid import STRIDE, FloatVolume
 Measure = Literal["mse", "cosine", "ncc"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 FLAT = 0.005
-"""Root mean square (cosine) or deviation (NCC) below which a window is empty: its direction would be rounding."""
+"""Root mean square (cosine) or deviation (NCC) below which a window is empty.
+
+Its direction would be rounding.
+"""
 NOTHING = -np.inf
 
 _PHASES = tuple(product(range(STRIDE), repeat=3))
 
 
 class Windows:
-    """All windows of ``volume`` (z, y, x) that have the shape ``patch`` (even sizes) and begin at even voxels.
+    """All windows of ``volume`` (z, y, x) of one shape (even sizes) that begin at even voxels.
 
     counts: of windows along z, y, x.
     """
@@ -42,6 +47,7 @@ class Windows:
             raise ValueError(
                 f"windows of {tuple(patch)} in a volume of {volume.shape}: even, and not larger"
             )
+
         self.threads = threads
         self.patch = tuple(patch)
         self.counts = tuple((n - m) // STRIDE + 1 for n, m in zip(volume.shape, patch, strict=True))
@@ -63,17 +69,20 @@ class Windows:
         mean, square = float(wanted.mean()), float((wanted**2).sum())
         # without the mean there is less to round off in float32
         covariance = self._correlation((wanted - mean).astype(np.float32))
-        found: dict[Measure, FloatArray] = {}
+        likeness: dict[Measure, FloatArray] = {}
         if "mse" in measures:
-            found["mse"] = -(self._squares - 2 * (covariance + mean * self._sums) + square) / size
+            likeness["mse"] = (
+                -(self._squares - 2 * (covariance + mean * self._sums) + square) / size
+            )
         if "cosine" in measures:
-            found["cosine"] = _normalized(
+            likeness["cosine"] = _normalized(
                 covariance + mean * self._sums, self._squares, square, size
             )
         if "ncc" in measures:
             variance = self._squares - self._sums**2 / size
-            found["ncc"] = _normalized(covariance, variance, square - size * mean**2, size)
-        return found
+            likeness["ncc"] = _normalized(covariance, variance, square - size * mean**2, size)
+
+        return likeness
 
     def _correlation(self, patch: FloatVolume) -> FloatArray:
         total: npt.NDArray[Any] | None = None
@@ -81,14 +90,15 @@ class Windows:
             part = np.conj(self._spectrum(_phase(patch, phase))) * spectrum
             total = part if total is None else np.add(total, part, out=total)
         full = scipy.fft.irfftn(total, s=self._shape, workers=self.threads, overwrite_x=True)
-        return full[tuple(slice(n) for n in self.counts)].astype(np.float64)
+        part_of_windows = tuple(slice(n) for n in self.counts)
+        return np.asarray(full[part_of_windows], dtype=np.float64)
 
     def _spectrum(self, part: FloatVolume) -> npt.NDArray[np.complex64]:
         """Like rfftn with padding, but rows of padding alone are not transformed."""
         z, y, x = self._shape
-        found = scipy.fft.rfft(part, n=x, axis=2, workers=self.threads)
-        found = scipy.fft.fft(found, n=y, axis=1, workers=self.threads)
-        return np.asarray(scipy.fft.fft(found, n=z, axis=0, workers=self.threads))
+        spectrum = scipy.fft.rfft(part, n=x, axis=2, workers=self.threads)
+        spectrum = scipy.fft.fft(spectrum, n=y, axis=1, workers=self.threads)
+        return np.asarray(scipy.fft.fft(spectrum, n=z, axis=0, workers=self.threads))
 
 
 def _phase(volume: FloatVolume, phase: tuple[int, ...]) -> FloatVolume:
@@ -98,28 +108,28 @@ def _phase(volume: FloatVolume, phase: tuple[int, ...]) -> FloatVolume:
 def _normalized(product: FloatArray, windows: FloatArray, patch: float, size: int) -> FloatArray:
     """``product`` over the root of the two sums of squares; NOTHING where one is flat."""
     least = size * FLAT**2
-    found = np.full(product.shape, NOTHING)
+    ratios = np.full(product.shape, NOTHING)
     if patch >= least:
         np.divide(
-            product, np.sqrt(np.maximum(windows, least) * patch), out=found, where=windows >= least
+            product, np.sqrt(np.maximum(windows, least) * patch), out=ratios, where=windows >= least
         )
-    return found
+    return ratios
 
 
 def local_sums(volume: npt.NDArray[np.floating[Any]], patch: Sequence[int]) -> FloatArray:
-    """Sum of every window of stride 2, float64, by cumulative sums along one axis after the other."""
-    found = volume.astype(np.float64)
+    """Sum of every window of stride 2, float64, by cumulative sums along each axis in turn."""
+    sums = volume.astype(np.float64)
     for axis, length in enumerate(patch):
-        ahead = np.cumsum(found, axis=axis)
+        ahead = np.cumsum(sums, axis=axis)
         ends = np.arange(length - 1, volume.shape[axis], STRIDE)
-        found = np.take(ahead, ends, axis=axis)
+        sums = np.take(ahead, ends, axis=axis)
         before = np.take(ahead, ends[1:] - length, axis=axis)
-        found[(slice(None),) * axis + (slice(1, None),)] -= before
-    return found
+        sums[(slice(None),) * axis + (slice(1, None),)] -= before
+    return sums
 
 
 def plain_likeness(window: FloatVolume, patch: FloatVolume, measure: Measure) -> float:
-    """The measure of one window (the shape of ``patch``), as a plain sliding window computes it each time."""
+    """Measure one window (the shape of ``patch``), as a plain sliding window does each time."""
     if measure == "mse":
         return -float(np.mean((window - patch) ** 2))
     if measure == "ncc":
@@ -131,7 +141,10 @@ def plain_likeness(window: FloatVolume, patch: FloatVolume, measure: Measure) ->
 
 
 def best_window(likeness: FloatArray) -> tuple[int, int, int] | None:
-    """First voxel (z, y, x) of the window that is most alike; None if no window is like the patch at all."""
+    """First voxel (z, y, x) of the window that is most alike.
+
+    None if no window is like the patch at all.
+    """
     best = int(np.argmax(likeness))
     if likeness.flat[best] == NOTHING:
         return None

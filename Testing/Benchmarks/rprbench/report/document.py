@@ -26,7 +26,10 @@ class Points:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table of plain texts under a caption; the first ``left`` columns are aligned left, the others right."""
+    """A table of plain texts under a caption.
+
+    The first ``left`` columns are aligned left, the others right.
+    """
 
     caption: str
     columns: Sequence[str]
@@ -36,7 +39,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture by its path relative to the report, with a caption, and what it is in a few words."""
+    """A picture: its path relative to the report, a caption, and what it is in a few words."""
 
     file: str
     caption: str
@@ -77,14 +80,20 @@ def to_html(title: str, sections: Sequence[Section]) -> str:
     return head + "\n".join(body) + "\n</body>\n</html>\n"
 
 
-STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;color:#222;background:#fff;max-width:1100px;margin:2em auto;padding:0 1em}"
-    "h2{margin-top:2em;border-bottom:1px solid #ccc}p,li{max-width:48em}.wide{overflow-x:auto}"
-    "table{border-collapse:collapse;font-size:14px;margin:.5em 0 1.5em}caption{text-align:left;padding:.3em 0}"
-    "th,td{padding:.25em .6em;border-bottom:1px solid #ddd;text-align:right;vertical-align:top}"
-    "th.l,td.l{text-align:left}figure{margin:1em 0}img{max-width:100%;width:800px}"
-    "figcaption,caption{color:#555;font-size:14px}"
-)
+STYLE = """
+body{font:16px/1.5 system-ui,sans-serif;color:#222;background:#fff;
+max-width:1100px;margin:2em auto;padding:0 1em}
+h2{margin-top:2em;border-bottom:1px solid #ccc}
+p,li{max-width:48em}
+.wide{overflow-x:auto}
+table{border-collapse:collapse;font-size:14px;margin:.5em 0 1.5em}
+caption{text-align:left;padding:.3em 0}
+th,td{padding:.25em .6em;border-bottom:1px solid #ddd;text-align:right;vertical-align:top}
+th.l,td.l{text-align:left}
+figure{margin:1em 0}
+img{max-width:100%;width:800px}
+figcaption,caption{color:#555;font-size:14px}
+"""
 
 
 def _markdown(block: Block) -> str:
@@ -104,6 +113,7 @@ def _markdown(block: Block) -> str:
 def _html(block: Block) -> str:
     if isinstance(block, Text):
         return f"<p>{html.escape(block.text)}</p>"
+
     if isinstance(block, Points):
         return (
             "<ul>\n"
@@ -113,6 +123,7 @@ def _html(block: Block) -> str:
     if isinstance(block, Picture):
         caption, file, alt = (html.escape(text) for text in (block.caption, block.file, block.alt))
         return f'<figure><img src="{file}" alt="{alt}"><figcaption>{caption}</figcaption></figure>'
+
     head = _cells("th", block.columns, block.left)
     rows = "\n".join(_cells("td", row, block.left) for row in block.rows)
     return (

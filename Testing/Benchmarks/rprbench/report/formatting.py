@@ -1,4 +1,4 @@
-"""Figures as text: rounded to what the measurement carries, with None as a dash, and free of paths of a machine."""
+"""Figures as text: rounded to what they carry, None as a dash, without paths of a machine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import re
 from typing import Any
 
-from .statistics import Paired, Score
+from .statistics import Difference, Score
 
 NONE = "-"
 # An absolute path of at least two parts, also with a drive; not a fraction, a unit or an address of
@@ -69,14 +69,14 @@ def chance(p: float | None) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
-def difference(found: Paired | None, digits: int) -> str:
+def difference(answers: Difference | None, digits: int) -> str:
     """A difference with its interval."""
-    if found is None:
+    if answers is None:
         return NONE
-    middle = signed(found.difference, digits)
-    if found.lower is None:
+    middle = signed(answers.difference, digits)
+    if answers.lower is None:
         return f"{middle} (no interval)"
-    return f"{middle} ({signed(found.lower, digits)} to {signed(found.upper, digits)})"
+    return f"{middle} ({signed(answers.lower, digits)} to {signed(answers.upper, digits)})"
 
 
 def within(value: float | None, lower: float | None, upper: float | None) -> str:
@@ -86,6 +86,11 @@ def within(value: float | None, lower: float | None, upper: float | None) -> str
         if lower is None or upper is None
         else f"{share(value)} ({share(lower)} to {share(upper)})"
     )
+
+
+def interval_of_share(lower: float | None, upper: float | None) -> str:
+    """The interval of a share alone."""
+    return NONE if lower is None else f"{share(lower)} to {share(upper)}"
 
 
 def without_paths(value: Any) -> Any:

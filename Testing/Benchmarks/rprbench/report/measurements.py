@@ -1,16 +1,17 @@
-"""Everything that a run has measured, by variant: rows, summaries, titles, times."""
+"""What the report asks of a run: means, differences, times and trust, by variant."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..core.store import Row
-from ..experiments.statuses import NOT_MADE
 from ..methods.ours import RUN_TITLES
-from . import trust
+from .comparison_of_changes import Change
 from .formatting import without_paths
-from .statistics import Paired, Summary, by_method, paired, summarize
+from .statistics import Difference, Paired, Summary
+from .trust import Trust
 
 OURS = "ours-fine"
 TABLE1 = tuple(RUN_TITLES)
@@ -28,7 +29,6 @@ TABLE3 = (
     "detector",
 )
 PAPER = ("paper-positions", "paper-latent")
-SUPERVISED = ("detector",)
 RUNS, OWN, AS_PAPER = "accuracy-runs", "accuracy-ours", "accuracy-paper"
 OTHERS = (
     "accuracy-gray",
@@ -39,6 +39,15 @@ OTHERS = (
 )
 BASE = {"table1": "coarse-all", "table2": OURS, "table3": OURS, "as-in-paper": OURS}
 """Table -> the variant that the others in it are compared with."""
+STARTS = (
+    ("coarse-k1", "diagonal-k1"),
+    ("coarse-k15", "diagonal-k15"),
+    ("coarse-all", "diagonal-all"),
+    ("coarse-k15", "coarse-k1"),
+    ("coarse-all", "coarse-k15"),
+    ("coarse-all", "coarse-k20"),
+)
+"""Extreme against diagonal points, and all cells against K starts: (first, second) of Table 1."""
 EXPERIMENTS = (
     OWN,
     RUNS,
@@ -51,88 +60,74 @@ EXPERIMENTS = (
     "fewshot",
     "cost",
 )
+METRICS = ("iou", "awd_mm")
 
 
-class Measured:
-    """The rows of all experiments, with titles and means looked up by variant.
+class Measurements(ABC):
+    """All figures of a run, computed from its rows or read from its ``results.json``.
 
-    not_made: case -> rows of cuts that would have left too little of a patient; ``rows`` leaves
-        them out.
-    methods: variant -> its rows. experiments: experiment of the comparison -> its variants. facts:
-    see ``report.write_report``, without paths of the machine.
+    Attributes:
+        facts: see ``report.write_report``, without paths of the machine.
+        experiments: names of those that have rows.
     """
 
-    def __init__(self, results: Mapping[str, Sequence[Row]], facts: Mapping[str, Any]) -> None:
+    def __init__(self, facts: Mapping[str, Any], experiments: Iterable[str]) -> None:
         self.facts: dict[str, Any] = without_paths(dict(facts))
-        self.results = {name: list(rows) for name, rows in results.items()}
-        cut = self.results.get("statuses", [])
-        self.not_made = {
-            c: sum(r["case"] == c for r in cut if r["status"] == NOT_MADE) for c in trust.CASES
-        }
-        self.not_made = {case: n for case, n in self.not_made.items() if n}
-        self.results["statuses"] = [row for row in cut if row["status"] != NOT_MADE]
-        self.methods: dict[str, list[Row]] = {}
-        self.experiments: dict[str, list[str]] = {}
-        for name, rows in self.results.items():
-            if name.startswith("accuracy-"):
-                split = by_method(rows)
-                self.methods.update(split)
-                self.experiments[name] = list(split)
-        self._summaries: dict[str, Summary] = {}
-        self._pairs: dict[tuple[str, str, str], Paired | None] = {}
+        self.experiments = frozenset(experiments)
 
-    def rows(self, experiment: str) -> list[Row]:
-        """Rows of an experiment, empty if it was not run."""
-        return self.results.get(experiment, [])
+    @abstractmethod
+    def layout(self) -> dict[str, list[str]]:
+        """Table of the report (see ``BASE``) -> the variants in it, of those that were measured."""
+
+    @abstractmethod
+    def has(self, variant: str) -> bool:
+        """Whether a variant was measured."""
+
+    @abstractmethod
+    def summary(self, variant: str) -> Summary:
+        """Means of a variant that was measured."""
+
+    @abstractmethod
+    def against(self, variant: str, other: str, metric: str) -> Paired | None:
+        """``variant - other``; None if one was not measured or nothing is common."""
+
+    @abstractmethod
+    def series(self, experiment: str) -> list[Row]:
+        """Rows of "speed", "sliding" or "cost", which are figures as they are; empty if not run."""
+
+    @property
+    @abstractmethod
+    def trust(self) -> Trust | None:
+        """What the statuses are worth; None if they were not run."""
+
+    @abstractmethod
+    def pools(self) -> dict[int, Summary]:
+        """Number of pooled references -> means, with the pools in the place of the references."""
+
+    @abstractmethod
+    def gain(self, references: int) -> Difference | None:
+        """IoU with this many pooled references minus that with one."""
+
+    @abstractmethod
+    def changes(self) -> list[Change]:
+        """Every change of the robustness experiment, in the order of its rows."""
 
     def missing(self, experiments: Iterable[str]) -> list[str]:
         """Those that have no rows."""
-        return [name for name in experiments if not self.rows(name)]
+        return [name for name in experiments if name not in self.experiments]
 
     def title(self, variant: str) -> str:
         """How a variant is called in tables."""
         return str(self.facts.get("titles", {}).get(variant, variant))
 
-    def variants(self, wanted: Sequence[str], experiments: Iterable[str] = ()) -> list[str]:
-        """Those wanted that were measured, in this order; then others of the experiments, so that none is lost."""
-        more = [
-            v for name in experiments for v in self.experiments.get(name, []) if v not in wanted
-        ]
-        return [v for v in dict.fromkeys((*wanted, *more)) if v in self.methods]
-
-    def layout(self) -> dict[str, list[str]]:
-        """Table of the report -> the variants in it, of those that were measured."""
-        rest = [name for name in self.experiments if name not in (OWN, RUNS, AS_PAPER)]
-        return {
-            "table1": self.variants(TABLE1, [RUNS]),
-            "table2": self.variants(TABLE2, [OWN]),
-            "table3": self.variants(TABLE3, rest),
-            "as-in-paper": self.variants((*PAPER, "coarse-k15", "ours-coarse", OURS))
-            if self.rows(AS_PAPER)
-            else [],
-        }
-
-    def summary(self, variant: str) -> Summary:
-        """Means of a variant that was measured."""
-        if variant not in self._summaries:
-            self._summaries[variant] = summarize(variant, self.methods[variant])
-        return self._summaries[variant]
-
-    def against(self, variant: str, other: str, metric: str) -> Paired | None:
-        """``variant - other``; None if one was not measured or nothing is common."""
-        if variant not in self.methods or other not in self.methods:
-            return None
-        key = (variant, other, metric)
-        if key not in self._pairs:
-            self._pairs[key] = paired(self.methods[variant], self.methods[other], metric)
-        return self._pairs[key]
+    def rivals(self) -> list[str]:
+        """Variants that ours is compared with: all of Table 3, and the method as in the paper."""
+        own = {OURS, *TABLE1, *TABLE2}
+        layout = self.layout()
+        return [v for v in (*layout["table3"], *layout["as-in-paper"]) if v not in own]
 
     def speed(self, variant: str) -> Row:
         """Times of a variant, on the CPU if it was measured there; empty if it was not."""
-        found = [row for row in self.rows("speed") if row["method"] == variant]
-        on_cpu = [row for row in found if str(row.get("device", "cpu")).startswith("cpu")]
-        return next(iter(on_cpu or found), {})
-
-    def plain_window(self, variant: str) -> Row:
-        """Times of the plain sliding window; empty if they were not measured."""
-        return next((row for row in self.rows("sliding") if row["method"] == variant), {})
+        timed = [row for row in self.series("speed") if row["method"] == variant]
+        on_cpu = [row for row in timed if str(row.get("device", "cpu")).startswith("cpu")]
+        return next(iter(on_cpu or timed), {})

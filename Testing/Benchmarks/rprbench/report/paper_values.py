@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 CITATION = (
-    "Lei, W., Xu, W., Gu, R., Fu, H., Zhang, S., Zhang, S., Wang, G.: Contrastive Learning of Relative Position "
-    "Regression for One-Shot Object Localization in 3D Medical Images. MICCAI 2021."
+    "Lei, W., Xu, W., Gu, R., Fu, H., Zhang, S., Zhang, S., Wang, G.: Contrastive Learning of "
+    "Relative Position Regression for One-Shot Object Localization in 3D Medical Images. MICCAI "
+    "2021."
 )
 REMARK = (
-    "The paper's data were others: 165 head-and-neck CTs (50 of StructSeg 2019, 48 of the MICCAI 2015 head and neck "
-    "challenge, 67 collected locally; 109 for training, 19 for validation), resampled to 3 x 1 x 1 mm and cropped to "
-    "the body, one reference image drawn from the validation set. The CTs here have voxels of about 4 x 4 x 2.5 mm. "
-    "Its times were taken on other hardware (it names an NVIDIA GTX 1080 Ti for training) and are per organ. The two "
-    "columns of figures can be compared within themselves; a difference between them is not one between methods."
+    "The paper's data were others: 165 head-and-neck CTs (50 of StructSeg 2019, 48 of the MICCAI "
+    "2015 head and neck challenge, 67 collected locally; 109 for training, 19 for validation), "
+    "resampled to 3 x 1 x 1 mm and cropped to the body, one reference image drawn from the "
+    "validation set. The CTs here have voxels of about 4 x 4 x 2.5 mm. Its times were taken on "
+    "other hardware (it names an NVIDIA GTX 1080 Ti for training) and are per organ. The two "
+    "columns of figures can be compared within themselves; a difference between them is not one "
+    "between methods."
 )
 
 Pair = tuple[float, float]
@@ -21,7 +24,9 @@ Pair = tuple[float, float]
 
 @dataclass(frozen=True)
 class Quoted:
-    """A row of the paper: (IoU in percent, wall distance in mm) per organ in the order of ``cases.ORGANS``, and mean.
+    """A row of the paper: (IoU in percent, wall distance in mm) per organ, and their mean.
+
+    The organs are in the order of ``cohort.ORGANS``.
 
     ours: id of the variant measured here under the same setting. seconds: per organ, None where not
         given.

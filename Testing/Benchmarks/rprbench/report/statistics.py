@@ -1,4 +1,4 @@
-"""From rows to figures: means per organ and over references, success, and paired differences between methods."""
+"""From rows to figures: means per organ and over references, success, paired differences."""
 
 from __future__ import annotations
 
@@ -16,15 +16,19 @@ from ..core.store import Row
 RESAMPLES = 10_000
 SEED = 20210
 SUCCESS_MM = 10.0
+SPREAD_METRICS = ("iou", "awd_mm", "success")
 Vector = NDArray[np.float64]
 Key = tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Score:
-    """Rows of one kind. iou: mean in percent (not found: 0). awd_mm: mean of those found, None if none was.
+    """Accuracy of some rows.
 
-    success: share with a wall distance under 10 mm (not found: failure).
+    Attributes:
+        iou: mean in percent (not detected: 0). awd_mm: mean of those detected, None if none was.
+        success: share with a wall distance under 10 mm (not detected: failure).
+        found: rows with a detection. asked: all rows.
     """
 
     iou: float
@@ -48,12 +52,15 @@ class Summary:
     organs: dict[str, Score]
     mean: Score
     references: dict[str, Score]
+    spreads: dict[str, float | None]
     queries: int
 
     def spread(self, metric: str) -> float | None:
-        """Standard deviation (n - 1) over the references of "iou", "awd_mm" or "success"; None for fewer than 2."""
-        each = [v for v in (getattr(s, metric) for s in self.references.values()) if v is not None]
-        return float(np.std(each, ddof=1)) if len(each) > 1 else None
+        """Standard deviation (n - 1) over the references, of one of ``SPREAD_METRICS``.
+
+        None for fewer than two references.
+        """
+        return self.spreads[metric]
 
     def worst(self) -> tuple[str, Score] | None:
         """The reference with the lowest IoU, None where there are not at least two."""
@@ -63,23 +70,30 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Paired:
-    """Difference ``first - second`` over what both were asked, by resampling the patients.
+class Difference:
+    """A difference between two kinds of answers to the same questions, by resampling the patients.
 
-    first, second: means over the patients of each patient's mean. lower, upper: 95 % interval; p:
-    two-sided. Both are None for fewer than two patients. keys: number of answers compared per
-    method.
+    Attributes:
+        metric: "iou" (percentage points) or "awd_mm" (mm). difference: mean over the patients.
+        lower, upper: 95 % interval. p: two-sided. All three are None for fewer than two patients.
+        keys: number of answers compared, of either kind.
     """
 
     metric: str
-    first: float
-    second: float
     difference: float
     lower: float | None
     upper: float | None
     p: float | None
     patients: int
     keys: int
+
+
+@dataclass(frozen=True)
+class Paired(Difference):
+    """``first - second``, with the means over the patients of each patient's mean."""
+
+    first: float
+    second: float
 
 
 def score(rows: Iterable[Row]) -> Score:
@@ -103,6 +117,7 @@ def mean_of_organs(rows: Sequence[Row]) -> tuple[dict[str, Score], Score]:
         for organ in [*ORGANS, *sorted(set(groups) - set(ORGANS))]
         if organ in groups
     }
+
     distances = [s.awd_mm for s in organs.values() if s.awd_mm is not None]
     whole = score(rows)
     mean = Score(
@@ -116,10 +131,19 @@ def mean_of_organs(rows: Sequence[Row]) -> tuple[dict[str, Score], Score]:
 
 
 def summarize(method: str, rows: Sequence[Row], by: str = "reference") -> Summary:
-    """The rows of one method. by: the field whose values are the references (few-shot: the pools)."""
+    """The rows of one method.
+
+    By: the field whose values are the references (few-shot: the pools).
+    """
     organs, mean = mean_of_organs(rows)
     references = {name: mean_of_organs(part)[1] for name, part in grouped(rows, by).items()}
-    return Summary(method, organs, mean, references, len({r["query"] for r in rows}))
+    spreads = {metric: _spread(references.values(), metric) for metric in SPREAD_METRICS}
+    return Summary(method, organs, mean, references, spreads, len({r["query"] for r in rows}))
+
+
+def _spread(scores: Iterable[Score], metric: str) -> float | None:
+    values = [v for v in (getattr(score, metric) for score in scores) if v is not None]
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
 def by_method(rows: Iterable[Row]) -> dict[str, list[Row]]:
@@ -138,7 +162,9 @@ def grouped(rows: Iterable[Row], field: str) -> dict[str, list[Row]]:
 def paired(
     first: Sequence[Row], second: Sequence[Row], metric: str, over_references: bool = False
 ) -> Paired | None:
-    """Paired bootstrap of ``metric`` ("iou" or "awd_mm") over the patients; None where nothing can be compared.
+    """Paired bootstrap of ``metric`` ("iou" or "awd_mm") over the patients.
+
+    None where nothing can be compared.
 
     Compared are the (reference, query, organ) that both have with a value; (query, organ), each the
     mean over its references, if ``over_references`` or if one of the two needs no reference.
@@ -148,25 +174,30 @@ def paired(
     keys = sorted(set(a) & set(b))
     if not keys:
         return None
+
     of_a = _per_patient(keys, a)
     of_b = _per_patient(keys, b)
     difference = of_a - of_b
     lower, upper, p = interval_of_mean(difference)
+
     return Paired(
         metric,
-        float(of_a.mean()),
-        float(of_b.mean()),
         float(difference.mean()),
         lower,
         upper,
         p,
-        len(difference),
-        len(keys),
+        patients=len(difference),
+        keys=len(keys),
+        first=float(of_a.mean()),
+        second=float(of_b.mean()),
     )
 
 
 def interval_of_mean(values: Vector) -> tuple[float | None, float | None, float | None]:
-    """95 % percentile interval of the mean of ``values`` (n,), and the two-sided p of the mean being 0."""
+    """Interval of the mean of ``values`` (n,), and the two-sided p of the mean being 0.
+
+    The interval is between the 2.5 and 97.5 percentiles of ``RESAMPLES`` resamples.
+    """
     if len(values) < 2:
         return None, None, None
     means = resampled(len(values)) @ values / len(values)
@@ -179,7 +210,10 @@ def interval_of_mean(values: Vector) -> tuple[float | None, float | None, float 
 
 @functools.lru_cache(maxsize=4)
 def resampled(n: int) -> Vector:
-    """(RESAMPLES, n) how often each of ``n`` units is drawn; the same for every call with this ``n``; read-only."""
+    """(RESAMPLES, n) how often each of ``n`` units is drawn.
+
+    The same for every call with this ``n``; read-only.
+    """
     drawn = (
         np.random.default_rng(SEED)
         .multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
@@ -192,7 +226,7 @@ def resampled(n: int) -> Vector:
 def share_with_interval(
     rows: Sequence[Row], holds: Callable[[Row], bool]
 ) -> tuple[float, float | None, float | None]:
-    """Share of ``rows`` (at least one) that hold, and its 95 % interval by resampling the queries."""
+    """Share of ``rows`` (at least one) that hold, and its 95 % interval over the queries."""
     groups = grouped(rows, "query")
     counts = np.array([len(part) for part in groups.values()], dtype=np.float64)
     held = np.array([sum(map(holds, part)) for part in groups.values()], dtype=np.float64)
@@ -210,12 +244,12 @@ def _has_references(rows: Iterable[Row]) -> bool:
 
 def _values(rows: Iterable[Row], metric: str, alone: bool) -> dict[Key, float]:
     """(query, organ) or (query, organ, reference) -> the mean of the values there."""
-    found: dict[Key, list[float]] = {}
+    values_of: dict[Key, list[float]] = {}
     for row in rows:
         key = (str(row["query"]), str(row["organ"])) + (() if alone else (str(row["reference"]),))
         if row[metric] is not None:
-            found.setdefault(key, []).append(float(row[metric]))
-    return {key: float(np.mean(values)) for key, values in found.items()}
+            values_of.setdefault(key, []).append(float(row[metric]))
+    return {key: float(np.mean(values)) for key, values in values_of.items()}
 
 
 def _per_patient(keys: Sequence[Key], values: dict[Key, float]) -> Vector:
@@ -235,8 +269,6 @@ def as_numbers(summary: Summary) -> dict[str, Any]:
         "mean": vars(summary.mean),
         "organs": {organ: vars(s) for organ, s in summary.organs.items()},
         "references": {name: vars(s) for name, s in summary.references.items()},
-        "sd_over_references": {
-            metric: summary.spread(metric) for metric in ("iou", "awd_mm", "success")
-        },
+        "sd_over_references": summary.spreads,
         "worst_reference": None if worst is None else worst[0],
     }

@@ -7,40 +7,35 @@ from collections.abc import Sequence
 from ..core.cohort import ORGANS, TITLES
 from ..core.store import Row
 from . import formatting
-from .changes import Change, few_shot, gain
+from .comparison_of_changes import Change
 from .document import Grid
-from .measurements import OURS, Measured
+from .measurements import OURS, Measurements
 from .paper_values import QUOTED
 from .statistics import SUCCESS_MM, Summary
-from .trust import (
-    CASE_TITLES,
-    COVERAGES,
-    SCORES,
-    STATUSES,
-    WRONG_MM,
-    all_shares,
-    auroc,
-    curve_of,
-    groups,
-)
+from .trust import CASE_TITLES, COVERAGES, SCORES, WRONG_MM, Trust
 
 ORGAN_COLUMNS = [TITLES[organ] for organ in ORGANS]
 SUCCESS = f"Success at {SUCCESS_MM:.0f} mm"
 CELLS = "IoU in %, wall distance in mm"
 
 
-def comparison(measured: Measured, variants: Sequence[str], caption: str, other: str) -> Grid:
-    """Tables 1 and 2, and the method as in the paper: accuracy, and the difference to one of the variants."""
+def comparison(
+    measurements: Measurements, variants: Sequence[str], caption: str, other: str
+) -> Grid:
+    """Tables 1 and 2, and the method as in the paper.
+
+    Accuracy, and the difference to one of the variants.
+    """
     columns = ["Method", *ORGAN_COLUMNS, "Mean", "SD over references", "Worst reference", SUCCESS]
-    columns.append(f"IoU minus that of {measured.title(other)} (95 % interval)")
-    rows = [[*accuracy(measured, v), difference(measured, v, other)] for v in variants]
+    columns.append(f"IoU minus that of {measurements.title(other)} (95 % interval)")
+    rows = [[*accuracy(measurements, v), difference(measurements, v, other)] for v in variants]
     return Grid(f"{caption} ({CELLS})", columns, rows)
 
 
-def accuracy(measured: Measured, variant: str) -> list[str]:
+def accuracy(measurements: Measurements, variant: str) -> list[str]:
     """Title, organs, mean, spread over references, worst reference, success."""
-    summary = measured.summary(variant)
-    return [measured.title(variant), *accuracy_cells(summary)]
+    summary = measurements.summary(variant)
+    return [measurements.title(variant), *accuracy_cells(summary)]
 
 
 def accuracy_cells(summary: Summary) -> list[str]:
@@ -56,35 +51,69 @@ def accuracy_cells(summary: Summary) -> list[str]:
     ]
 
 
-def difference(measured: Measured, variant: str, other: str) -> str:
+def difference(measurements: Measurements, variant: str, other: str) -> str:
     """IoU of a variant minus that of another."""
     return (
         formatting.NONE
         if variant == other
-        else formatting.difference(measured.against(variant, other, "iou"), 1)
+        else formatting.difference(measurements.against(variant, other, "iou"), 1)
     )
 
 
-def table3(measured: Measured, variants: Sequence[str]) -> Grid:
+def table3(measurements: Measurements, variants: Sequence[str]) -> Grid:
     """All methods: accuracy, time, memory, and the difference to ours."""
     columns = ["Method", *ORGAN_COLUMNS, "Mean", "SD over references", "Worst reference", SUCCESS]
     columns += ["s per organ", "s per patient", "Peak memory MB", "IoU minus ours (95 % interval)"]
     rows = []
     for variant in variants:
-        speed = measured.speed(variant)
+        speed = measurements.speed(variant)
         rows.append(
             [
-                *accuracy(measured, variant),
+                *accuracy(measurements, variant),
                 formatting.significant(speed.get("seconds_organ")),
                 formatting.significant(speed.get("seconds_patient")),
                 formatting.whole(speed.get("peak_mb")),
-                difference(measured, variant, OURS),
+                difference(measurements, variant, OURS),
             ]
         )
+
     return Grid(f"Table 3: all methods ({CELLS})", columns, rows)
 
 
-def pairs(measured: Measured, variants: Sequence[str]) -> Grid:
+def overview(measurements: Measurements) -> Grid:
+    """The summary: every method beside ours, best IoU first, with its difference to ours."""
+    columns = ["Method", "IoU %", "Wall distance mm", "IoU minus ours (95 % interval)", "p"]
+    columns += ["Wall distance minus ours, mm", "p", "s per patient"]
+    rivals = [v for v in measurements.rivals() if v != OURS]
+    shown = sorted([OURS, *rivals], key=lambda v: -measurements.summary(v).mean.iou)
+
+    rows = []
+    for variant in shown:
+        mean = measurements.summary(variant).mean
+        rows.append(
+            [
+                measurements.title(variant) + (" (ours)" if variant == OURS else ""),
+                formatting.percent(mean.iou),
+                formatting.mm(mean.awd_mm),
+                *differences(measurements, variant),
+                formatting.significant(measurements.speed(variant).get("seconds_patient")),
+            ]
+        )
+
+    return Grid("All methods, best IoU first; differences are paired by patient", columns, rows)
+
+
+def differences(measurements: Measurements, variant: str) -> list[str]:
+    """IoU and wall distance of a variant minus those of ours, each with its p."""
+    cells = []
+    for metric, digits in (("iou", 1), ("awd_mm", 2)):
+        pair = None if variant == OURS else measurements.against(variant, OURS, metric)
+        cells.append(formatting.difference(pair, digits))
+        cells.append(formatting.chance(pair.p) if pair else formatting.NONE)
+    return cells
+
+
+def pairs(measurements: Measurements, variants: Sequence[str]) -> Grid:
     """Each method against ours on the same references, patients and organs."""
     columns = [
         "Method",
@@ -96,26 +125,25 @@ def pairs(measured: Measured, variants: Sequence[str]) -> Grid:
         "Answers compared",
     ]
     columns += ["Found / asked"]
+
     rows = []
     for variant in variants:
-        iou, awd = (measured.against(variant, OURS, metric) for metric in ("iou", "awd_mm"))
-        mean = measured.summary(variant).mean
+        iou = measurements.against(variant, OURS, "iou")
+        mean = measurements.summary(variant).mean
         rows.append(
             [
-                measured.title(variant),
-                formatting.difference(iou, 1),
-                formatting.chance(iou.p) if iou else formatting.NONE,
-                formatting.difference(awd, 2),
-                formatting.chance(awd.p) if awd else formatting.NONE,
+                measurements.title(variant),
+                *differences(measurements, variant),
                 str(iou.patients) if iou else formatting.NONE,
                 formatting.whole(iou.keys) if iou else formatting.NONE,
                 f"{mean.found:,} / {mean.asked:,}",
             ]
         )
+
     return Grid("Each method minus ours, paired by patient (95 % interval)", columns, rows)
 
 
-def times(measured: Measured) -> Grid:
+def times(measurements: Measurements) -> Grid:
     """Every row of the times, on whatever device."""
     columns = [
         "Method",
@@ -129,7 +157,7 @@ def times(measured: Measured) -> Grid:
     columns += ["Patients timed"]
     rows = [
         [
-            str(row.get("title") or measured.title(str(row["method"]))),
+            str(row.get("title") or measurements.title(str(row["method"]))),
             *(
                 formatting.significant(row.get(f"seconds_{what}"))
                 for what in ("organ", "patient", "reference")
@@ -139,12 +167,12 @@ def times(measured: Measured) -> Grid:
             str(row.get("threads", formatting.NONE)),
             str(row.get("queries", formatting.NONE)),
         ]
-        for row in measured.rows("speed")
+        for row in measurements.series("speed")
     ]
     return Grid("Times, each method alone in a process of its own", columns, rows)
 
 
-def sliding(measured: Measured) -> Grid:
+def sliding(measurements: Measurements) -> Grid:
     """The plain sliding window beside the fast one."""
     columns = [
         "Method",
@@ -154,13 +182,14 @@ def sliding(measured: Measured) -> Grid:
         "Times slower",
     ]
     columns += ["Windows per point", "Of these timed"]
+
     rows = []
-    for row in measured.rows("sliding"):
+    for row in measurements.series("sliding"):
         variant = str(row["method"])
-        fast, plain = measured.speed(variant).get("seconds_organ"), row.get("seconds_organ")
+        fast, plain = measurements.speed(variant).get("seconds_organ"), row.get("seconds_organ")
         rows.append(
             [
-                measured.title(variant),
+                measurements.title(variant),
                 formatting.significant(fast),
                 formatting.significant(plain),
                 formatting.significant(row.get("seconds_patient")),
@@ -169,75 +198,62 @@ def sliding(measured: Measured) -> Grid:
                 formatting.whole(row.get("sampled")),
             ]
         )
+
     return Grid("The plain sliding window, estimated from a sample of its windows", columns, rows)
 
 
-def statuses(rows: Sequence[Row]) -> Grid:
+def statuses(trust: Trust) -> Grid:
     """What is reported for whole, cut and gone organs."""
-    found = all_shares(rows)
-    names = [*STATUSES, *sorted({name for s in found for name in s.statuses} - set(STATUSES))]
-    columns = [
-        "Organ",
-        "Cut away",
-        "n",
-        *names,
-        "ok, 95 % interval",
-        "Mean error mm",
-        f"Beyond {WRONG_MM:.0f} mm",
-    ]
-    columns += [f"Of the ok, beyond {WRONG_MM:.0f} mm"]
-    grid = [
+    names = trust.statuses
+    beyond = f"eyond {WRONG_MM:.0f} mm"
+    columns = ["Organ", "Cut away", "n", *names, "ok, 95 % interval", "Mean error mm"]
+    columns += [f"B{beyond}", f"Of the ok, b{beyond}"]
+    rows = [
         [
             CASE_TITLES[s.case],
             s.side or ("nothing" if s.case == "whole" else "top or bottom"),
             formatting.whole(s.n),
             *(formatting.share(s.statuses.get(name, 0.0)) for name in names),
-            formatting.NONE
-            if s.ok_lower is None
-            else f"{formatting.share(s.ok_lower)} to {formatting.share(s.ok_upper)}",
+            formatting.interval_of_share(s.ok_lower, s.ok_upper),
             formatting.mm(s.error_mm),
             formatting.share(s.wrong),
             formatting.share(s.ok_wrong),
         ]
-        for s in found
+        for s in trust.shares
     ]
-    return Grid("What is reported, by how much of the organ is in the CT", columns, grid, left=2)
+    return Grid("What is reported, by how much of the organ is in the CT", columns, rows, left=2)
 
 
-def aurocs(rows: Sequence[Row]) -> Grid:
+def aurocs(trust: Trust) -> Grid:
     """How well spread and cycle error tell wrong answers from right ones."""
     columns = ["Answers", "Score", "AUROC (95 % interval)", "n", "Of these wrong", "Left out"]
-    grid = []
-    for title, part in groups(rows).items():
-        for score, name in SCORES.items():
-            found = auroc(part, score)
-            interval = "" if found.lower is None else f" ({found.lower:.3f} to {found.upper:.3f})"
-            value = "not defined" if found.value is None else f"{found.value:.3f}{interval}"
-            counts = [formatting.whole(n) for n in (found.n, found.wrong, found.unscored)]
-            grid.append([title, name, value, *counts])
-    return Grid(
-        f"AUROC of doubt for an error of more than {WRONG_MM:.0f} mm", columns, grid, left=2
-    )
+    rows = []
+    for title, scores in trust.aurocs.items():
+        for score, auroc in scores.items():
+            interval = "" if auroc.lower is None else f" ({auroc.lower:.3f} to {auroc.upper:.3f})"
+            value = "not defined" if auroc.value is None else f"{auroc.value:.3f}{interval}"
+            counts = [formatting.whole(n) for n in (auroc.n, auroc.wrong, auroc.unscored)]
+            rows.append([title, SCORES[score], value, *counts])
+    caption = f"AUROC of doubt for an error of more than {WRONG_MM:.0f} mm"
+    return Grid(caption, columns, rows, left=2)
 
 
-def risks(rows: Sequence[Row]) -> Grid:
+def risks(trust: Trust) -> Grid:
     """The risk-coverage curves at a few coverages."""
     columns = ["Risk", "Sorted by", *(f"{100 * c:.0f} % kept" for c in COVERAGES)]
-    kinds = {
-        "mean error, present organs (mm)": ("error_mm", [r for r in rows if r["case"] != "gone"]),
-        "share wrong, with gone organs": ("wrong", list(rows)),
+    losses = {
+        "error_mm": ("mean error, present organs (mm)", formatting.mm),
+        "wrong": ("share wrong, with gone organs", formatting.share),
     }
-    grid = []
-    for title, (kind, part) in kinds.items():
-        for score, name in SCORES.items():
-            curve = curve_of(part, score, kind)
-            if curve is not None:
-                show = formatting.mm if kind == "error_mm" else formatting.share
-                grid.append([title, name, *(show(curve.at(c)) for c in COVERAGES)])
-    return Grid("Risk of the most trusted answers", columns, grid, left=2)
+    rows = [
+        [title, SCORES[score], *(show(at[c]) for c in COVERAGES)]
+        for loss, (title, show) in losses.items()
+        for score, at in trust.risks[loss].items()
+    ]
+    return Grid("Risk of the most trusted answers", columns, rows, left=2)
 
 
-def pooled(measured: Measured) -> Grid:
+def pooled(measurements: Measurements) -> Grid:
     """Few-shot: means over the pools."""
     columns = [
         "References pooled",
@@ -250,13 +266,14 @@ def pooled(measured: Measured) -> Grid:
     ]
     columns += ["IoU minus one reference (95 % interval)"]
     rows = []
-    for n, summary in few_shot(measured).items():
-        more = formatting.difference(gain(measured, n, "iou"), 1)
+    for n, summary in measurements.pools().items():
+        more = formatting.difference(measurements.gain(n), 1)
         rows.append([str(n), str(len(summary.references)), *accuracy_cells(summary), more])
+
     return Grid(f"Few-shot ({CELLS})", columns, rows)
 
 
-def robustness(found: Sequence[Change]) -> Grid:
+def robustness(changes: Sequence[Change]) -> Grid:
     """Every change of the CT."""
     columns = [
         "Change of the CT",
@@ -270,6 +287,7 @@ def robustness(found: Sequence[Change]) -> Grid:
         "Reported ok",
         "n",
     ]
+
     rows = [
         [
             change.title,
@@ -283,7 +301,7 @@ def robustness(found: Sequence[Change]) -> Grid:
             formatting.share(change.ok),
             formatting.whole(change.mean.asked),
         ]
-        for change in found
+        for change in changes
     ]
     return Grid("Ours on changed CTs, against the same CTs unchanged", columns, rows)
 
@@ -309,7 +327,7 @@ def costs(rows: Sequence[Row]) -> Grid:
     return Grid("Cost as work grows (phases in seconds; targets is a count)", columns, grid)
 
 
-def quoted(measured: Measured) -> Grid:
+def quoted(measurements: Measurements) -> Grid:
     """The paper's figures, each beside our own mean under the same setting."""
     columns = [
         "In the paper",
@@ -320,9 +338,10 @@ def quoted(measured: Measured) -> Grid:
         "Here: mean",
         "Here: s per organ",
     ]
+
     rows = []
     for row in QUOTED:
-        here = measured.summary(row.ours).mean if row.ours in measured.methods else None
+        here = measurements.summary(row.ours).mean if measurements.has(row.ours) else None
         rows.append(
             [
                 row.table,
@@ -330,9 +349,10 @@ def quoted(measured: Measured) -> Grid:
                 *(f"{iou:.1f}, {awd:.2f}" for iou, awd in (*row.organs, row.mean)),
                 formatting.NONE if row.seconds is None else f"{row.seconds:g}",
                 formatting.pair(here),
-                formatting.significant(measured.speed(row.ours).get("seconds_organ"))
+                formatting.significant(measurements.speed(row.ours).get("seconds_organ"))
                 if row.seconds
                 else formatting.NONE,
             ]
         )
+
     return Grid(f"Figures of the paper, beside ours ({CELLS})", columns, rows, left=2)

@@ -1,4 +1,4 @@
-"""Does a method know when it is wrong? AUROC of doubt, risk against coverage, and what is reported where."""
+"""Whether a method knows when it is wrong: AUROC of doubt, risk against coverage, statuses."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from ..core.store import Row
+from ..experiments.statuses import NOT_MADE
 from .statistics import Vector, resampled, share_with_interval
 
 WRONG_MM = 20.0
@@ -23,6 +24,11 @@ CASE_TITLES = {
     "gone": "gone",
 }
 STATUSES = ("ok", "low-confidence", "outside")
+LOSSES = ("error_mm", "wrong")
+KEPT = {"ok": ("ok",), "ok or low-confidence": ("ok", "low-confidence")}
+"""Rule -> the statuses whose answers are kept."""
+LEAST_KEPT = 20
+CURVE_POINTS = 200
 SCORES = {"spread_mm": "spread of the votes", "cycle_mm": "cycle error"}
 COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.5)
 
@@ -63,7 +69,10 @@ class Curve:
 
 @dataclass(frozen=True)
 class Point:
-    """The answers that a rule keeps: their share, and the mean of their losses (None if none is kept)."""
+    """The answers that a rule keeps.
+
+    Their share, and the mean of their losses (None if none is kept).
+    """
 
     coverage: float
     risk: float | None
@@ -72,7 +81,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Shares:
-    """What was reported for organs of one kind (case, and side of the cut if one is given; "" for both).
+    """What was reported for organs of one kind: a case, and a side of the cut ("" for both).
 
     statuses: status -> share. ok_lower, ok_upper: 95 % interval of the share of ``ok`` over the
     queries. error_mm: mean of those known; wrong: share of these beyond 20 mm; ok_wrong: share of
@@ -88,6 +97,75 @@ class Shares:
     error_mm: float | None
     wrong: float | None
     ok_wrong: float | None
+
+
+@dataclass(frozen=True)
+class Trust:
+    """All figures of the experiment with whole, cut and gone organs.
+
+    Attributes:
+        shares: what was reported, per case from whole to gone.
+        aurocs: group of answers (``groups``) -> score -> AUROC.
+        risks: loss ("error_mm", "wrong") -> score -> coverage -> risk.
+        curves: loss -> score -> risk-coverage curve, thinned for drawing.
+        points: loss -> rule of ``KEPT`` -> what the statuses themselves keep.
+        not_made: case -> number of cuts that would have left too little of the patient.
+    """
+
+    shares: list[Shares]
+    aurocs: dict[str, dict[str, Auroc]]
+    risks: dict[str, dict[str, dict[float, float]]]
+    curves: dict[str, dict[str, Curve]]
+    points: dict[str, dict[str, Point]]
+    not_made: dict[str, int]
+
+    @property
+    def statuses(self) -> list[str]:
+        """The three statuses, then any other that was reported, so that none is lost."""
+        reported = {name for each in self.shares for name in each.statuses}
+        return [*STATUSES, *sorted(reported - set(STATUSES))]
+
+
+def assess(rows: Sequence[Row]) -> Trust | None:
+    """Compute all figures from the rows of the experiment; None where no cut was made."""
+    not_made = {c: sum(r["case"] == c and r["status"] == NOT_MADE for r in rows) for c in CASES}
+    made = [row for row in rows if row["status"] != NOT_MADE]
+    if not made:
+        return None
+
+    curves = {loss: {s: curve_of(made, s, loss) for s in SCORES} for loss in LOSSES}
+    points = {
+        loss: {r: status_point(made, kept, loss) for r, kept in KEPT.items()} for loss in LOSSES
+    }
+
+    return Trust(
+        shares=all_shares(made),
+        aurocs={t: {s: auroc(part, s) for s in SCORES} for t, part in groups(made).items()},
+        risks={
+            loss: {s: {x: c.at(x) for x in COVERAGES} for s, c in each.items() if c is not None}
+            for loss, each in curves.items()
+        },
+        curves={
+            loss: {s: thinned(c) for s, c in each.items() if c is not None}
+            for loss, each in curves.items()
+        },
+        points={
+            loss: {r: point for r, point in each.items() if point is not None}
+            for loss, each in points.items()
+        },
+        not_made={case: n for case, n in not_made.items() if n},
+    )
+
+
+def thinned(curve: Curve) -> Curve:
+    """Keep about ``CURVE_POINTS`` points of a curve, without its noisy start.
+
+    The risk of fewer than ``LEAST_KEPT`` answers says nothing, and a picture shows no more points.
+    """
+    n = len(curve.coverage)
+    first = min(LEAST_KEPT, n) - 1
+    taken = np.unique(np.linspace(first, n - 1, CURVE_POINTS).round().astype(int))
+    return Curve(curve.coverage[taken], curve.risk[taken])
 
 
 def is_wrong(row: Row) -> bool | None:
@@ -121,7 +199,11 @@ def auroc(rows: Sequence[Row], score: str) -> Auroc:
 def _auroc_interval(
     wrong: NDArray[np.bool_], values: Vector, unit: NDArray[np.intp]
 ) -> tuple[float | None, float | None]:
-    """The AUROC is a sum over pairs of queries, so each resample is one quadratic form and none is sorted anew."""
+    """95 % interval of the AUROC over resampled queries.
+
+    The AUROC is a sum over pairs of queries, so each resample is one quadratic form and none is
+    sorted anew.
+    """
     n = int(unit.max()) + 1
     bad, good = values[wrong], values[~wrong]
     wins = (bad[:, None] > good[None]) + 0.5 * (bad[:, None] == good[None])
@@ -140,7 +222,10 @@ def _auroc_interval(
 
 
 def risk_coverage(doubts: Vector, losses: Vector) -> Curve:
-    """Curve of (n,) losses, kept in the order of rising doubt. Answers of equal doubt share their mean loss."""
+    """Curve of (n,) losses, kept in the order of rising doubt.
+
+    Answers of equal doubt share their mean loss.
+    """
     order = np.argsort(doubts, kind="stable")
     ranked, start = np.unique(doubts[order], return_index=True)
     counts = np.diff([*start, len(doubts)])
@@ -150,7 +235,10 @@ def risk_coverage(doubts: Vector, losses: Vector) -> Curve:
 
 
 def losses_of(rows: Sequence[Row], kind: str) -> tuple[list[Row], Vector]:
-    """Rows whose loss is known, and it: "error_mm" (present organs), or "wrong" (gone ones count as wrong)."""
+    """Rows whose loss is known, and it.
+
+    "error_mm" (present organs), or "wrong" (gone ones count as wrong).
+    """
     if kind == "error_mm":
         known = [r for r in rows if r["error_mm"] is not None]
         return known, np.array([float(r["error_mm"]) for r in known])
@@ -165,7 +253,10 @@ def curve_of(rows: Sequence[Row], score: str, kind: str) -> Curve | None:
 
 
 def status_point(rows: Sequence[Row], kept: Sequence[str], kind: str) -> Point | None:
-    """Coverage and risk where the answers of some statuses are kept; None where no loss is known."""
+    """Coverage and risk where the answers of some statuses are kept.
+
+    None where no loss is known.
+    """
     known, losses = losses_of(rows, kind)
     if not known:
         return None
@@ -180,6 +271,7 @@ def shares(rows: Sequence[Row], case: str, side: str = "") -> Shares | None:
     taken = [r for r in rows if r["case"] == case and (not side or r["side"] == side)]
     if not taken:
         return None
+
     reported = [str(r["status"]) for r in taken]
     named = {
         s: reported.count(s) / len(taken)
@@ -188,6 +280,7 @@ def shares(rows: Sequence[Row], case: str, side: str = "") -> Shares | None:
     errors = [(float(r["error_mm"]), r["status"]) for r in taken if r["error_mm"] is not None]
     sure = [e for e, status in errors if status == "ok"]
     _, lower, upper = share_with_interval(taken, lambda r: bool(r["status"] == "ok"))
+
     return Shares(
         case,
         side,
@@ -203,14 +296,14 @@ def shares(rows: Sequence[Row], case: str, side: str = "") -> Shares | None:
 
 def all_shares(rows: Sequence[Row]) -> list[Shares]:
     """Per case, from whole to gone; where a case was cut from two sides, each side follows."""
-    found = []
+    listed = []
     for case in CASES:
         sides = sorted({str(r["side"]) for r in rows if r["case"] == case and r["side"]})
-        found += [
+        listed += [
             shares(rows, case),
             *(shares(rows, case, side) for side in (sides if len(sides) > 1 else [])),
         ]
-    return [s for s in found if s is not None]
+    return [s for s in listed if s is not None]
 
 
 def groups(rows: Sequence[Row]) -> dict[str, list[Row]]:
@@ -222,21 +315,23 @@ def groups(rows: Sequence[Row]) -> dict[str, list[Row]]:
     }
 
 
-def as_numbers(rows: Sequence[Row]) -> dict[str, Any]:
-    """All of this module's figures for JSON."""
-    curves = {kind: {s: curve_of(rows, s, kind) for s in SCORES} for kind in ("error_mm", "wrong")}
+def as_numbers(trust: Trust) -> dict[str, Any]:
+    """Prepare all of this module's figures for JSON."""
     return {
-        "shares": [vars(s) for s in all_shares(rows)],
-        "auroc": {
-            title: {s: vars(auroc(part, s)) for s in SCORES} for title, part in groups(rows).items()
-        },
-        "risk_at_coverage": {
-            kind: {
-                s: None if c is None else {str(x): c.at(x) for x in COVERAGES}
-                for s, c in each.items()
+        "shares": [vars(each) for each in trust.shares],
+        "auroc": {t: {s: vars(a) for s, a in each.items()} for t, each in trust.aurocs.items()},
+        "risk_at_coverage": trust.risks,
+        "curves": {
+            loss: {
+                s: [list(map(float, c.coverage)), list(map(float, c.risk))] for s, c in each.items()
             }
-            for kind, each in curves.items()
+            for loss, each in trust.curves.items()
         },
+        "points": {
+            loss: {rule: vars(point) for rule, point in each.items()}
+            for loss, each in trust.points.items()
+        },
+        "not_made": trust.not_made,
     }
 
 

@@ -1,4 +1,4 @@
-"""A small scripted module for the host's own tests: what a module of Slicer typically does, and nothing else."""
+"""A small scripted module for the host's own tests: only what a module typically does."""
 
 import enum
 import pathlib

@@ -1,4 +1,4 @@
-"""Stand-in for Slicer's module SampleData: sources can be registered and loaded; nothing is downloaded."""
+"""Stand-in for Slicer's module SampleData: sources are registered and loaded, not downloaded."""
 
 from __future__ import annotations
 
@@ -64,13 +64,15 @@ class SampleDataLogic:
         loadFileProperties: Any = None,
         checksums: Any = None,
     ) -> None:
-        """Add a data set to the category, as the module Sample Data would show it. Raises TypeError without uris."""
+        """Add a data set to the category, as the module Sample Data would show it.
+
+        Raises TypeError without uris.
+        """
         if uris is None:
             raise TypeError("Slicer needs uris (a text or a list), also with a customDownloader")
-        source = SampleDataSource(
-            sampleName, uris, fileNames, nodeNames, checksums, loadFiles, customDownloader, thumbnailFileName,
-            loadFileType, loadFileProperties,
-        )  # fmt: skip
+        files = (sampleName, uris, fileNames, nodeNames, checksums, loadFiles)
+        shown = (customDownloader, thumbnailFileName, loadFileType, loadFileProperties)
+        source = SampleDataSource(*files, *shown)
         if not hasattr(slicer.modules, "sampleDataSources"):
             slicer.modules.sampleDataSources = {}
         sources = slicer.modules.sampleDataSources.setdefault(category, [])
@@ -96,7 +98,7 @@ class SampleDataLogic:
         )
 
     def downloadFromSource(self, source: SampleDataSource, **_: Any) -> list[Any]:
-        """Load a data set from file: addresses. As in Slicer, the customDownloader is for the button only."""
+        """Load a data set from file: addresses; customDownloader is for the button only."""
         nodes = []
         for uri, name, kind in zip(
             source.uris, source.nodeNames, source.loadFileTypes, strict=True

@@ -41,7 +41,7 @@ class ScriptedLoadableModule:
 
 
 class ScriptedLoadableModuleWidget:
-    """The Python side of a module's widget; ``parent`` is the Qt widget and ``layout`` its layout."""
+    """The Python side of a module's widget; ``parent``: the Qt widget, ``layout``: its layout."""
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__()

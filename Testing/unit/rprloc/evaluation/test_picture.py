@@ -8,10 +8,11 @@ import pytest
 
 from rprloc.errors import OutputError
 from rprloc.evaluation.picture import save_picture
-from rprloc.geometry import Geometry
+from rprloc.geometry import Box, Frame, Geometry
 from rprloc.image.planes import AXIAL, CORONAL, SAGITTAL, cut_slice
 from rprloc.image.volume import Volume
 from rprloc.localization.result import Result
+from rprloc.targets.target import target_from_box
 
 pytest.importorskip("matplotlib")
 
@@ -107,15 +108,42 @@ def test_slices_do_not_depend_on_the_storage_order() -> None:
         np.testing.assert_allclose(a, b, atol=1e-2)
 
 
-def test_slice_is_where_most_targets_are_cut() -> None:
-    results = [
-        Result("q", name, "box", "ok", "", np.array([x, 0.0, 0.0]), np.array([20.0, 20.0, 20.0]))
-        for name, x in [("a", 0.0), ("b", 8.0), ("c", 60.0)]
-    ]
-    shapes = picture._shapes(results)
-    assert picture._slice_position(shapes, 0, np.full(3, -80.0), np.full(3, 80.0)) == pytest.approx(
-        4.0, abs=5.0
+def test_every_found_target_has_slices_through_its_centre_with_its_truth_in_view() -> None:
+    center, true = np.array([30.0, -35.0, 25.0]), np.array([42.0, -35.0, 25.0])
+    located = Result("q", "organ", "box", "ok", "", center, np.full(3, 15.0))
+    tip = Result("q", "tip", "landmark", "low-confidence", "scatter", np.zeros(3))
+    gone = Result("q", "gone", "box", "outside", "not in this CT")
+    lower, upper = true - 7.5, true + 7.5
+    truth = [target_from_box("organ", Box(lower, upper, Frame.LPS))]
+    panels = picture._panels(head(), [located, tip, gone], truth)
+    assert len(panels) == 2
+    np.testing.assert_allclose(panels[0].center, center)
+    assert (panels[0].lower < lower).all() and (panels[0].upper > upper).all()
+    assert "centre 12.0 mm off" in panels[0].caption
+    assert panels[1].truth is None and "low confidence" in panels[1].caption
+    assert not panels[1].sure
+
+
+def test_truth_is_drawn_as_a_white_outline(tmp_path: Path) -> None:
+    organ = Result("q", "organ", "box", "ok", "", np.zeros(3), np.full(3, 15.0))
+    corner = np.full(3, 20.0)
+    truth = [target_from_box("organ", Box(-corner, corner, Frame.LPS))]
+    save_picture(tmp_path / "without.png", head(), [organ], "t")
+    save_picture(tmp_path / "with.png", head(), [organ], "t", truth=truth)
+    without, with_truth = (
+        int((pixels_of(tmp_path / name).min(axis=2) > 0.9).sum())
+        for name in ("without.png", "with.png")
     )
+    assert with_truth > without + 300
+
+
+@pytest.mark.parametrize("cells", [1, 2, 8, 24])
+def test_page_is_filled_and_about_square(cells: int) -> None:
+    columns = picture._columns(cells)
+    rows = -(-cells // columns)
+    assert columns * rows - cells < max(columns, 2)
+    width, height = picture._cell_inches()
+    assert cells == 1 or 1 / 3 < columns * width / (rows * height) < 3
 
 
 def test_without_matplotlib_there_is_a_clear_error(

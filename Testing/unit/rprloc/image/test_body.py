@@ -7,13 +7,14 @@ import numpy.typing as npt
 import pytest
 from support.phantoms import body_hu
 
-from rprloc.image.body import TISSUE_HU, body_mask
+from rprloc.image.body import body_mask
+from rprloc.image.hounsfield import BODY_HU
 
 Array = npt.NDArray[np.float64]
 
 
 def sampled(spacing: float, *, couch: bool, top: float = 270.0) -> Array:
-    """Return the phantom (z, y, x) averaged over voxels of ``spacing`` mm, as a resampled CT would be."""
+    """Return the phantom (z, y, x) averaged over voxels of ``spacing`` mm, as resampling does."""
     fine = spacing / 2
     counts = [2 * int(extent / spacing) for extent in (top, 250, 460)]
     start = np.array([-230.0, -120.0, 0.0]) + fine / 2
@@ -31,7 +32,7 @@ def mask_of(hu: Array, spacing: float) -> npt.NDArray[np.bool_]:
 @pytest.mark.parametrize("spacing", [3.0, 4.0, 5.0])
 def test_a_masked_ct_keeps_its_tissue(spacing: float) -> None:
     hu = sampled(spacing, couch=False)
-    tissue = hu > TISSUE_HU
+    tissue = hu > BODY_HU
     assert (tissue & ~mask_of(hu, spacing)).sum() <= 0.0005 * tissue.sum()
 
 
@@ -39,9 +40,9 @@ def test_a_masked_ct_keeps_its_tissue(spacing: float) -> None:
 def test_couch_and_head_rest_go(spacing: float) -> None:
     bare, full = sampled(spacing, couch=False), sampled(spacing, couch=True)
     body, with_couch = mask_of(bare, spacing), mask_of(full, spacing)
-    tissue = bare > TISSUE_HU
+    tissue = bare > BODY_HU
     assert (tissue & ~with_couch).sum() <= 0.0005 * tissue.sum()
-    added = (full > TISSUE_HU) & ~tissue & ~body
+    added = (full > BODY_HU) & ~tissue & ~body
     assert added.sum() > 0.03 * tissue.sum()
     assert (added & with_couch).sum() < 0.35 * added.sum()
     far = np.abs((np.arange(bare.shape[2]) + 0.5) * spacing - 230) > 160
@@ -63,9 +64,9 @@ def test_ears_and_an_earring_of_air_around_the_skin_stay() -> None:
     hu = sampled(4.0, couch=True)
     mask = mask_of(hu, 4.0)
     z, y, x = 45, 30, int((230 + 88) / 4)
-    assert hu[z, y, x] > TISSUE_HU
+    assert hu[z, y, x] > BODY_HU
     assert mask[z, y, x]
-    skin = mask & (hu <= TISSUE_HU)
+    skin = mask & (hu <= BODY_HU)
     assert skin[:, :20].any()
 
 
@@ -80,7 +81,7 @@ def test_a_couch_apart_is_left_out_even_if_it_is_thick() -> None:
 def test_missing_slices_do_not_lose_the_rest_of_the_body() -> None:
     hu = sampled(4.0, couch=False)
     hu[18:22] = -1000
-    tissue = hu > TISSUE_HU
+    tissue = hu > BODY_HU
     assert (tissue & ~mask_of(hu, 4.0)).sum() <= 0.001 * tissue.sum()
 
 
@@ -93,13 +94,13 @@ def test_two_legs_both_stay() -> None:
 
 def test_a_short_scan_of_two_slices_keeps_the_body() -> None:
     hu = sampled(4.0, couch=False)[10:12]
-    tissue = hu > TISSUE_HU
+    tissue = hu > BODY_HU
     assert mask_of(hu, 4.0)[tissue].all()
 
 
 def test_a_body_that_touches_the_sides_of_the_scan_stays_whole() -> None:
     hu = sampled(4.0, couch=False)[:, 12:44, 30:85]
-    tissue = hu > TISSUE_HU
+    tissue = hu > BODY_HU
     assert (tissue & ~mask_of(hu, 4.0)).sum() <= 0.005 * tissue.sum()
 
 

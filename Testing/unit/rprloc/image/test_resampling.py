@@ -10,7 +10,8 @@ from support.phantoms import ORDERS, body_hu, body_volume, centres, rotation, st
 
 from rprloc.errors import InputError
 from rprloc.geometry import Geometry, Points
-from rprloc.image.resampling import AIR_HU, IsotropicVolume, to_grid, to_grids
+from rprloc.image.hounsfield import AIR_HU
+from rprloc.image.resampling import IsotropicVolume, to_grid, to_grids
 from rprloc.image.volume import Volume
 
 SPACINGS = st.tuples(*[st.floats(1.2, 5.0)] * 3)
@@ -28,7 +29,7 @@ def centred(
 
 
 def ramp(geometry: Geometry) -> tuple[Volume, np.ndarray[tuple[int], np.dtype[np.float64]]]:
-    """Return HU that grow linearly through the volume from -950 to about 950, and the slope per mm."""
+    """Return HU that grow linearly from -950 to about 950, and the slope per mm."""
     xyz = centres(geometry)
     slope = np.array([1.0, -0.7, 0.4])
     slope *= 1900 / np.ptp(xyz @ slope)
@@ -114,7 +115,10 @@ def test_outside_a_tilted_volume_is_air() -> None:
 
 @pytest.mark.parametrize("target", [3.0, 4.0, 5.0])
 def test_no_voxel_at_the_ends_is_lost(target: float) -> None:
-    """17 voxels do not fill whole bins of 2, 3 or 4; the ends must hold the values there, not air."""
+    """17 voxels do not fill whole bins of 2, 3 or 4.
+
+    The ends must hold the values there, not air.
+    """
     geometry = Geometry((17, 17, 17), np.full(3, 1.2), np.zeros(3), np.eye(3))
     volume, slope = ramp(geometry)
     grid = to_grid(volume, target, body_only=False)

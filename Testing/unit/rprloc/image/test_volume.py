@@ -14,8 +14,9 @@ from support.phantoms import OBLIQUE, body_volume, dicom, image_of, written
 
 from rprloc.errors import InputError
 from rprloc.geometry import Geometry
+from rprloc.image.hounsfield import check_ct
 from rprloc.image.reading import stem_of
-from rprloc.image.volume import Volume, check_ct, read_volume
+from rprloc.image.volume import Volume, read_volume
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,7 @@
-"""Locating with a model of random weights: contracts, statuses and the parts whose answer is known."""
+"""Locating with a model of random weights.
+
+Contracts, statuses and the parts whose answer is known.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,9 @@ from rprloc.localization.embedding import cropped
 from rprloc.localization.estimate import StackedExamples, stack_examples
 from rprloc.localization.example import AROUND_MM, tissue_points
 from rprloc.localization.locator import Locator, Options, box_centre, box_walls
-from rprloc.localization.robust_affine import carry
+from rprloc.localization.result import Result
+from rprloc.localization.robust_affine import transform_points
+from rprloc.localization.steps import Steps
 from rprloc.model.field import LatentField
 from rprloc.model.loading import ModelPair, load_model
 from rprloc.model.settings import ConfidenceThresholds
@@ -96,18 +101,32 @@ def test_options_are_checked(model: ModelPair) -> None:
     assert Locator(replace(model, fine=None), Options(steps="coarse")).options.steps == "coarse"
 
 
-def test_pooling_two_references_uses_both(model: ModelPair, sample: Sample) -> None:
-    locator = Locator(model)
-    organs = load_targets(sample.reference_labels, sample.label_ids)
-    first = locator.make_template(locator.embed(read_volume(sample.reference)), organs)
-    second = locator.make_template(
-        locator.embed(read_volume(sample.query)),
-        load_targets(sample.query_labels, sample.label_ids),
+@pytest.mark.parametrize("steps", ["coarse", "fine"])
+def test_pooling_two_references_uses_both(model: ModelPair, sample: Sample, steps: Steps) -> None:
+    locator = Locator(model, Options(steps=steps))
+    first = locator.make_template(
+        locator.embed(read_volume(sample.reference)),
+        load_targets(sample.reference_labels, sample.label_ids),
     )
+    query = locator.embed(read_volume(sample.query))
+    second = locator.make_template(query, load_targets(sample.query_labels, sample.label_ids))
+
     both = first.merged(second)
     assert all(len(t.examples) == 2 for t in both.targets)
-    query = locator.embed(read_volume(sample.query))
-    assert len(locator.locate(query, both)) == 2
+
+    answers = [_extreme_points(locator.locate(query, t)) for t in (first, second, both)]
+    assert not np.allclose(answers[0], answers[1], atol=0.1)
+    if steps == "coarse":
+        # Each example's points vote on their own, and the answer is their mean.
+        np.testing.assert_allclose(answers[2], (answers[0] + answers[1]) / 2, atol=1e-3)
+    else:
+        assert not np.allclose(answers[2], answers[0], atol=0.1)
+        assert not np.allclose(answers[2], answers[1], atol=0.1)
+
+
+def _extreme_points(results: list[Result]) -> np.ndarray:
+    """All located extreme points, (targets, 6, 3) LPS mm."""
+    return np.stack([r.points.xyz for r in results if r.points is not None])
 
 
 def points_at(*rows: tuple[float, float, float]) -> Tensor:
@@ -209,7 +228,7 @@ def test_carry_follows_an_affine_map_and_ignores_outliers() -> None:
     target = source @ matrix + shift
     target[:10] += 200.0
     keys, weight = source[20:26] * 1.2, torch.ones(60)
-    moved = carry(keys, source, target, weight, torch.full((3,), 30.0), 1e-4)
+    moved = transform_points(keys, source, target, weight, torch.full((3,), 30.0), 1e-4)
     assert torch.allclose(moved, keys @ matrix + shift, atol=0.5)
 
 
@@ -217,7 +236,7 @@ def test_a_strong_ridge_leaves_a_displacement() -> None:
     source = torch.randn(30, 3, generator=torch.Generator().manual_seed(1)) * 20.0
     target = source * 1.3 + torch.tensor([5.0, 6.0, 7.0])
     keys = source[:3]
-    moved = carry(keys, source, target, torch.ones(30), torch.full((3,), 20.0), 1e4)
+    moved = transform_points(keys, source, target, torch.ones(30), torch.full((3,), 20.0), 1e4)
     steps = moved - keys
     assert torch.allclose(steps, steps[:1].expand_as(steps), atol=0.05)
 

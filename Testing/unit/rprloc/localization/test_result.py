@@ -9,7 +9,7 @@ import pytest
 
 from rprloc.errors import InputError, OutputError
 from rprloc.geometry import Frame, Points
-from rprloc.localization.result import CSV_HEADER, Result, table, write_csv, write_markups
+from rprloc.localization.result import CSV_HEADER, Result, format_table, write_csv, write_markups
 from rprloc.targets.markups import BoxMark, PointMark, read_markups
 
 
@@ -106,15 +106,15 @@ def test_unwritable_folder(tmp_path: Path) -> None:
 
 
 def test_table_lines_up_and_leaves_out_empty_columns() -> None:
-    text = table([box(), landmark("A very long landmark name"), lost()])
+    text = format_table([box(), landmark("A very long landmark name"), lost()])
     lines = text.splitlines()
     assert len(lines) == 5
     assert lines[0].index("status") == lines[2].index("ok") == lines[4].index("outside")
     assert "ends below it" in lines[4]
     assert "10.0 x  20.0 x  30.0" in lines[2]
-    assert "reason" not in table([box()])
-    assert "size" not in table([landmark()])
-    assert table([]) == ""
+    assert "reason" not in format_table([box()])
+    assert "size" not in format_table([landmark()])
+    assert format_table([]) == ""
 
 
 def test_result_checks_its_numbers() -> None:

@@ -13,7 +13,7 @@ RANGE_MM = 400.0
 
 
 def exact_field(noise: float = 0.0, size: tuple[int, int, int] = (6, 7, 8)) -> LatentField:
-    """A field whose latents are ``atanh`` of the position: Eq. 2 is almost exact at short range."""
+    """Latents that are ``position / r``: Eq. 2 is almost exact as long as ``tanh(x)`` is ``x``."""
     origin, cell = torch.tensor([-80.0, -60.0, -50.0]), 20.0
     index = torch.stack(torch.meshgrid(*[torch.arange(n).float() for n in size], indexing="ij"), -1)
     latent = latents_of(index.flip(-1) * cell + origin)

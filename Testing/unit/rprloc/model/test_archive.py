@@ -1,4 +1,7 @@
-"""Models installed, exported and imported: whole or not at all, and nothing from a file that is not one of ours."""
+"""Models installed, exported and imported.
+
+Whole or not at all, and nothing from a file that is not one of ours.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""On an NVIDIA GPU: the same answers as on the CPU, and a training step. Skipped where there is none, and says so."""
+"""On an NVIDIA GPU: the same answers as on the CPU, and a training step.
+
+Skipped where there is none, and says so.
+"""
 
 from __future__ import annotations
 

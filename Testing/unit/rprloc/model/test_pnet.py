@@ -1,4 +1,4 @@
-"""The dense Pnet: exact at borders, equal to its patches, folded and scripted without a difference."""
+"""The dense Pnet: exact at borders, equal to its patches, the same folded and scripted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONFIGS = pytest.mark.parametrize("config", [COARSE, DEEP, FINE], ids=["coarse",
 
 
 def random_net(config: PnetConfig) -> nn.Module:
-    """A network whose running statistics and biases are far from their initial values, folded, in float64."""
+    """A folded float64 network whose statistics and biases are far from their initial values."""
     torch.manual_seed(3)
     net = Pnet(config)
     for module in net.modules():

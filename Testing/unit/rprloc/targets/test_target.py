@@ -106,7 +106,10 @@ def test_one_voxel() -> None:
 
 
 def test_an_extreme_point_lies_on_the_organ_where_two_parts_touch_a_wall() -> None:
-    """Both condyles of a mandible reach the same slice: the median of their voxels would lie between them."""
+    """Both condyles of a mandible reach the same slice.
+
+    The median of their voxels would lie between them.
+    """
     mask = np.zeros((6, 8, 20), dtype=bool)
     mask[0, 2:5, 2:18] = True
     mask[0:6, 2:5, 2:4] = True

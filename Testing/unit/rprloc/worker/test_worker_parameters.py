@@ -1,4 +1,4 @@
-"""Volumes, masks, targets and options from requests: what is right is read exactly, the rest is refused in one line."""
+"""Parameters of requests: what is right is read exactly, the rest is refused in one line."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_targets_of_every_kind(tmp_path: Path) -> None:
     labels = phantom_labels(geometry)
     box = Box(np.array([-10.0, -20.0, 100.0]), np.array([30.0, 20.0, 150.0]))
     path = saved(tmp_path / "mask.npy", labels == 1)
-    found = targets_of(
+    targets = targets_of(
         [
             {"name": " tip ", "kind": "landmark", "point_lps": [1, 2, 3.5]},
             {
@@ -178,15 +178,15 @@ def test_targets_of_every_kind(tmp_path: Path) -> None:
             },
         ]
     )
-    assert [(t.name, t.kind) for t in found] == [
+    assert [(t.name, t.kind) for t in targets] == [
         ("tip", "landmark"),
         ("box", "box"),
         ("corners", "box"),
         ("head", "box"),
     ]
-    assert found[0].points.xyz.tolist() == [[1, 2, 3.5]]
+    assert targets[0].points.xyz.tolist() == [[1, 2, 3.5]]
     drawn, head = target_from_box("box", box), target_from_mask("head", labels == 1, geometry)
-    for target, expected in zip(found[1:], (drawn, drawn, head), strict=True):
+    for target, expected in zip(targets[1:], (drawn, drawn, head), strict=True):
         assert target.box == expected.box
         assert target.points == expected.points
         assert target.inside == expected.inside
@@ -194,9 +194,9 @@ def test_targets_of_every_kind(tmp_path: Path) -> None:
 
 def test_a_turned_box_becomes_the_box_around_it() -> None:
     corners = Box(np.full(3, -10.0), np.full(3, 10.0)).corners().xyz @ rotation([0, 0, 45]).T
-    (found,) = targets_of([{"name": "a", "kind": "box", "corners_lps": corners.tolist()}])
-    assert found.box is not None
-    assert np.ptp(corners, axis=0) == pytest.approx(found.box.size)
+    (target,) = targets_of([{"name": "a", "kind": "box", "corners_lps": corners.tolist()}])
+    assert target.box is not None
+    assert np.ptp(corners, axis=0) == pytest.approx(target.box.size)
 
 
 @pytest.mark.parametrize(

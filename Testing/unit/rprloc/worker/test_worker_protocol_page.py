@@ -12,7 +12,7 @@ from support.workers import PATIENCE_S, RecordedJob
 
 from rprloc.worker.job import Registry
 from rprloc.worker.methods import PROTOCOL, register
-from rprloc.worker.shutdown import Exit
+from rprloc.worker.shutdown import Shutdown
 from rprtrain.worker import plugin
 
 PAGE = (ROOT / "docs" / "worker-protocol.md").read_text(encoding="utf-8")
@@ -24,7 +24,7 @@ def python_blocks() -> list[str]:
 
 def test_every_method_has_its_section() -> None:
     registry = Registry()
-    register(registry, Exit())
+    register(registry, Shutdown())
     plugin.register(registry)
     assert set(re.findall(r"^### ([a-z.]+)$", PAGE, re.MULTILINE)) == {
         *registry.names(),

@@ -1,4 +1,4 @@
-"""The worker process with the bundled model on the synthetic sample, and its end in the middle of real work."""
+"""The worker with the bundled model on the synthetic sample, and its end in the middle of work."""
 
 from __future__ import annotations
 

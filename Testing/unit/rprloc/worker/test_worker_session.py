@@ -1,99 +1,36 @@
-"""The worker's methods without the process: answers, what is kept between requests, and failing GPUs."""
+"""The worker's methods without the process: answers, and what is kept between requests."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from support.locate_requests import LANDMARK, OTHER, locate_job
 from support.models import export_random_model
 from support.samples import Sample
 from support.workers import RecordedJob
 
 from rprloc.errors import DeviceError, InputError, ModelError, TemplateError
-from rprloc.image.volume import Volume, read_volume
+from rprloc.image.volume import read_volume
 from rprloc.localization.embedding import EmbeddedVolume
 from rprloc.localization.locator import Locator
 from rprloc.model.loading import ModelPair, load_model
 from rprloc.targets.target import load_targets
 from rprloc.worker import session
 from rprloc.worker.errors import BadRequestError, CancelledError, explain
-from rprloc.worker.localization import EngineMethods
-from rprloc.worker.session import Engine
-
-CUDA = torch.device("cuda", 0)
-LANDMARK = {"name": "Vertex", "kind": "landmark", "point_lps": [0.0, 0.0, 250.0]}
-OTHER = {
-    "name": "Neck",
-    "kind": "box",
-    "box_lps": {"lower": [-40, -30, 60], "upper": [40, 50, 120]},
-}
-
-
-class Gpu:
-    """A GPU of this test's making: models on it are on the CPU in truth; ``problem`` is raised when it has to work."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, problem: Exception) -> None:
-        self.problem: Exception | None = problem
-        self.loads: list[str] = []
-        embed = Locator.embed
-
-        def failing(locator: Locator, volume: Volume) -> EmbeddedVolume:
-            if locator.model.device == CUDA and self.problem is not None:
-                raise self.problem
-            return embed(locator, volume)
-
-        monkeypatch.setattr(Locator, "embed", failing)
-
-    def load(self, folder: str | Path, device: torch.device) -> ModelPair:
-        """Stands for ``load_model``."""
-        self.loads.append(str(device))
-        return replace(load_model(folder, torch.device("cpu")), device=device)
-
-    def methods(self) -> EngineMethods:
-        """The methods over an engine that has this GPU."""
-        return EngineMethods(
-            Engine(
-                self.load, lambda name: CUDA if name in ("auto", "cuda:0") else torch.device(name)
-            )
-        )
-
-
-@pytest.fixture
-def methods() -> EngineMethods:
-    return EngineMethods()
-
-
-@pytest.fixture(scope="module")
-def template(tiny_model: Path, sample: Sample) -> dict[str, Any]:
-    job = RecordedJob(
-        model=str(tiny_model), device="cpu", reference={"path": str(sample.reference)}
-    )
-    job.params["targets"] = [LANDMARK, OTHER]
-    made: dict[str, Any] = EngineMethods().template_make(job)["template"]
-    return made
-
-
-def request(tiny_model: Path, sample: Sample, **more: Any) -> RecordedJob:
-    """A ``locate`` job with one query; ``more`` replaces or adds parameters."""
-    params = {
-        "model": str(tiny_model),
-        "device": "cpu",
-        "queries": [{"key": "q", "volume": {"path": str(sample.query)}}],
-        **more,
-    }
-    return RecordedJob(**params)
+from rprloc.worker.localization import SessionMethods
+from rprloc.worker.session import Session
 
 
 def test_rows_are_the_engines_results(
-    methods: EngineMethods, tiny_model: Path, sample: Sample, template: dict[str, Any]
+    methods: SessionMethods, tiny_model: Path, sample: Sample, template: dict[str, Any]
 ) -> None:
-    job = request(tiny_model, sample, template=template)
+    job = locate_job(tiny_model, sample, template=template)
     answer = methods.locate(job)
     (partial,) = job.of_kind("partial")
     assert (partial["key"], partial["name"], partial["problem"]) == ("q", "query", "")
@@ -116,7 +53,7 @@ def test_rows_are_the_engines_results(
 
 
 def test_a_template_file_and_a_reference_give_the_same_rows(
-    methods: EngineMethods,
+    methods: SessionMethods,
     tiny_model: Path,
     sample: Sample,
     template: dict[str, Any],
@@ -127,7 +64,7 @@ def test_a_template_file_and_a_reference_give_the_same_rows(
     marked = {"reference": {"path": str(sample.reference)}, "targets": [LANDMARK, OTHER]}
     centers = []
     for source in ({"template": template}, {"template": str(path)}, marked):
-        job = request(tiny_model, sample, **source)
+        job = locate_job(tiny_model, sample, **source)
         methods.locate(job)
         centers.append([row["center"] for row in job.of_kind("partial")[0]["results"]])
     assert centers[0] == centers[1]
@@ -135,7 +72,7 @@ def test_a_template_file_and_a_reference_give_the_same_rows(
 
 
 def test_a_query_that_cannot_be_used_costs_its_own_rows_only(
-    methods: EngineMethods,
+    methods: SessionMethods,
     tiny_model: Path,
     sample: Sample,
     template: dict[str, Any],
@@ -151,7 +88,7 @@ def test_a_query_that_cannot_be_used_costs_its_own_rows_only(
         "nothing": {},
         "again": {"path": str(sample.query), "name": "second"},
     }
-    job = request(tiny_model, sample, template=template)
+    job = locate_job(tiny_model, sample, template=template)
     job.params["queries"] = [{"key": key, "volume": volume} for key, volume in volumes.items()]
     answer = methods.locate(job)
     partials = job.of_kind("partial")
@@ -183,20 +120,20 @@ def test_a_query_that_cannot_be_used_costs_its_own_rows_only(
 
 def test_a_bug_in_one_query_is_its_own_too(
     monkeypatch: pytest.MonkeyPatch,
-    methods: EngineMethods,
+    methods: SessionMethods,
     tiny_model: Path,
     sample: Sample,
     template: dict[str, Any],
 ) -> None:
     monkeypatch.setattr(Locator, "locate", lambda *_: {}["nothing"])
-    job = request(tiny_model, sample, template=template)
+    job = locate_job(tiny_model, sample, template=template)
     assert methods.locate(job)["failed"] == 1
     assert "please report" in job.of_kind("partial")[0]["problem"]
 
 
 def test_too_little_memory_is_said(
     monkeypatch: pytest.MonkeyPatch,
-    methods: EngineMethods,
+    methods: SessionMethods,
     tiny_model: Path,
     sample: Sample,
     template: dict[str, Any],
@@ -207,10 +144,12 @@ def test_too_little_memory_is_said(
         )
 
     monkeypatch.setattr(Locator, "embed", embed)
-    job = request(tiny_model, sample, template=template)
+    job = locate_job(tiny_model, sample, template=template)
     assert methods.locate(job)["failed"] == 1
     assert "not enough memory" in job.of_kind("partial")[0]["problem"]
-    job = request(tiny_model, sample, reference={"path": str(sample.reference)}, targets=[LANDMARK])
+    job = locate_job(
+        tiny_model, sample, reference={"path": str(sample.reference)}, targets=[LANDMARK]
+    )
     with pytest.raises(RuntimeError) as caught:
         methods.template_make(job)
     assert explain(caught.value)[0] == "memory"
@@ -233,31 +172,31 @@ def test_too_little_memory_is_said(
     ],
 )
 def test_a_request_that_cannot_work_is_refused_before_any_query(
-    methods: EngineMethods,
+    methods: SessionMethods,
     tiny_model: Path,
     sample: Sample,
     template: dict[str, Any],
     change: dict[str, Any],
     kind: type[Exception],
 ) -> None:
-    job = request(tiny_model, sample, **{"template": template, **change})
+    job = locate_job(tiny_model, sample, **{"template": template, **change})
     with pytest.raises(kind):
         methods.locate(job)
     assert not job.of_kind("partial")
 
 
 def test_another_models_template_is_refused(
-    methods: EngineMethods, tiny_model: Path, sample: Sample, template: dict[str, Any]
+    methods: SessionMethods, tiny_model: Path, sample: Sample, template: dict[str, Any]
 ) -> None:
     foreign = {**template, "model": {**template["model"], "coarse_sha256": "0" * 64}}
     with pytest.raises(TemplateError, match="belongs to model"):
-        methods.locate(request(tiny_model, sample, template=foreign))
+        methods.locate(locate_job(tiny_model, sample, template=foreign))
 
 
 def test_templates_are_pooled(
-    methods: EngineMethods, tiny_model: Path, sample: Sample, template: dict[str, Any]
+    methods: SessionMethods, tiny_model: Path, sample: Sample, template: dict[str, Any]
 ) -> None:
-    job = request(tiny_model, sample, reference={"path": str(sample.query)}, targets=[LANDMARK])
+    job = locate_job(tiny_model, sample, reference={"path": str(sample.query)}, targets=[LANDMARK])
     other = methods.template_make(job)["template"]
     merged = methods.template_merge(RecordedJob(templates=[template, other]))["template"]
     examples = {
@@ -271,10 +210,10 @@ def test_templates_are_pooled(
 
 
 def test_a_target_outside_the_reference_is_refused(
-    methods: EngineMethods, tiny_model: Path, sample: Sample
+    methods: SessionMethods, tiny_model: Path, sample: Sample
 ) -> None:
     far = {**LANDMARK, "point_lps": [0, 0, 9000]}
-    job = request(tiny_model, sample, reference={"path": str(sample.reference)}, targets=[far])
+    job = locate_job(tiny_model, sample, reference={"path": str(sample.reference)}, targets=[far])
     with pytest.raises(InputError, match="outside"):
         methods.template_make(job)
 
@@ -297,11 +236,11 @@ def test_the_model_and_the_reference_are_kept(
         calls.append("model")
         return load_model(folder, device)
 
-    methods = EngineMethods(Engine(load))
+    methods = SessionMethods(Session(load))
     reference = {"path": str(sample.reference)}
     made = []
     for targets in ([LANDMARK], [LANDMARK], [OTHER]):
-        job = request(tiny_model, sample, reference=reference, targets=targets)
+        job = locate_job(tiny_model, sample, reference=reference, targets=targets)
         methods.locate(job)
         made.append(methods.template_make(job)["template"])
     assert calls == ["model", "reference"]
@@ -310,7 +249,7 @@ def test_the_model_and_the_reference_are_kept(
     embedding = locator.embed(read_volume(sample.reference))
     expected = locator.make_template(embedding, load_targets(sample.markups)).to_json()
     assert made[0]["targets"] == expected["targets"]
-    renamed = request(
+    renamed = locate_job(
         tiny_model, sample, reference={**reference, "name": "other"}, targets=[LANDMARK]
     )
     assert (
@@ -320,7 +259,7 @@ def test_the_model_and_the_reference_are_kept(
 
 
 def test_a_model_that_was_replaced_is_loaded_again(
-    methods: EngineMethods, tiny_model: Path, tmp_path: Path
+    methods: SessionMethods, tiny_model: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "model"
     shutil.copytree(tiny_model, folder)
@@ -335,11 +274,11 @@ def test_a_model_that_was_replaced_is_loaded_again(
     )
     (folder / "coarse.pt").write_bytes(b"damaged")
     with pytest.raises(ModelError, match="checksum"):
-        EngineMethods().load(RecordedJob(model=str(folder), device="cpu"))
+        SessionMethods().load(RecordedJob(model=str(folder), device="cpu"))
 
 
 def test_models_lists_what_is_there_with_what_is_wrong(
-    methods: EngineMethods, tiny_model: Path, tmp_path: Path
+    methods: SessionMethods, tiny_model: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(tiny_model, tmp_path / "good")
     shutil.copytree(tiny_model, tmp_path / "bad")
@@ -354,89 +293,14 @@ def test_models_lists_what_is_there_with_what_is_wrong(
         methods.models(RecordedJob(folders="models"))
 
 
-@pytest.mark.parametrize(
-    ("problem", "said"),
-    [
-        (
-            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
-            "ran out of memory",
-        ),
-        (
-            RuntimeError("CUDA error: no kernel image is available\nfor execution"),
-            "failed (CUDA error: no kernel image",
-        ),
-    ],
-)
-def test_the_cpu_takes_over_from_a_failing_gpu(
-    monkeypatch: pytest.MonkeyPatch,
-    tiny_model: Path,
-    sample: Sample,
-    template: dict[str, Any],
-    problem: Exception,
-    said: str,
-) -> None:
-    gpu = Gpu(monkeypatch, problem)
-    methods = gpu.methods()
-    queries = [{"key": key, "volume": {"path": str(sample.query)}} for key in "ab"]
-    for _ in range(2):
-        job = request(tiny_model, sample, device="auto", template=template, queries=queries)
-        answer = methods.locate(job)
-        assert (answer["failed"], answer["device"]) == (0, "cpu")
-    assert gpu.loads == ["cuda:0", "cpu"]
-    job = request(tiny_model, sample, device="auto", template=template)
-    methods.load(job)
-    methods.locate(job)
-    (warning,) = job.of_kind("log")
-    assert (
-        warning["level"] == "warning" and said in warning["message"] and "CPU" in warning["message"]
-    )
-    assert gpu.loads == ["cuda:0", "cpu"] * 2
-
-
-def test_a_reference_is_learnt_on_the_cpu_if_the_gpu_fails(
-    monkeypatch: pytest.MonkeyPatch, tiny_model: Path, sample: Sample, template: dict[str, Any]
-) -> None:
-    gpu = Gpu(monkeypatch, torch.OutOfMemoryError("CUDA out of memory"))
-    job = request(
-        tiny_model,
-        sample,
-        device="cuda:0",
-        reference={"path": str(sample.reference)},
-        targets=[LANDMARK, OTHER],
-    )
-    assert gpu.methods().template_make(job)["template"] == template
-    assert len(job.of_kind("log")) == 1
-
-
-def test_a_model_too_large_for_the_gpu_is_loaded_on_the_cpu(tiny_model: Path) -> None:
-    def load(folder: str | Path, device: torch.device) -> ModelPair:
-        if device == CUDA:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return load_model(folder, device)
-
-    methods = EngineMethods(Engine(load, lambda _: CUDA))
-    job = RecordedJob(model=str(tiny_model), device="auto")
-    assert methods.load(job)["device"] == "cpu"
-    assert len(job.of_kind("log")) == 1
-
-
-def test_what_the_input_does_wrong_is_not_blamed_on_the_gpu(
-    monkeypatch: pytest.MonkeyPatch, tiny_model: Path, sample: Sample, template: dict[str, Any]
-) -> None:
-    gpu = Gpu(monkeypatch, InputError("too little of a body"))
-    job = request(tiny_model, sample, device="auto", template=template)
-    assert gpu.methods().locate(job)["failed"] == 1
-    assert not job.of_kind("log") and gpu.loads == ["cuda:0"]
-
-
 def test_cancel_stops_between_queries_and_keeps_what_is_done(
     monkeypatch: pytest.MonkeyPatch,
-    methods: EngineMethods,
+    methods: SessionMethods,
     tiny_model: Path,
     sample: Sample,
     template: dict[str, Any],
 ) -> None:
-    job = request(tiny_model, sample, template=template)
+    job = locate_job(tiny_model, sample, template=template)
     job.params["queries"] = [{"key": key, "volume": {"path": str(sample.query)}} for key in "abc"]
     locate, done = Locator.locate, []
 

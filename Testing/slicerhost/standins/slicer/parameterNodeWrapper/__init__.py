@@ -1,4 +1,4 @@
-"""Stand-in for slicer.parameterNodeWrapper: typed access to a parameter node, and its connection to widgets.
+"""Stand-in for slicer.parameterNodeWrapper: a parameter node, typed and connected to widgets.
 
 The part that scripted modules use most: int, float, str, bool, pathlib.Path, Enum, MRML nodes and
 lists of these, with defaults and validators. Values are stored in the node as Slicer stores them,

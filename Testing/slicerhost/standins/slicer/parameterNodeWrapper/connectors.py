@@ -1,4 +1,7 @@
-"""Connections of parameters and widgets. As in Slicer, a widget must be exactly of one of the known classes."""
+"""Connections of parameters and widgets.
+
+As in Slicer, a widget must be exactly of one of the known classes.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,10 @@ class Connector:
 
 
 def connector(widget: Any, annotated: Any) -> Connector:
-    """The connector of a widget for values of an (annotated) type. Raises RuntimeError if they do not fit."""
+    """The connector of a widget for values of an (annotated) type.
+
+    Raises RuntimeError if they do not fit.
+    """
     kind, annotations = split(annotated)
     cls = type(widget)
     if kind is bool and cls in (

@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Default:
-    """The value of a parameter that is not in the node yet; ``generator`` makes a new one each time."""
+    """The value of a parameter that is not in the node yet; ``generator`` makes a new one."""
 
     def __init__(self, value: Any = None, *, generator: Callable[[], Any] | None = None) -> None:
         self._value, self._generator = value, generator

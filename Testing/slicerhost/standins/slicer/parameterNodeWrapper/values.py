@@ -49,7 +49,7 @@ class TextValue:
 
 
 class NodeValue:
-    """A MRML node or None: a node reference, and an empty parameter that says that there is a value."""
+    """A MRML node or None: a node reference, and an empty parameter that tells of a value."""
 
     def __init__(self, kinds: tuple[type, ...]) -> None:
         self.kinds = kinds
@@ -170,7 +170,10 @@ def nodeKinds(kind: Any) -> tuple[type, ...]:
 
 
 def valueOf(annotated: Any) -> Any:
-    """The way to keep values of this (annotated) type. Raises TypeError for types that the stand-in does not know."""
+    """The way to keep values of this (annotated) type.
+
+    Raises TypeError for types that the stand-in does not know.
+    """
     kind, annotations = split(annotated)
     validators = [a for a in annotations if isinstance(a, Validator)]
     return Validated(_plain(kind), validators) if validators else _plain(kind)
@@ -181,18 +184,24 @@ def _plain(kind: Any) -> Any:
         return ListValue(valueOf((typing.get_args(kind) or (str,))[0]))
     if nodeKinds(kind):
         return NodeValue(nodeKinds(kind))
-    if kind is bool:
-        return TextValue(bool, bool, False, lambda text: text == "True")
-    if kind is int:
-        return TextValue(int, int, 0, int)
-    if kind is float:
-        return TextValue(float, (int, float), 0, float)
-    if kind is str:
-        return TextValue(str, str, "", str)
-    if isinstance(kind, type) and issubclass(kind, pathlib.PurePath):
-        return TextValue(kind, kind, kind(), kind)
-    if isinstance(kind, type) and issubclass(kind, enum.Enum):
-        return TextValue(
-            kind, kind, next(iter(kind)), lambda name: kind[name], lambda value: value.name
-        )
+    if kind in _TEXTS:
+        return TextValue(*_TEXTS[kind])
+    if isinstance(kind, type) and issubclass(kind, (pathlib.PurePath, enum.Enum)):
+        return _pathOrEnum(kind)
     raise TypeError(f"the stand-in for parameterNodeWrapper knows no parameters of type {kind}")
+
+
+def _pathOrEnum(kind: Any) -> TextValue:
+    if issubclass(kind, pathlib.PurePath):
+        return TextValue(kind, kind, kind(), kind)
+    first = next(iter(kind))
+    return TextValue(kind, kind, first, lambda name: kind[name], lambda value: value.name)
+
+
+# Types that are kept as their text: (type, accepted types, default, from a text).
+_TEXTS: dict[Any, tuple[Any, ...]] = {
+    bool: (bool, bool, False, lambda text: text == "True"),
+    int: (int, int, 0, int),
+    float: (float, (int, float), 0, float),
+    str: (str, str, "", str),
+}

@@ -43,7 +43,7 @@ class Parameter:
 
 
 def parameterNodeWrapper(cls: Any = None) -> Any:
-    """Class decorator: the annotated members become typed parameters of the node given to the constructor."""
+    """Class decorator: annotated members become typed parameters of the constructor's node."""
     return _wrap(cls) if cls is not None else _wrap
 
 
@@ -114,7 +114,10 @@ class _Wrapper:
     # widgets
 
     def connectGui(self, gui: Any) -> int:
-        """Connect all widgets that have the property SlicerParameterName; returns the tag for ``disconnectGui``."""
+        """Connect all widgets that have the property SlicerParameterName.
+
+        Returns the tag for ``disconnectGui``.
+        """
         isWidget = getattr(gui, "isWidgetType", lambda: False)()
         widgets = gui.findChildren(qt.QWidget) if isWidget else vars(gui).values()
         named = {widget.property(SlicerParameterNamePropertyName): widget for widget in widgets}
