@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import slicer
 import vtk
 from slicer.i18n import tr as _
@@ -45,7 +48,7 @@ class Curves:
         if chart is not None:
             chart.SetTitle(title)
 
-    def take(self, event: dict) -> None:
+    def take(self, event: dict[str, Any]) -> None:
         """Add the figures of a ``TrainingEvent`` (JSON) to their curves."""
         stage, step = str(event.get("stage", "")), float(event.get("step", 0))
         if event.get("pair_mm") is not None:
@@ -55,11 +58,11 @@ class Curves:
             if validation.get(key) is not None:
                 self._add((stage, kind), step, float(validation[key]))
 
-    def chart(self):
+    def chart(self) -> Any:
         """The chart node; None if there is none in the scene."""
         return self._node(self._chartId)
 
-    def ensureChart(self):
+    def ensureChart(self) -> Any:
         """The chart node with all curves so far, made if need be."""
         for curve in self.points:
             self._seriesNode(curve)
@@ -93,10 +96,10 @@ class Curves:
         chart.SetYAxisRange(0.0, max(HEADROOM * top, LEGEND_ROOM * max(lasting, default=0.0)))
 
     @staticmethod
-    def _node(nodeId: str):
+    def _node(nodeId: str) -> Any:
         return slicer.mrmlScene.GetNodeByID(nodeId) if nodeId else None
 
-    def _chartNode(self):
+    def _chartNode(self) -> Any:
         chart = self.chart()
         if chart is None:
             chart = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotChartNode", _("Training curves"))
@@ -106,7 +109,7 @@ class Curves:
             self._chartId = chart.GetID()
         return chart
 
-    def _seriesNode(self, curve: tuple[str, str]):
+    def _seriesNode(self, curve: tuple[str, str]) -> Any:
         series = self._node(self._series.get(curve, ""))
         if series is not None:
             return series
@@ -129,7 +132,7 @@ class Curves:
         return series
 
 
-def _style(series, stage: str, kind: str) -> None:
+def _style(series: Any, stage: str, kind: str) -> None:
     """Give a series the colour of its stage and the line of its kind."""
     # Validations are rare: each is marked, so that the line between two is not taken for data.
     series.SetMarkerStyle(series.MarkerStyleCircle if kind == HELD_OUT else series.MarkerStyleNone)
@@ -151,7 +154,7 @@ def curveName(curve: tuple[str, str]) -> str:
     return kinds[curve[1]].format(stage=stage)
 
 
-def _fill(tableNode, points: list[tuple[float, float]]) -> None:
+def _fill(tableNode: Any, points: list[tuple[float, float]]) -> None:
     table = tableNode.GetTable()
     for name in (STEP, ERROR):
         column = vtk.vtkFloatArray()
@@ -162,7 +165,7 @@ def _fill(tableNode, points: list[tuple[float, float]]) -> None:
     table.Modified()
 
 
-def _append(table, step: float, error: float) -> None:
+def _append(table: Any, step: float, error: float) -> None:
     for name, value in ((STEP, step), (ERROR, error)):
         table.GetColumnByName(name).InsertNextValue(value)
 
@@ -173,7 +176,7 @@ class CurveView:
     ``toggle`` is called when the user asks for it; nothing else ever changes the layout.
     """
 
-    def __init__(self, curves, changed) -> None:
+    def __init__(self, curves: Curves, changed: Callable[[], None]) -> None:
         self._curves = curves
         self._changed = changed
         self._before: int | None = None
@@ -209,7 +212,7 @@ class CurveView:
         """The module is being unloaded."""
         slicer.app.layoutManager().disconnect("layoutChanged(int)", self._onLayout)
 
-    def _onLayout(self, layout) -> None:
+    def _onLayout(self, layout: int) -> None:
         """The user has chosen another layout: that one stays."""
         if self.shown and layout != self._plotLayout:
             self._before = None

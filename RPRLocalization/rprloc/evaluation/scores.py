@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..geometry import Geometry, Points
-from ..localization.result import Result, Status
+from ..localization.result import Result
+from ..localization.status import Status
 from ..targets.labelmap import LabelMap, read_label_map
 from ..targets.markups import clean_name
 from ..targets.target import Kind, Target, target_from_mask, targets_from_markups

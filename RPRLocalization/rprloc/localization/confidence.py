@@ -11,7 +11,7 @@ from ..model.field import LatentField
 from ..model.relative_offset import relative_offset
 from ..model.settings import ConfidenceThresholds
 from .estimate import StackedExamples
-from .result import Status
+from .status import Status
 
 
 @dataclass(frozen=True)
