@@ -1,1 +1,4 @@
-"""Everything of the RPRLocalization module that touches Slicer: widget, logic, nodes, worker client."""
+"""Everything of the RPRLocalization module that touches Slicer.
+
+Widget, logic, nodes, worker client.
+"""

@@ -1,9 +1,14 @@
-"""The module's logic: everything the panel does, usable from the Python console and from scripts without a window."""
+"""The module's logic.
+
+Everything the panel does, usable from the Python console and from scripts without a window.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import qt
 import slicer
@@ -12,14 +17,14 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from rprloc.errors import InputError
 
-from .jobs.localizationjob import LocalizationJob, queriesOf
+from .jobs.localizationjob import LocalizationJob, Query, queriesOf
 from .jobs.templatejob import TemplateJob
-from .jobs.workerjob import JobObserver, TemplateSource, Worker
-from .library.templatelibrary import TemplateLibrary, readTemplate
+from .jobs.workerjob import EngineChoice, JobObserver, TemplateSource, Worker
+from .library.templatelibrary import TemplateInfo, TemplateLibrary, readTemplate
 from .parameters import RPRLocalizationParameterNode
 from .scene.markedtargets import MarkedTarget, targetsOf
 from .scene.resultnodes import ResultNodes
-from .scene.resultrows import Run
+from .scene.resultrows import ResultRow, Run
 from .settings import Settings, userFolder
 from .worker.client import WorkerClient
 from .worker.exchangefolder import ExchangeFolder
@@ -40,12 +45,17 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
         reference, query = slicer.util.getNode("reference"), slicer.util.getNode("query")
         logic = RPRLocalizationLogic()
         run = logic.localize(reference, [slicer.util.getNode("F"), slicer.util.getNode("R")],
-        [query]) for row in run.rows: print(row.query, row.target, row.status, row.center)  # LPS mm
+            [query])
+        for row in run.rows:
+            print(row.query, row.target, row.status, row.center)  # LPS mm
         logic.close()
     """
 
     def __init__(
-        self, client=None, settings: Settings | None = None, library: TemplateLibrary | None = None
+        self,
+        client: Any = None,
+        settings: Settings | None = None,
+        library: TemplateLibrary | None = None,
     ) -> None:
         super().__init__()
         # The parameter node belongs to the module, also where a script makes the logic under
@@ -54,28 +64,28 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
         self.worker = Worker(client or WorkerClient(), ExchangeFolder())
         self.settings = settings or Settings()
         self.library = library or TemplateLibrary(userTemplateFolder(self.settings))
-        self.job = None
+        self.job: Any = None
 
     def getParameterNode(self) -> RPRLocalizationParameterNode:
         """The choices that are saved with the scene."""
-        return RPRLocalizationParameterNode(super().getParameterNode())
+        return RPRLocalizationParameterNode(super().getParameterNode())  # type: ignore[call-arg]
 
     def localize(
         self,
-        reference=None,
-        targets=(),
-        queries=(),
+        reference: Any = None,
+        targets: Any = (),
+        queries: Any = (),
         *,
-        template=None,
+        template: Any = None,
         model: str | None = None,
         device: str | None = None,
         name: str = "",
         extremePoints: bool = False,
-        options: dict | None = None,
+        options: dict[str, Any] | None = None,
         waitForCompletion: bool = True,
         listener: JobObserver | None = None,
-        onRows=lambda run, indices: None,
-    ):
+        onRows: Callable[..., Any] = lambda run, indices: None,
+    ) -> Run:
         """Find the targets of one reference CT, or of a template, in other CTs.
 
         reference: volume node that carries ``targets``: fiducial lists (each point a landmark),
@@ -97,53 +107,67 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
         the status ``failed``.
         """
         source = self._source(reference, targets, template)
-        how = {"model": model, "device": device, "options": options, "listener": listener}
+        engine = self._engine(model, device, options)
         title = self._title(name or (reference.GetName() if template is None else _("template")))
-        run, job = self._prepared(source, queries, title, extremePoints, onRows, how)
+        run = self._newRun(source, queries, title)
+        take = self._rowTaker(run, extremePoints, onRows)
+        job = LocalizationJob(
+            self.worker,
+            source,
+            queriesOf(*splitQueries(queries)),
+            engine,
+            listener or JobObserver(),
+            take,
+        )
+        job.whenFinished(lambda: dropIfEmpty(run))
         self._start(job)
         if waitForCompletion:
             self._wait(job)
         return run
 
-    def _prepared(self, source, queries, title, extremePoints, onRows, how):
-        """(Run, LocalizationJob) that is ready to start. Raises InputError."""
-        found = queriesOf(*splitQueries(queries))
-        if not found:
+    def _newRun(self, source: TemplateSource, queries: Sequence[Any], title: str) -> Run:
+        """An empty run, once everything that can be checked at once is right.
+
+        Raises InputError.
+        """
+        if not queries:
             raise InputError(_("Choose at least one CT to search."))
         source.check()
         self._refuseSecond()
-        run = Run.create(slicer.mrmlScene, title)
+        return Run.create(slicer.mrmlScene, title)
+
+    def _rowTaker(
+        self, run: Run, extremePoints: bool, onRows: Callable[[Run, range], None]
+    ) -> Callable[[Query, list[ResultRow]], None]:
+        """What becomes of a query's rows: nodes in the scene, as long as the run is in it."""
         nodes = ResultNodes(slicer.mrmlScene)
 
-        def take(query, rows):
+        def take(query: Query, rows: list[ResultRow]) -> None:
             if not slicer.mrmlScene.IsNodePresent(run.node):
-                job.abandon()
+                if self.job is not None:
+                    self.job.abandon()
                 return
             indices = run.add(rows, query.node)
             if query.node is not None:
                 nodes.show(run, indices, extremePoints)
             onRows(run, indices)
 
-        model, device = self._model(how["model"]), self._device(how["device"])
-        listener = how["listener"] or JobObserver()
-        job = LocalizationJob(
-            self.worker, source, found, model, device, listener, take, how["options"]
-        )
-        job.whenFinished(lambda: dropIfEmpty(run))
-        return run, job
+        return take
 
     def saveTemplate(
         self,
-        reference,
-        targets,
+        reference: Any,
+        targets: Any,
         title: str,
         *,
-        model=None,
-        device=None,
-        waitForCompletion=True,
-        listener=None,
-    ):
-        """Learn the targets on the reference and keep them in the user's library; gives the TemplateInfo if it waits.
+        model: Any = None,
+        device: Any = None,
+        waitForCompletion: bool = True,
+        listener: Any = None,
+    ) -> TemplateInfo | None:
+        """Learn the targets on the reference and keep them in the user's library.
+
+        Gives the TemplateInfo if it waits.
 
         Raises InputError (targets, title in use), OutputError, and RuntimeError as ``localize``.
         """
@@ -160,16 +184,19 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
 
     def addToTemplate(
         self,
-        info,
-        reference,
-        targets,
+        info: Any,
+        reference: Any,
+        targets: Any,
         *,
-        model=None,
-        device=None,
-        waitForCompletion=True,
-        listener=None,
-    ):
-        """Pool another reference into a template of the user's library (few-shot); see ``saveTemplate``."""
+        model: Any = None,
+        device: Any = None,
+        waitForCompletion: bool = True,
+        listener: Any = None,
+    ) -> TemplateInfo | None:
+        """Pool another reference into a template of the user's library (few-shot).
+
+        See ``saveTemplate``.
+        """
         self.library.refuseBundled(info)
         content = self.library.content(info)
         return self._makeTemplate(
@@ -183,8 +210,11 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
             content,
         )
 
-    def findDevices(self, onDevices, onFailed) -> None:
-        """Ask the worker for its devices: onDevices(list of {name, title}) or onFailed(message) is called later."""
+    def findDevices(self, onDevices: Callable[..., Any], onFailed: Callable[..., Any]) -> None:
+        """Ask the worker for its devices.
+
+        OnDevices(list of {name, title}) or onFailed(message) is called later.
+        """
         self.worker.client.request(
             "devices",
             onResult=lambda event: onDevices(event["devices"]),
@@ -208,7 +238,17 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
         self.worker.client.close()
         self.worker.folder.close()
 
-    def _makeTemplate(self, reference, targets, model, device, wait, listener, keep, addTo=None):
+    def _makeTemplate(
+        self,
+        reference: Any,
+        targets: Any,
+        model: Any,
+        device: Any,
+        wait: Any,
+        listener: Any,
+        keep: Callable[..., Any],
+        addTo: Any = None,
+    ) -> TemplateInfo | None:
         self._refuseSecond()
         source = self._source(reference, targets, None)
         source.check()
@@ -216,8 +256,7 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
         job = TemplateJob(
             self.worker,
             source,
-            self._model(model),
-            self._device(device),
+            self._engine(model, device),
             listener or JobObserver(),
             lambda data: kept.append(keep(data)),
             addTo,
@@ -227,13 +266,16 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
             self._wait(job)
         return kept[0] if kept else None
 
-    def _start(self, job) -> None:
+    def _start(self, job: Any) -> None:
         job.start()
         self.job = job
 
     @staticmethod
-    def _wait(job) -> None:
-        """Let the event loop run until the job has ended; for scripts, and for the console. Raises RuntimeError."""
+    def _wait(job: Any) -> None:
+        """Let the event loop run until the job has ended; for scripts, and for the console.
+
+        Raises RuntimeError.
+        """
         loop = qt.QEventLoop()
         job.whenFinished(loop.quit)
         if not job.finished:
@@ -241,7 +283,7 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
         if job.problem is not None:
             raise RuntimeError(job.problem.message)
 
-    def _source(self, reference, targets, template) -> TemplateSource:
+    def _source(self, reference: Any, targets: Any, template: Any) -> TemplateSource:
         if template is not None:
             return TemplateSource(template=self._template(template))
         if reference is None:
@@ -252,8 +294,11 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
         ]
         return TemplateSource(reference=reference, targets=tuple(marked))
 
-    def _template(self, template) -> dict:
-        """Template given as JSON object, title or key in the library, or file. Raises InputError, TemplateError."""
+    def _template(self, template: Any) -> dict[str, Any]:
+        """Template given as JSON object, title or key in the library, or file.
+
+        Raises InputError, TemplateError.
+        """
         if isinstance(template, dict):
             content = template
         else:
@@ -272,18 +317,20 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
             _("Localization {time} ({marked})").format(marked=marked, time=stamp)
         )
 
-    def _model(self, model: str | None) -> str:
-        return model or self.settings.model
-
-    def _device(self, device: str | None) -> str:
-        return device or self.settings.device
+    def _engine(
+        self, model: str | None, device: str | None, options: dict[str, Any] | None = None
+    ) -> EngineChoice:
+        """What computes; what is not given is as the user has chosen."""
+        return EngineChoice(
+            model or self.settings.model, device or self.settings.device, options or {}
+        )
 
     def _refuseSecond(self) -> None:
         if self.running:
             raise InputError(_("A localization is running: wait for it, or cancel it first."))
 
 
-def splitQueries(queries) -> tuple[list, list[str]]:
+def splitQueries(queries: Any) -> tuple[list[Any], list[str]]:
     """(volume nodes, paths) of mixed queries."""
     paths = [str(query) for query in queries if isinstance(query, (str, Path))]
     return [query for query in queries if not isinstance(query, (str, Path))], paths

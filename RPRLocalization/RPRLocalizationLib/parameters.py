@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from typing import Any
 
 import slicer
 from slicer.parameterNodeWrapper import parameterNodeWrapper
@@ -40,6 +41,9 @@ class RPRLocalizationParameterNode:
     exportFrame: ExportFrame = ExportFrame.LPS
 
 
-def liveNodes(nodes, scene) -> list:
-    """The nodes of a parameter list that still are in the scene (deleted ones stay in the list as None or dangling)."""
+def liveNodes(nodes: Any, scene: Any) -> list[Any]:
+    """The nodes of a parameter list that still are in the scene.
+
+    Deleted ones stay in the list, as None or dangling.
+    """
     return [node for node in nodes if node is not None and scene.IsNodePresent(node)]

@@ -1,9 +1,13 @@
-"""The synthetic sample patients in the Sample Data module, from the extension's own files: works offline."""
+"""The synthetic sample patients in the Sample Data module, from the extension's own files.
+
+Works offline.
+"""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
@@ -32,12 +36,15 @@ def registerSampleData() -> None:
         )
 
 
-def loadSource(source) -> list:
-    """What the button of the Sample Data module calls; a function, so that registering twice is noticed."""
+def loadSource(source: Any) -> list[Any]:
+    """What the button of the Sample Data module calls.
+
+    A function, so that registering twice is noticed.
+    """
     return loadSample(source.sampleName)
 
 
-def loadSample(name: str) -> list:
+def loadSample(name: str) -> list[Any]:
     """Load a sample CT; the reference comes with a segmentation of its organs. Gives the nodes."""
     stem = _FILES[name]
     volume = slicer.util.loadVolume(str(FOLDER / f"{stem}.nii.gz"), {"name": name, "show": True})
@@ -51,7 +58,7 @@ def loadSample(name: str) -> list:
     return [volume, loadOrgans(stem, _("{name} organs").format(name=name))]
 
 
-def loadOrgans(stem: str, title: str):
+def loadOrgans(stem: str, title: str) -> Any:
     """The organs of a sample CT as a segmentation node with a segment per organ, named."""
     labels = slicer.util.loadLabelVolume(str(FOLDER / f"{stem}.labels.nii.gz"), {"show": False})
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", title)

@@ -1,4 +1,7 @@
-"""The module's self test: the sample patients, located through the logic as a user's script would."""
+"""The module's self test.
+
+The sample patients, located through the logic as a user's script would.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,21 @@ from .widgets.torchsetup import torchInstalled
 
 
 class RPRLocalizationTest(ScriptedLoadableModuleTest):
-    """Run by "Reload and Test" of Slicer's developer mode, and by the extension's tests. Needs PyTorch."""
+    """Run by "Reload and Test" of Slicer's developer mode, and by the extension's tests.
 
-    def setUp(self):
+    Needs PyTorch.
+    """
+
+    def setUp(self) -> None:
+        """Begin with an empty scene."""
         slicer.mrmlScene.Clear()
 
-    def runTest(self):
+    def runTest(self) -> None:
+        """Everything, as Slicer calls it."""
         self.setUp()
         self.test_bundledTemplateFindsTheSample()
 
-    def test_bundledTemplateFindsTheSample(self):
+    def test_bundledTemplateFindsTheSample(self) -> None:
         """Seven organs in the synthetic query, without a reference."""
         if not torchInstalled():
             self.delayDisplay("Skipped: PyTorch is not installed.")

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import qt
 import slicer
 
+from rprloc.model.card import DEFAULT_MODEL
+
 GROUP = "RPRLoc"
-DEFAULT_MODEL, DEFAULT_DEVICE = "han-ct", "auto"
+DEFAULT_DEVICE = "auto"
 
 
 class Settings:
     """Model, device and folders chosen once."""
 
-    def __init__(self, settings=None) -> None:
+    def __init__(self, settings: Any = None) -> None:
         self._settings = qt.QSettings() if settings is None else settings
 
     def _get(self, name: str, default: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
@@ -15,11 +17,11 @@ class RPRLocalizationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     makeLogic = staticmethod(RPRLocalizationLogic)
 
-    def __init__(self, parent=None) -> None:
+    def __init__(self, parent: Any = None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.logic = None
-        self.panel = None
+        self.logic: Any = None
+        self.panel: Any = None
 
     def setup(self) -> None:
         """Called when the module is opened for the first time."""
@@ -59,20 +61,20 @@ class RPRLocalizationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Use the parameter node of the scene, made anew if need be."""
         self.panel.setParameters(self.logic.getParameterNode())
 
-    def onSceneStartClose(self, caller=None, event=None) -> None:
+    def onSceneStartClose(self, caller: Any = None, event: Any = None) -> None:
         """The nodes of the run, and the parameter node, are about to go."""
         if self.logic.running:
             self.logic.job.abandon()
         self.panel.setParameters(None)
 
-    def onSceneEndClose(self, caller=None, event=None) -> None:
+    def onSceneEndClose(self, caller: Any = None, event: Any = None) -> None:
         """An empty scene gets a parameter node at once: the module may be open."""
         self.initializeParameterNode()
 
-    def onSceneEndImport(self, caller=None, event=None) -> None:
+    def onSceneEndImport(self, caller: Any = None, event: Any = None) -> None:
         """A scene was loaded: its parameter node holds the choices it was saved with."""
         self.initializeParameterNode()
 
-    def onSceneChanged(self, caller=None, event=None) -> None:
+    def onSceneChanged(self, caller: Any = None, event: Any = None) -> None:
         """Nodes come and go, often many at once: update after all of them."""
         self.panel.updateSoon()

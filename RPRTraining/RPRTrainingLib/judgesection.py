@@ -8,11 +8,13 @@ from typing import Any
 
 import qt
 from RPRLocalizationLib.jobs.workerjob import Problem
-from RPRLocalizationLib.library.modelcatalog import CARD_NAME, ModelInfo, listModels, readCard
+from RPRLocalizationLib.library.modelcatalog import ModelInfo, listModels, readCard
 from RPRLocalizationLib.widgets import torchsetup
 from RPRLocalizationLib.widgets.helpers import signalsBlocked, tableItem
 from RPRLocalizationLib.widgets.section import Section, showingErrors
 from slicer.i18n import tr as _
+
+from rprloc.model.card import CARD_NAME
 
 from .errorpicture import errorPicture
 from .texts import lengths

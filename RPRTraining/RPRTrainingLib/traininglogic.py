@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from RPRLocalizationLib.jobs.workerjob import Problem, problemOf
+from RPRLocalizationLib.jobs.workerjob import Problem
 from RPRLocalizationLib.worker import process
 from RPRLocalizationLib.worker.client import WorkerClient
 from slicer.i18n import tr as _
@@ -184,7 +184,7 @@ class RPRTrainingLogic(ScriptedLoadableModuleLogic):
             method,
             params,
             onResult=lambda event: onDone(event, None),
-            onError=lambda event: onDone(None, problemOf(event)),
+            onError=lambda event: onDone(None, Problem.of(event)),
             **callbacks,
         )
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from RPRLocalizationLib.library.modelcatalog import CARD_NAME
 from RPRLocalizationLib.settings import Settings, userFolder
+
+from rprloc.model.card import CARD_NAME
 
 DEFAULT_PRESET = "from-data"
 

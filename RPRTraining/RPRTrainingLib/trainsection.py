@@ -115,12 +115,13 @@ class TrainSection(Section[RPRTrainingLogic]):
         training = self.logic.training
         state = self.logic.run.state if self.logic.run is not None else RunState.ENDED
         nothing = "" if training else _("No training is running.")
-        wait = {
+        waiting = {
             RunState.PAUSING: _("The training pauses after its current step."),
             RunState.STOPPING: _(
                 "The training stops after its current step and keeps the best network."
             ),
-        }.get(state, "")
+        }
+        wait = waiting.get(state, "") if state is not None else ""
         paused = state == RunState.PAUSED
         self.ui.pauseButton.text = _("Continue") if paused else _("Pause")
         hint = (

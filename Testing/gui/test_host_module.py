@@ -30,7 +30,7 @@ def addVolume(name="CT"):
     return volume
 
 
-def test_life_of_a_module(host, widget):
+def test_lifeOfAModule(host, widget):
     module = slicer.modules.hostsample
     assert (module.title, list(module.categories), module.path) == (
         "Host Sample",
@@ -45,7 +45,7 @@ def test_life_of_a_module(host, widget):
     assert not hasattr(slicer.modules, "hostsample")
 
 
-def test_reload_makes_a_new_widget_from_new_code(host, loadModule, tmp_path):
+def test_reloadMakesANewWidgetFromNewCode(host, loadModule, tmp_path):
     folder = tmp_path / "HostSample"
     (folder / "Resources" / "UI").mkdir(parents=True)
     source = Path(MODULE)
@@ -62,13 +62,13 @@ def test_reload_makes_a_new_widget_from_new_code(host, loadModule, tmp_path):
     assert after.logic.getParameterNode().label == "typed"
 
 
-def test_slicers_own_python_is_used_when_named(host, widget):
+def test_slicersOwnPythonIsUsedWhenNamed(host, widget):
     folder = os.environ.get("SLICER_PYTHON_SOURCE") or str(STAND_INS)
     for name in ("ScriptedLoadableModule", "parameterNodeWrapper", "i18n"):
         assert sys.modules[f"slicer.{name}"].__file__.startswith(folder)
 
 
-def test_developer_mode(host, loadModule):
+def test_developerMode(host, loadModule):
     qt.QSettings().setValue("Developer/DeveloperMode", True)
     widget = loadModule(MODULE)
     assert widget.developerMode
@@ -77,7 +77,7 @@ def test_developer_mode(host, loadModule):
         assert slicer.modules.HostSampleWidget is not widget
 
 
-def test_gui_and_parameter_node_follow_each_other(host, widget):
+def test_guiAndParameterNodeFollowEachOther(host, widget):
     parameters, ui = widget._parameterNode, widget.ui
     volume = addVolume()
     ui.volumeSelector.setCurrentNode(volume)
@@ -100,7 +100,7 @@ def test_gui_and_parameter_node_follow_each_other(host, widget):
     assert ui.labelEdit.text == "text" and ui.volumeSelector.currentNode() is None
 
 
-def test_lists_defaults_and_validation(host, widget):
+def test_listsDefaultsAndValidation(host, widget):
     parameters = widget._parameterNode
     parameters.names.append("one")
     parameters.names += ["two"]
@@ -114,7 +114,7 @@ def test_lists_defaults_and_validation(host, widget):
         parameters.label = 5
 
 
-def test_scene_close_gives_a_new_parameter_node(host, widget):
+def test_sceneCloseGivesANewParameterNode(host, widget):
     widget.ui.labelEdit.text = "old"
     addVolume()
     slicer.mrmlScene.Clear(0)
@@ -124,7 +124,7 @@ def test_scene_close_gives_a_new_parameter_node(host, widget):
 
 
 @pytest.mark.parametrize("suffix", [".mrb", ".mrml"])
-def test_saved_scene_restores_all_choices(host, widget, tmp_path, suffix):
+def test_savedSceneRestoresAllChoices(host, widget, tmp_path, suffix):
     ui = widget.ui
     ui.volumeSelector.setCurrentNode(addVolume("chosen"))
     points = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "points")
@@ -150,7 +150,7 @@ def test_saved_scene_restores_all_choices(host, widget, tmp_path, suffix):
     assert list(widget._parameterNode.names) == ["x", "y"]
 
 
-def test_apply_works_and_shows_its_error(host, widget):
+def test_applyWorksAndShowsItsError(host, widget):
     logging.disable(logging.CRITICAL)
     volume = addVolume()
     widget.ui.volumeSelector.setCurrentNode(volume)

@@ -9,7 +9,7 @@ import slicer
 from slicerhost.qt import failures
 
 
-def test_properties_are_attributes(host):
+def test_propertiesAreAttributes(host):
     button = qt.QPushButton("text")
     button.enabled = False
     button.name = "button"
@@ -21,12 +21,12 @@ def test_properties_are_attributes(host):
 
 
 @pytest.mark.parametrize("make", [lambda: qt.QPushButton(), lambda: ctk.ctkCollapsibleButton()])
-def test_no_new_attributes_on_cpp_objects(host, make):
+def test_noNewAttributesOnCppObjects(host, make):
     with pytest.raises(AttributeError, match="not allowed"):
         make().somethingNew = 1
 
 
-def test_own_subclasses_may_have_attributes(host):
+def test_ownSubclassesMayHaveAttributes(host):
     class Mine(qt.QLabel):
         pass
 
@@ -35,7 +35,7 @@ def test_own_subclasses_may_have_attributes(host):
     assert label.somethingNew == 1
 
 
-def test_surplus_arguments_are_cut_off(host):
+def test_surplusArgumentsAreCutOff(host):
     calls = []
     button = qt.QPushButton()
     button.checkable = True
@@ -60,13 +60,13 @@ def test_disconnect(host):
     assert calls == []
 
 
-def test_unknown_signal_is_a_failure(host):
+def test_unknownSignalIsAFailure(host):
     with pytest.raises(ValueError, match="no signal"):
         qt.QPushButton().connect("klicked()", print)
     assert "no signal klicked()" in failures.take()[0]
 
 
-def test_exception_in_a_slot_is_a_failure(host):
+def test_exceptionInASlotIsAFailure(host):
     button = qt.QPushButton()
     button.connect("clicked()", lambda: 1 / 0)
     button.clicked.connect(lambda: [].pop())
@@ -75,7 +75,7 @@ def test_exception_in_a_slot_is_a_failure(host):
     assert "ZeroDivisionError" in first and "IndexError" in second
 
 
-def test_exception_in_a_timer_and_in_an_observer_are_failures(host):
+def test_exceptionInATimerAndInAnObserverAreFailures(host):
     qt.QTimer.singleShot(0, lambda: 1 / 0)
     host.processEvents()
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode")
@@ -85,7 +85,7 @@ def test_exception_in_a_timer_and_in_an_observer_are_failures(host):
     assert "ZeroDivisionError" in first and "IndexError" in second
 
 
-def test_settings_come_back_as_text_after_a_restart(host):
+def test_settingsComeBackAsTextAfterARestart(host):
     qt.QSettings().setValue("RPRLoc/number", 5)
     qt.QSettings().setValue("RPRLoc/on", True)
     host.restartSettings()

@@ -50,7 +50,7 @@ def positions(node):
 
 
 @pytest.mark.parametrize("name", ["Red", "Yellow", "Green"])
-def test_slice_view_shows_the_volume(host, volume, name):
+def test_sliceViewShowsTheVolume(host, volume, name):
     inside, outside = (-40 + 12 * SPACING, -40 + 20 * SPACING, -40 + 15 * SPACING), (30, 30, -12)
     assert slicer.app.layoutManager().sliceWidget(name).mrmlSliceNode().GetOrientation() in (
         "Axial",
@@ -68,7 +68,7 @@ def test_slice_view_shows_the_volume(host, volume, name):
 
 
 @pytest.mark.parametrize("name", ["Red", "Yellow", "Green"])
-def test_a_click_places_a_point(host, volume, name):
+def test_aClickPlacesAPoint(host, volume, name):
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "points")
     node.CreateDefaultDisplayNodes()
     target = np.array([-12.0, 4.0, 8.0])
@@ -83,7 +83,7 @@ def test_a_click_places_a_point(host, volume, name):
     assert mode == slicer.vtkMRMLInteractionNode.ViewTransform
 
 
-def test_the_place_widget_places_and_tells(host, volume):
+def test_thePlaceWidgetPlacesAndTells(host, volume):
     widget, changes = slicer.qSlicerMarkupsPlaceWidget(), []
     widget.setMRMLScene(slicer.mrmlScene)
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "points")
@@ -103,7 +103,7 @@ def test_the_place_widget_places_and_tells(host, volume):
     )
 
 
-def test_two_clicks_place_a_box(host, volume):
+def test_twoClicksPlaceABox(host, volume):
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "box")
     node.CreateDefaultDisplayNodes()
     jumpTo((0, 0, 0))
@@ -117,7 +117,7 @@ def test_two_clicks_place_a_box(host, volume):
     np.testing.assert_allclose(np.array(node.GetSize())[:2], [30, 30], atol=1)
 
 
-def test_a_point_is_dragged(host, volume):
+def test_aPointIsDragged(host, volume):
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "points")
     node.CreateDefaultDisplayNodes()
     node.AddControlPoint(0, 0, 0)
@@ -129,7 +129,7 @@ def test_a_point_is_dragged(host, volume):
     assert node.GetNumberOfControlPoints() == 1
 
 
-def test_markups_are_drawn(host, volume):
+def test_markupsAreDrawn(host, volume):
     shown = view("Red")
     jumpTo((0, 0, 0))
     before = shown.picture()
@@ -142,7 +142,7 @@ def test_markups_are_drawn(host, volume):
     assert (before != after).any() and green.any()
 
 
-def test_views_survive_closing_the_scene(host, volume):
+def test_viewsSurviveClosingTheScene(host, volume):
     shown = view("Red")
     shown.picture()
     slicer.mrmlScene.Clear(0)
@@ -155,7 +155,7 @@ def test_views_survive_closing_the_scene(host, volume):
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode") == 3
 
 
-def test_three_d_view_renders_a_box(host):
+def test_threeDViewRendersABox(host):
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "box")
     node.CreateDefaultDisplayNodes()
     node.SetCenter(0, 0, 0)

@@ -47,7 +47,7 @@ def nodeSelector(types=("vtkMRMLScalarVolumeNode",), **properties):
 # .ui files
 
 
-def test_ui_with_an_unknown_widget_is_refused(host, loadUi):
+def test_uiWithAnUnknownWidgetIsRefused(host, loadUi):
     with pytest.raises(RuntimeError, match="ctkSomething"):
         loadUi(cls="ctkSomething")
     assert "ctkSomething" in failures.take()[0]
@@ -63,12 +63,12 @@ def test_ui_with_an_unknown_widget_is_refused(host, loadUi):
         ({"name": "label"}, "two widgets are called 'label'"),
     ],
 )
-def test_ui_mistakes_are_failures(host, loadUi, arguments, message):
+def test_uiMistakesAreFailures(host, loadUi, arguments, message):
     loadUi(**arguments)
     assert message in failures.take()[0]
 
 
-def test_ui_connection_to_an_unknown_slot_is_refused(host, loadUi):
+def test_uiConnectionToAnUnknownSlotIsRefused(host, loadUi):
     connections = (
         "<connections><connection><sender>child</sender><signal>clicked()</signal>"
         "<receiver>label</receiver><slot>klear()</slot></connection></connections>"
@@ -78,14 +78,14 @@ def test_ui_connection_to_an_unknown_slot_is_refused(host, loadUi):
     failures.take()
 
 
-def test_ui_children_are_not_attributes_of_the_root(host, loadUi):
+def test_uiChildrenAreNotAttributesOfTheRoot(host, loadUi):
     root = loadUi()
     assert not hasattr(root, "child")
     assert slicer.util.childWidgetVariables(root).child.className() == "QPushButton"
     assert slicer.util.findChild(root, "child").text == ""
 
 
-def test_enum_properties_of_custom_widgets(host, loadUi):
+def test_enumPropertiesOfCustomWidgets(host, loadUi):
     root = loadUi(
         "ctkPathLineEdit",
         properties='<property name="filters"><set>ctkPathLineEdit::Dirs</set></property>',
@@ -96,7 +96,7 @@ def test_enum_properties_of_custom_widgets(host, loadUi):
 # node selectors
 
 
-def test_node_selector_follows_the_scene(host):
+def test_nodeSelectorFollowsTheScene(host):
     selector, changes = nodeSelector(noneEnabled=True), []
     selector.connect("currentNodeChanged(vtkMRMLNode*)", changes.append)
     first, second = addVolumes("first", "second")
@@ -109,7 +109,7 @@ def test_node_selector_follows_the_scene(host):
     assert selector.nodeFromIndex(0).GetName() == "third"
 
 
-def test_node_selector_without_none(host):
+def test_nodeSelectorWithoutNone(host):
     first, second = addVolumes("first", "second")
     selector = nodeSelector()
     assert selector.currentNodeID == first.GetID()
@@ -117,14 +117,14 @@ def test_node_selector_without_none(host):
     assert selector.currentNode() is second
 
 
-def test_node_selector_without_a_scene_is_disabled(host):
+def test_nodeSelectorWithoutASceneIsDisabled(host):
     selector = slicer.qMRMLNodeComboBox()
     assert not selector.enabled
     selector.setMRMLScene(slicer.mrmlScene)
     assert selector.enabled
 
 
-def test_deleted_widgets_do_not_observe_the_scene(host):
+def test_deletedWidgetsDoNotObserveTheScene(host):
     selector, calls = nodeSelector(), []
     selector._refresh = lambda: calls.append(1)
     selector.deleteLater()
@@ -133,7 +133,7 @@ def test_deleted_widgets_do_not_observe_the_scene(host):
     assert calls == []
 
 
-def test_node_selector_types_and_attributes(host):
+def test_nodeSelectorTypesAndAttributes(host):
     slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "labels")
     (volume,) = addVolumes("volume")
     assert nodeSelector(showChildNodeTypes=False).nodeCount() == 1
@@ -147,7 +147,7 @@ def test_node_selector_types_and_attributes(host):
     assert [selector.nodeFromIndex(i) for i in range(selector.nodeCount())] == [volume]
 
 
-def test_node_selector_creates_renames_and_deletes(host):
+def test_nodeSelectorCreatesRenamesAndDeletes(host):
     selector, added = nodeSelector(noneEnabled=True, renameEnabled=True, baseName="Reference"), []
     selector.connect("nodeAddedByUser(vtkMRMLNode*)", lambda node: added.append(node.GetName()))
     box = selector.findChild(qt.QComboBox)
@@ -160,7 +160,7 @@ def test_node_selector_creates_renames_and_deletes(host):
     assert selector.currentNode() is None and selector.nodeCount() == 0
 
 
-def test_checkable_node_selector(host):
+def test_checkableNodeSelector(host):
     selector, changes = slicer.qMRMLCheckableNodeComboBox(), []
     selector.nodeTypes = ["vtkMRMLScalarVolumeNode"]
     selector.setMRMLScene(slicer.mrmlScene)
@@ -172,7 +172,7 @@ def test_checkable_node_selector(host):
     assert selector.checkedNodes() == () and len(changes) == 2
 
 
-def test_segments_table(host):
+def test_segmentsTable(host):
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "S")
     view = slicer.qMRMLSegmentsTableView()
     view.setMRMLScene(slicer.mrmlScene)
@@ -191,7 +191,7 @@ def test_segments_table(host):
 # other widgets
 
 
-def test_collapsible_button_hides_its_contents(host):
+def test_collapsibleButtonHidesItsContents(host):
     button, calls = ctk.ctkCollapsibleButton(), []
     label = qt.QLabel("x")
     hidden = qt.QLabel("y")
@@ -206,7 +206,7 @@ def test_collapsible_button_hides_its_contents(host):
     assert not label.isHidden() and hidden.isHidden() and calls == [True, False]
 
 
-def test_path_line_edit_remembers_and_browses(host, tmp_path):
+def test_pathLineEditRemembersAndBrowses(host, tmp_path):
     edit, paths = ctk.ctkPathLineEdit(), []
     edit.filters = ctk.ctkPathLineEdit.Dirs
     edit.settingKey = "RPRLoc/folders"
@@ -222,7 +222,7 @@ def test_path_line_edit_remembers_and_browses(host, tmp_path):
 # dialogs
 
 
-def test_expected_dialogs_are_answered(host):
+def test_expectedDialogsAreAnswered(host):
     logging.disable(logging.CRITICAL)
     host.dialogs.answerMessage(qt.QMessageBox.Yes)
     host.dialogs.answerMessage(qt.QMessageBox.No)
@@ -238,7 +238,7 @@ def test_expected_dialogs_are_answered(host):
     logging.disable(logging.NOTSET)
 
 
-def test_a_dialog_with_own_buttons(host):
+def test_aDialogWithOwnButtons(host):
     box = qt.QMessageBox()
     install = box.addButton("&Install PyTorch", qt.QMessageBox.AcceptRole)
     box.addButton(qt.QMessageBox.Cancel)
@@ -247,7 +247,7 @@ def test_a_dialog_with_own_buttons(host):
     assert box.clickedButton() == install
 
 
-def test_a_dialog_of_the_module(host):
+def test_aDialogOfTheModule(host):
     dialog, edit = qt.QDialog(), qt.QLineEdit()
     qt.QVBoxLayout(dialog).addWidget(edit)
 
@@ -259,7 +259,7 @@ def test_a_dialog_of_the_module(host):
     assert dialog.exec_() == qt.QDialog.Accepted and edit.text == "typed"
 
 
-def test_unexpected_dialogs_and_unused_answers_are_failures(host):
+def test_unexpectedDialogsAndUnusedAnswersAreFailures(host):
     assert qt.QFileDialog.getExistingDirectory(None, "Folder") == ""
     assert qt.QMessageBox.question(None, "Title", "Text?") == qt.QMessageBox.No
     assert len(failures.take()) == 2
@@ -270,7 +270,7 @@ def test_unexpected_dialogs_and_unused_answers_are_failures(host):
 # surroundings
 
 
-def test_subject_hierarchy_items_come_and_go(host):
+def test_subjectHierarchyItemsComeAndGo(host):
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "box")
     item = hierarchy.GetItemByDataNode(node)
@@ -285,7 +285,7 @@ def test_subject_hierarchy_items_come_and_go(host):
 
 
 @pytest.mark.parametrize("torch", [True, False])
-def test_pytorch_can_be_absent(host, torch):
+def test_pytorchCanBeAbsent(host, torch):
     host.pytorch.set(extension=True, torch=torch)
     import PyTorchUtils
 
@@ -298,7 +298,7 @@ def test_pytorch_can_be_absent(host, torch):
     assert "PyTorchUtils" not in sys.modules
 
 
-def test_crop_volume_works_and_can_be_absent(host):
+def test_cropVolumeWorksAndCanBeAbsent(host):
     (volume,) = addVolumes("CT")
     slicer.util.updateVolumeFromArray(volume, np.arange(1000, dtype=np.int16).reshape(10, 10, 10))
     roi = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "box")
@@ -314,7 +314,7 @@ def test_crop_volume_works_and_can_be_absent(host):
     assert not hasattr(slicer.modules, "cropvolume")
 
 
-def test_sample_data_sources(host, tmp_path):
+def test_sampleDataSources(host, tmp_path):
     import SampleData
 
     (volume,) = addVolumes("saved")
@@ -341,7 +341,7 @@ def test_sample_data_sources(host, tmp_path):
     assert SampleData.SampleDataLogic().pressButton("S")[0].GetName().startswith("loaded")
 
 
-def test_the_main_window_shows_the_panel_of_the_open_module(host):
+def test_theMainWindowShowsThePanelOfTheOpenModule(host):
     assert slicer.util.mainWindow() is host.mainWindow
     assert slicer.util.showStatusMessage("text") is True
     assert host.mainWindow.statusBar().currentMessage() == "text"

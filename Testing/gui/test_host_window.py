@@ -37,7 +37,7 @@ def pixels(path):
     return rows[:, : 3 * image.width()].reshape(image.height(), image.width(), 3)
 
 
-def test_the_window_shows_panel_and_views(window, tmp_path):
+def test_theWindowShowsPanelAndViews(window, tmp_path):
     window.renderVolume(slicer.util.getNode("query"))
     window.screenshot(tmp_path / "window.png")
     picture = pixels(tmp_path / "window.png")
@@ -51,7 +51,7 @@ def test_the_window_shows_panel_and_views(window, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["Red", "Yellow", "Green"])
-def test_a_qt_click_places_a_point(host, window, name):
+def test_aQtClickPlacesAPoint(host, window, name):
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "points")
     node.CreateDefaultDisplayNodes()
     placing = slicer.modules.HostSampleWidget.ui.placeWidget
@@ -66,7 +66,7 @@ def test_a_qt_click_places_a_point(host, window, name):
     assert abs(x - at.x()) < 1.5 and abs(y - (widget.height - 1 - at.y())) < 1.5
 
 
-def test_views_follow_the_scene(host, window):
+def test_viewsFollowTheScene(host, window):
     view = window.slices["Red"].viewWidget()
     before = view._image
     logic = slicer.app.layoutManager().sliceWidget("Red").sliceLogic()
@@ -79,7 +79,7 @@ def test_views_follow_the_scene(host, window):
     host.waitFor(lambda: window.threeD._image is not before)
 
 
-def test_the_wheel_browses_slices(host, window):
+def test_theWheelBrowsesSlices(host, window):
     logic = slicer.app.layoutManager().sliceWidget("Red").sliceLogic()
     widget, before = window.slices["Red"].viewWidget(), logic.GetSliceOffset()
     center = qt.QPointF(widget.width / 2, widget.height / 2)
@@ -91,7 +91,7 @@ def test_the_wheel_browses_slices(host, window):
     assert logic.GetSliceOffset() != before
 
 
-def test_command_line_takes_a_picture(tmp_path):
+def test_commandLineTakesAPicture(tmp_path):
     path, script = tmp_path / "shot.png", tmp_path / "script.py"
     script.write_text(
         "import slicer\n"
@@ -119,7 +119,7 @@ def test_command_line_takes_a_picture(tmp_path):
     assert pixels(path).shape == (600, 800, 3) and "MainWindow" in done.stdout
 
 
-def test_command_line_without_a_screen_says_so(monkeypatch, capsys):
+def test_commandLineWithoutAScreenSaysSo(monkeypatch, capsys):
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
         monkeypatch.delenv(name, raising=False)
     if sys.platform.startswith("linux"):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 import qt
 import slicer
 from RPRTrainingLib.errorpicture import COLORS, SIZE
+from support.fake_trainer import write_card
 
 
 @pytest.fixture
@@ -19,15 +19,7 @@ def done(bench):
     bench.plan()
     bench.worker.held.add("train.start")
     bench.click(bench.ui.trainButton)
-    run.mkdir(parents=True)
-    card = {
-        "schema": "rprloc-model",
-        "name": "my-abdomen",
-        "version": "1.0.0",
-        "body_region": "abdomen",
-    }
-    stages = {"coarse": {"sha256": "0" * 64}, "fine": None}
-    (run / "model.json").write_text(json.dumps({**card, "stages": stages}), encoding="utf-8")
+    write_card(run, "my-abdomen")
     (run / "run.json").write_text("{}", encoding="utf-8")
     for event in bench.worker._train_start(bench.worker.of("train.start")[0]):
         bench.worker.last("train.start").tell(event)

@@ -1,4 +1,7 @@
-"""The worker client in Slicer's event loop: callbacks, cancelling, and workers that die, hang or talk nonsense."""
+"""The worker client in Slicer's event loop.
+
+Callbacks, cancelling, and workers that die, hang or talk nonsense.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ SIGKILL = 9
 
 
 class Answers:
-    """Callbacks of a request that keep what they are given; the loop is entered until the last one."""
+    """Callbacks of a request that keep what they are given.
+
+    The loop is entered until the last one.
+    """
 
     def __init__(self, host, client, method, params=None):
         self.events = []
@@ -92,7 +98,7 @@ def scripted(launcher):
     return make
 
 
-def test_the_worker_starts_with_the_first_request_and_stays(host, launcher, client):
+def test_theWorkerStartsWithTheFirstRequestAndStays(host, launcher, client):
     assert not client.running
     hello = Answers(host, client, "hello")
     assert client.running and client.busy
@@ -102,7 +108,7 @@ def test_the_worker_starts_with_the_first_request_and_stays(host, launcher, clie
     assert len(launcher.processes) == 1
 
 
-def test_every_event_reaches_its_callback(host, client):
+def test_everyEventReachesItsCallback(host, client):
     counting, warning = Answers(host, client, "test.count"), Answers(host, client, "test.warn")
     counting.begun()
     client.act(counting.request, "stop")
@@ -112,24 +118,24 @@ def test_every_event_reaches_its_callback(host, client):
     assert [event["level"] for event in warning.of("log")] == ["warning"]
 
 
-def test_events_without_a_callback_are_dropped(host, client):
+def test_eventsWithoutACallbackAreDropped(host, client):
     request = client.request("test.warn")
     host.waitFor(lambda: request.finished)
 
 
-def test_an_error_has_code_and_message(host, client):
+def test_anErrorHasCodeAndMessage(host, client):
     error = Answers(host, client, "no such method").last()
     assert (error["event"], error["code"]) == ("error", "bad-request")
 
 
-def test_parameters_that_json_cannot_hold_are_refused(host, client):
+def test_parametersThatJsonCannotHoldAreRefused(host, client):
     for value, kind in ((float("nan"), ValueError), (object(), TypeError)):
         with pytest.raises(kind):
             client.request("hello", {"value": value})
     assert not client.busy
 
 
-def test_cancel_is_obeyed(host, launcher, client):
+def test_cancelIsObeyed(host, launcher, client):
     counting, waiting = Answers(host, client, "test.count"), Answers(host, client, "test.count")
     counting.begun()
     waiting.request.cancel()
@@ -142,7 +148,7 @@ def test_cancel_is_obeyed(host, launcher, client):
     assert len(launcher.processes) == 1
 
 
-def test_a_worker_that_does_not_obey_is_given_up(host, launcher):
+def test_aWorkerThatDoesNotObeyIsGivenUp(host, launcher):
     client = launcher.client(
         arguments=process.workerArguments(["worker_plugin"]),
         environment=process.workerEnvironment([process.EXTENSION_FOLDER, SUPPORT]),
@@ -159,7 +165,7 @@ def test_a_worker_that_does_not_obey_is_given_up(host, launcher):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
-def test_a_killed_worker_is_reported_to_all_and_the_next_request_works(host, launcher, client):
+def test_aKilledWorkerIsReportedToAllAndTheNextRequestWorks(host, launcher, client):
     for number in (1, 2):
         hanging, waiting = Answers(host, client, "test.hang"), Answers(host, client, "hello")
         hanging.begun()
@@ -173,7 +179,7 @@ def test_a_killed_worker_is_reported_to_all_and_the_next_request_works(host, lau
         assert len(launcher.processes) == number + 1
 
 
-def test_the_last_words_of_a_worker_are_passed_on_and_logged(host, scripted, caplog):
+def test_theLastWordsOfAWorkerArePassedOnAndLogged(host, scripted, caplog):
     caplog.set_level("INFO")
     client = scripted("print('line 1\\nno space left', file=sys.stderr)\nsys.exit(3)")
     error = Answers(host, client, "hello").last()
@@ -182,7 +188,7 @@ def test_the_last_words_of_a_worker_are_passed_on_and_logged(host, scripted, cap
     assert "RPRLoc worker: no space left" in caplog.messages
 
 
-def test_a_program_that_cannot_be_started_is_reported(host, launcher, tmp_path):
+def test_aProgramThatCannotBeStartedIsReported(host, launcher, tmp_path):
     client = launcher.client(program=str(tmp_path / "missing"))
     for _ in range(2):
         error = Answers(host, client, "hello").last()
@@ -190,7 +196,7 @@ def test_a_program_that_cannot_be_started_is_reported(host, launcher, tmp_path):
     assert not client.running
 
 
-def test_lines_may_come_in_pieces_and_nonsense_is_skipped(host, scripted, caplog):
+def test_linesMayComeInPiecesAndNonsenseIsSkipped(host, scripted, caplog):
     client = scripted(
         "sys.stdin.readline()\n"
         'for part in (b\'nonsense\\n\\xff\\n[1]\\n\', b\'{"id": 1, "event": "pro\', b\'gress"}\\n{"id": 1, \','
@@ -204,7 +210,7 @@ def test_lines_may_come_in_pieces_and_nonsense_is_skipped(host, scripted, caplog
     assert len([record for record in caplog.records if "not an event" in record.message]) == 3
 
 
-def test_a_callback_that_fails_costs_no_other_event(host, scripted):
+def test_aCallbackThatFailsCostsNoOtherEvent(host, scripted):
     client = scripted(
         "sys.stdin.readline()\n"
         'os.write(1, b\'{"id": 1, "event": "progress"}\\n{"id": 1, "event": "result"}\\n\')\n'
@@ -216,7 +222,7 @@ def test_a_callback_that_fails_costs_no_other_event(host, scripted):
     assert any("ZeroDivisionError" in problem for problem in failures.take())
 
 
-def test_closing_ends_the_process_and_its_requests(host, launcher, client):
+def test_closingEndsTheProcessAndItsRequests(host, launcher, client):
     hanging = Answers(host, client, "test.hang")
     hanging.begun()
     client.close()
@@ -227,7 +233,7 @@ def test_closing_ends_the_process_and_its_requests(host, launcher, client):
     assert Answers(host, client, "hello").last()["event"] == "result"
 
 
-def test_the_event_loop_turns_while_the_worker_works(host, client):
+def test_theEventLoopTurnsWhileTheWorkerWorks(host, client):
     ticks = []
     timer = qt.QTimer()
     timer.connect("timeout()", lambda: ticks.append(1))
@@ -242,7 +248,7 @@ def test_the_event_loop_turns_while_the_worker_works(host, client):
     counting.last()
 
 
-def test_python_is_slicers_if_there_is_one(monkeypatch, tmp_path):
+def test_pythonIsSlicersIfThereIsOne(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert process.pythonProgram() == sys.executable
     program = tmp_path / ("PythonSlicer.exe" if os.name == "nt" else "PythonSlicer")
@@ -257,7 +263,7 @@ def test_python_is_slicers_if_there_is_one(monkeypatch, tmp_path):
         process.pythonProgram()
 
 
-def test_the_environment_finds_the_engine_first(monkeypatch):
+def test_theEnvironmentFindsTheEngineFirst(monkeypatch):
     own = str(process.EXTENSION_FOLDER)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["/other", own, ""]))
     environment = process.workerEnvironment(variables={"RPRLOC_MODELS": "/models"})

@@ -1,4 +1,7 @@
-"""Runs over many queries: one that fails costs its own rows only. No worker process: its protocol is played."""
+"""Runs over many queries: one that fails costs its own rows only.
+
+No worker process: its protocol is played.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from pathlib import Path
 import pytest
 from RPRLocalizationLib.jobs.localizationjob import LocalizationJob, queriesOf
 from RPRLocalizationLib.jobs.templatejob import TemplateJob
-from RPRLocalizationLib.jobs.workerjob import JobObserver, TemplateSource, Worker
+from RPRLocalizationLib.jobs.workerjob import EngineChoice, JobObserver, TemplateSource, Worker
 from RPRLocalizationLib.scene.markedtargets import targetsOf
 from RPRLocalizationLib.worker.exchangefolder import ExchangeFolder
 from support import scenes
@@ -34,8 +37,7 @@ class Bench:
             Worker(self.client, self.folder),
             source or TemplateSource(template=template(ORGANS)),
             queriesOf(volumes, paths),
-            "han-ct",
-            "auto",
+            EngineChoice("han-ct", "auto"),
             listener,
             lambda query, rows: self.rows.update({query.name: rows}),
             **({"clock": clock} if clock else {}),
@@ -241,7 +243,69 @@ def test_referenceIsPooledIntoATemplate(scene):
     old = template([{"name": "nose", "kind": "landmark", "examples": [{"reference": "first"}]}])
     made, client = [], FakeWorker()
     TemplateJob(
-        Worker(client, ExchangeFolder()), source, "m", "cpu", JobObserver(), made.append, old
+        Worker(client, ExchangeFolder()),
+        source,
+        EngineChoice("m", "cpu"),
+        JobObserver(),
+        made.append,
+        old,
     ).start()
     client.run()
     assert [e["reference"] for e in made[0]["targets"][0]["examples"]] == ["first", "CT 1"]
+
+
+def pathJob(onRows, *paths):
+    """A job over files: it, its fake worker, and how it has ended."""
+    client, ends = FakeWorker(), []
+    job = LocalizationJob(
+        Worker(client, ExchangeFolder()),
+        TemplateSource(template=template(ORGANS[:1])),
+        queriesOf([], paths),
+        EngineChoice("han-ct", "auto"),
+        JobObserver(onFinished=ends.append),
+        onRows,
+    )
+    return job, client, ends
+
+
+def test_rowsAreReportedOnceAlsoWhereTheirObserverFails(scene):
+    told = []
+
+    def onRows(query, rows):
+        told.append(query.name)
+        raise OSError("disk full")
+
+    job, client, ends = pathJob(onRows, "/a.nii", "/b.nii")
+    client.replies["locate"] = lambda params: [{"event": "result"}]
+    job.start()
+    with pytest.raises(OSError, match="disk full"):
+        client.run()
+    assert told == ["a.nii"] and [end.code for end in ends] == ["internal"]
+
+
+def test_aWorkerThatDiesAfterItsAnswersEndsNoRun(scene):
+    rowsOf = {}
+    job, client, ends = pathJob(
+        lambda query, rows: rowsOf.update({query.name: rows}), "/a.nii", "/b.nii", "/c.nii"
+    )
+    died = {"event": "error", "code": "worker-died", "message": "it ended"}
+    client.replies["locate"] = lambda params: [client._locate(params)[0], died]
+    job.start()
+    client.run()
+    assert [statuses(rows) for rows in rowsOf.values()] == [["ok"]] * 3 and ends == [None]
+
+
+def test_cancelledByTheObserverOfFailedRows(scene):
+    told = []
+
+    def onRows(query, rows):
+        told.append(query.name)
+        job.cancel()
+
+    job, client, ends = pathJob(onRows, "/a.nii", "/b.nii")
+    error = {"event": "error", "code": "input", "message": "not this one"}
+    client.replies["locate"] = lambda params: [error]
+    job.start()
+    client.run()
+    assert told == ["a.nii"] and client.methods().count("locate") == 1
+    assert [end.cancelled for end in ends] == [True]

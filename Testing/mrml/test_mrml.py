@@ -1,4 +1,7 @@
-"""Voxels and positions of nodes in the world: any voxel order, oblique, below linear and non-linear transforms."""
+"""Voxels and positions of nodes in the world.
+
+Any voxel order, oblique, below linear and non-linear transforms.
+"""
 
 from __future__ import annotations
 

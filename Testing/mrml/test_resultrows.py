@@ -1,4 +1,7 @@
-"""Results in the scene: folders, nodes, colours, rows that follow the nodes, and all of it saved and loaded."""
+"""Results in the scene.
+
+Folders, nodes, colours, rows that follow the nodes, and all of it saved and loaded.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +94,9 @@ def test_extremePointsAreNamedByTheirSide(shown):
 def test_colourAndDescriptionTellTheStatus(shown):
     spleen = shown.result(1)
     assert np.allclose(spleen.GetDisplayNode().GetSelectedColor(), STATUS_COLORS["low-confidence"])
-    assert "low-confidence" in spleen.GetDescription() and "votes disagree" in spleen.GetDescription()
+    assert (
+        "low-confidence" in spleen.GetDescription() and "votes disagree" in spleen.GetDescription()
+    )
     assert len({statusText(status) for status in STATUS_COLORS}) == 4
 
 

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from rprloc.model.card import CARD_NAME
+from support import version_0_1
 from support.fake_worker import FakeRequest, FakeWorker
 
 Event = dict[str, Any]
@@ -59,6 +61,15 @@ def training_events(stages: tuple[str, ...] = ("coarse", "fine")) -> list[Event]
             {"kind": "exported", "stage": stage, "fraction": 1.0, "message": f"exported {stage}"}
         )
     return events
+
+
+def write_card(folder: Path, name: str) -> None:
+    """Write the card of a coarse model; no networks, which the panels do not read."""
+    card = json.loads((version_0_1.FOLDER / "model" / CARD_NAME).read_text(encoding="utf-8"))
+    card.update(name=name, version="1.0.0", body_region="abdomen")
+    del card["stages"]["fine"]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / CARD_NAME).write_text(json.dumps(card), encoding="utf-8")
 
 
 class FakeTrainer(FakeWorker):
@@ -185,15 +196,7 @@ class FakeTrainer(FakeWorker):
                     "message": f"There is a model {folder.name} already",
                 }
             ]
-        folder.mkdir(parents=True, exist_ok=True)
-        stages = {"coarse": {"sha256": "0" * 64}, "fine": None}
-        card = {
-            "schema": "rprloc-model",
-            "name": folder.name,
-            "version": "1.0.0",
-            "body_region": "abdomen",
-        }
-        (folder / "model.json").write_text(json.dumps({**card, "stages": stages}), encoding="utf-8")
+        write_card(folder, folder.name)
         return [{"event": "result", "folder": str(folder), "card": {}}]
 
     _model_import = _model_install

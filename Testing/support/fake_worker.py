@@ -1,4 +1,7 @@
-"""A stand-in for the worker client: answers as docs/worker-protocol.md says, without a process or torch."""
+"""A stand-in for the worker client.
+
+Answers as docs/worker-protocol.md says, without a process or torch.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,9 @@ class FakeRequest:
 
 
 class FakeWorker:
-    """``later(f)`` calls f from the event loop; without one, tests call ``run`` to let everything happen.
+    """``later(f)`` calls f from the event loop.
+
+    Without one, tests call ``run`` to let everything happen.
 
     requests: (method, params) in order. held: methods that stay without an answer. replies: method
     -> function of params that gives the events instead of the usual ones.
@@ -149,7 +154,10 @@ def template(targets: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def located(target: dict[str, Any], volume: dict[str, Any]) -> dict[str, Any]:
-    """The row of a target in the middle of a volume; ``low-confidence`` or ``outside`` if its name says so."""
+    """The row of a target in the middle of a volume.
+
+    ``low-confidence`` or ``outside`` if its name says so.
+    """
     center = middle(volume)
     name = target["name"].lower()
     status = "low-confidence" if "doubtful" in name else "outside" if "outside" in name else "ok"

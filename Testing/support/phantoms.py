@@ -1,4 +1,7 @@
-"""Synthetic volumes for the tests: a body with lungs, couch and head rest, and the 48 storage orders."""
+"""Synthetic volumes for the tests.
+
+A body with lungs, couch and head rest, and the 48 storage orders.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,9 @@ def centres(geometry: Geometry) -> FloatArray:
 
 
 def body_hu(xyz: FloatArray, *, couch: bool = False, scale: float = 1.0) -> FloatArray:
-    """Return HU at ``xyz`` (..., 3): a trunk and head with lungs and ears; couch and head rest if asked for.
+    """Return HU at ``xyz`` (..., 3): a trunk and head with lungs and ears.
+
+    Couch and head rest if asked for.
 
     The trunk is 300 x 180 mm and goes on below z = 0; the head ends at z = 260 mm. The couch (8 mm)
     touches the back at y = 90 mm, the head rest (two walls of 6 mm) the back of the head.
@@ -83,7 +88,10 @@ def body_volume(
     noise: float = 10.0,
     scale: float = 1.0,
 ) -> Volume:
-    """Return the body, its own origin at LPS ``at``, on ``geometry``; the noise has a fixed seed."""
+    """Return the body, its own origin at LPS ``at``, on ``geometry``.
+
+    The noise has a fixed seed.
+    """
     hu = body_hu(centres(geometry) - np.asarray(at, dtype=np.float64), couch=couch, scale=scale)
     hu += np.random.default_rng(0).normal(0, noise, hu.shape)
     return Volume.from_array(hu, geometry.ijk_to_lps, "phantom")

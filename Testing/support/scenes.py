@@ -1,4 +1,7 @@
-"""Nodes for the tests of the mrml tier: an analytic phantom in any voxel order, transforms, segments."""
+"""Nodes for the tests of the mrml tier.
+
+An analytic phantom in any voxel order, transforms, segments.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +23,19 @@ EXTENT = np.array([72.0, 84.0, 96.0])
 
 
 def hounsfield(ras: np.ndarray) -> np.ndarray:
-    """HU of the phantom at RAS positions (..., 3): smooth, and different along every axis and direction."""
+    """HU of the phantom at RAS positions (..., 3).
+
+    Smooth, and different along every axis and direction.
+    """
     x, y, z = np.moveaxis(ras - CENTER, -1, 0)
     return 8.0 * x + 5.0 * y - 6.0 * z + 0.06 * x * z
 
 
 def ijkMatrix(axes, signs, tilt=None) -> tuple[np.ndarray, tuple[int, int, int]]:
-    """(4x4 IJK to RAS, size) of a lattice over the phantom: voxel axis n runs along RAS axis axes[n], signs[n]."""
+    """(4x4 IJK to RAS, size) of a lattice over the phantom.
+
+    Voxel axis n runs along RAS axis axes[n], signs[n].
+    """
     direction = np.zeros((3, 3))
     for column, (axis, sign) in enumerate(zip(axes, signs, strict=True)):
         direction[axis, column] = sign
@@ -38,7 +47,7 @@ def ijkMatrix(axes, signs, tilt=None) -> tuple[np.ndarray, tuple[int, int, int]]
 
 
 def addVolume(scene, matrix, size, values=hounsfield, name="CT"):
-    """A scalar volume node whose voxels are ``values`` at their RAS positions (without parent transforms)."""
+    """A scalar volume node with ``values`` at its voxels' RAS positions (no parent transforms)."""
     array = values(latticeRas(matrix, size)).astype(np.int16)
     image = vtk.vtkImageData()
     image.SetDimensions(size)
@@ -65,7 +74,7 @@ def addLinear(scene, matrix, parent=None):
 
 
 def addBend(scene, amount=10.0):
-    """A smooth non-linear transform node (a thin plate over the phantom, moved by up to ``amount`` mm)."""
+    """A smooth non-linear transform: a thin plate over the phantom, bent by up to ``amount`` mm."""
     source, target = vtk.vtkPoints(), vtk.vtkPoints()
     for corner in itertools.product((-1, 0, 1), repeat=3):
         point = CENTER + np.array(corner) * EXTENT / 2

@@ -1,11 +1,12 @@
-"""One run: every query in its own request, so that a query (or a worker) that fails costs its own rows only."""
+"""One run: every query in its own request, so that one that fails costs its own rows only."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from slicer.i18n import tr as _
 
@@ -13,10 +14,23 @@ from rprloc.errors import InputError, RprLocError
 from rprloc.localization.status import FAILED
 
 from ..scene.resultrows import ResultRow
-from .workerjob import JobObserver, TemplateSource, Worker, WorkerJob, problemOf
+from .workerjob import (
+    EngineChoice,
+    Event,
+    JobObserver,
+    Problem,
+    Request,
+    Steps,
+    TemplateSource,
+    Worker,
+    WorkerJob,
+    WorkerProblem,
+)
 
 MOST_DEATHS_IN_A_ROW = 2
-_OF_THE_QUERY = ("input", "memory", "internal")
+WORKER_DIED = "worker-died"
+#: Problems of one query; any other ends the run, because the next query would meet it too.
+_OF_THE_QUERY = ("input", "memory", "internal", WORKER_DIED)
 
 
 @dataclass(frozen=True)
@@ -24,32 +38,27 @@ class Query:
     """A CT to search: a loaded volume node, or the path of a file or DICOM folder."""
 
     name: str
-    node: object = None
+    node: Any = None
     path: str = ""
 
 
 class LocalizationJob(WorkerJob):
-    """Searches the queries one after the other; ``onRows(query, rows)`` is called for each when it is done."""
+    """Searches the queries one after the other; ``onRows(query, rows)`` is called for each."""
 
     def __init__(
         self,
         worker: Worker,
         source: TemplateSource,
         queries: list[Query],
-        model: str,
-        device: str,
-        listener: JobObserver,
-        onRows: Callable,
-        options: dict | None = None,
+        engine: EngineChoice,
+        observer: JobObserver,
+        onRows: Callable[[Query, list[ResultRow]], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(worker, source, model, device, listener)
+        super().__init__(worker, source, engine, observer)
         self._queries = queries
         self._onRows = onRows
-        self._options = options or {}
         self._clock = clock
-        self._started = 0.0
-        self._deaths = 0
         self.done = 0
         self.failed = 0
 
@@ -58,112 +67,108 @@ class LocalizationJob(WorkerJob):
         self._onRows = lambda query, rows: None
         super().abandon()
 
-    def _work(self) -> None:
-        self._started = self._clock()
-        self._next()
+    def steps(self) -> Steps:
+        """Learn the template, then search query after query."""
+        yield from self.learnTemplate()
 
-    def _next(self) -> None:
-        """Ask for the next query that can be read; end after the last."""
-        while self.done < len(self._queries) and not self.finished:
-            query = self._queries[self.done]
-            text = _("{name}: volume {number} of {total}")
-            self._progress(
-                self.done / len(self._queries),
-                text.format(name=query.name, number=self.done + 1, total=len(self._queries)),
-                self._secondsLeft(),
-            )
+        started, deaths = self._clock(), 0
+        for number, query in enumerate(self._queries):
+            self._tellProgress(query, number, started)
             try:
-                volume = self._queryVolume(query)
+                yield self._searchFor(query)
+            except WorkerProblem as error:
+                self._worker.folder.clear()
+                died = error.problem.code == WORKER_DIED
+                deaths = deaths + 1 if died and self.done == number else int(died)
+                self._takeProblem(query, error.problem, answered=self.done > number)
+                if deaths >= MOST_DEATHS_IN_A_ROW:
+                    raise
+                if died:
+                    self._observer.onLog("warning", _("The worker ended and is started again."))
+                    yield from self.greet()
             except (RprLocError, OSError, MemoryError) as error:
                 self._fail(query, str(error) or _("not enough memory"))
-                continue
-            self._locate(query, volume)
-            return
-        if not self.finished:
-            self._progress(1.0, _("Done."), 0.0)
-            self._end()
+            else:
+                # Outside the try: an observer of rows that fails must not be taken for the query.
+                deaths = 0
+                self._worker.folder.clear()
+                if self.done == number:
+                    self._fail(query, _("the worker gave no answer"))
 
-    def _queryVolume(self, query: Query) -> dict:
+            # Whoever is told of the rows may cancel; then there is nothing left to do.
+            if self.finished:
+                return
+
+        self._progress(1.0, _("Done."), 0.0)
+
+    def _searchFor(self, query: Query) -> Request:
+        """The request for one query, whose rows come as a partial event.
+
+        Raises InputError or OSError if its voxels cannot be read, or not be written for the worker.
+        """
+
+        def take(event: Event) -> None:
+            rows = [ResultRow.fromWorker(row, query.name, query.path) for row in event["results"]]
+            self._take(query, rows, bool(event.get("problem")))
+
+        params = {
+            **self._engine.params,
+            "template": self.template,
+            "options": self._engine.options,
+            "queries": [{"key": str(self.done), "volume": self._queryVolume(query)}],
+        }
+        return Request("locate", params, onPartial=take)
+
+    def _queryVolume(self, query: Query) -> Event:
         if query.node is None:
             return {"path": query.path, "name": query.name}
         if query.node.GetScene() is None:
             raise InputError(_("the volume was removed from the scene"))
         return {**self._volume(query.node), "name": query.name}
 
-    def _locate(self, query: Query, volume: dict) -> None:
-        answered = []
-
-        def onPartial(event):
-            answered.append(True)
-            self._deaths = 0
-            rows = [ResultRow.fromWorker(row, query.name, query.path) for row in event["results"]]
-            self._take(query, rows, bool(event.get("problem")))
-
-        def onResult(event):
-            self._worker.folder.clear()
-            if not answered:
-                self._fail(query, _("the worker gave no answer"))
-            self._next()
-
-        def onError(event):
-            self._worker.folder.clear()
-            self._onQueryError(query, event, bool(answered))
-
-        params = {**self._engine, "template": self.template, "options": self._options}
-        params["queries"] = [{"key": str(self.done), "volume": volume}]
-        self._ask("locate", params, onResult, onPartial, onError)
-
-    def _onQueryError(self, query: Query, event: dict, answered: bool) -> None:
-        code, message = str(event.get("code", "internal")), str(event.get("message", ""))
-        died = code == "worker-died"
-        if died and event.get("details"):
-            self._listener.onLog("warning", str(event["details"]))
-        self._deaths = self._deaths + 1 if died else 0
-        if not died and code not in _OF_THE_QUERY:
-            self._end(problemOf(event))
-            return
+    def _takeProblem(self, query: Query, problem: Problem, answered: bool) -> None:
+        """Make rows of a problem that is this query's own; raises it again if it is the run's."""
+        if problem.code == WORKER_DIED and problem.details:
+            self._observer.onLog("warning", problem.details)
+        if problem.code not in _OF_THE_QUERY:
+            raise WorkerProblem(problem)
         if not answered:
-            self._fail(query, message)
-        if self._deaths >= MOST_DEATHS_IN_A_ROW:
-            self._end(problemOf(event))
-            return
-        if died:
-            self._listener.onLog("warning", _("The worker ended and is started again."))
-            self._hello(lambda event: self._next())
-        else:
-            self._next()
+            self._fail(query, problem.message)
 
     def _fail(self, query: Query, reason: str) -> None:
         """Rows that say why, one per target: a query never disappears from the results."""
-        reason = " ".join(reason.split())
-        self._take(
-            query, [_failedRow(query, target, reason) for target in self.template["targets"]], True
-        )
+        line = " ".join(reason.split())
+        self._take(query, [_failedRow(query, t, line) for t in self.template["targets"]], True)
 
     def _take(self, query: Query, rows: list[ResultRow], failed: bool) -> None:
         self.done += 1
         self.failed += failed
         if failed and rows:
-            self._listener.onLog("warning", f"{query.name}: {rows[0].reason}")
+            self._observer.onLog("warning", f"{query.name}: {rows[0].reason}")
         self._onRows(query, rows)
 
-    def _secondsLeft(self) -> float | None:
-        if not self.done:
-            return None
-        return (self._clock() - self._started) / self.done * (len(self._queries) - self.done)
+    def _tellProgress(self, query: Query, number: int, started: float) -> None:
+        total = len(self._queries)
+        text = _("{name}: volume {number} of {total}")
+        left = None
+        if number:
+            left = (self._clock() - started) / number * (total - number)
+        text = text.format(name=query.name, number=number + 1, total=total)
+        self._progress(number / total, text, left)
 
 
-def _failedRow(query: Query, target: dict, reason: str) -> ResultRow:
-    return ResultRow(
-        query.name, str(target["name"]), str(target["kind"]), FAILED, reason, path=query.path
-    )
+def _failedRow(query: Query, target: dict[str, Any], reason: str) -> ResultRow:
+    name, kind = str(target["name"]), str(target["kind"])
+    return ResultRow(query.name, name, kind, FAILED, reason, path=query.path)
 
 
-def queriesOf(volumes, paths) -> list[Query]:
+def queriesOf(volumes: Iterable[Any], paths: Iterable[str]) -> list[Query]:
     """Queries with names that all differ: a name that occurs twice gets its number."""
     pairs = [(node.GetName(), node, "") for node in volumes]
     pairs += [(Path(path).name, None, str(path)) for path in paths]
-    queries, taken = [], set()
+
+    queries: list[Query] = []
+    taken: set[str] = set()
     for name, node, path in pairs:
         unique, number = name, 2
         while unique in taken:

@@ -1,12 +1,21 @@
-"""Making a template of what is marked on a reference, or adding the reference to a template (few-shot)."""
+"""Making a template of what is marked on a reference, or pooling it into one (few-shot)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from slicer.i18n import tr as _
 
-from .workerjob import JobObserver, TemplateSource, Worker, WorkerJob
+from .workerjob import (
+    EngineChoice,
+    JobObserver,
+    Request,
+    Steps,
+    TemplateSource,
+    Worker,
+    WorkerJob,
+)
 
 
 class TemplateJob(WorkerJob):
@@ -19,29 +28,29 @@ class TemplateJob(WorkerJob):
         self,
         worker: Worker,
         source: TemplateSource,
-        model: str,
-        device: str,
-        listener: JobObserver,
-        onTemplate: Callable,
-        addTo: dict | None = None,
+        engine: EngineChoice,
+        observer: JobObserver,
+        onTemplate: Callable[[dict[str, Any]], None],
+        addTo: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(worker, source, model, device, listener)
-        self._onMade = onTemplate
+        super().__init__(worker, source, engine, observer)
+        self._onTemplate = onTemplate
         self._addTo = addTo
 
     def abandon(self) -> None:
         """Stop without telling anyone but the worker (the scene is closing)."""
-        self._onMade = lambda template: None
+        self._onTemplate = lambda template: None
         super().abandon()
 
-    def _work(self) -> None:
-        if self._addTo is None:
-            self._complete({"template": self.template})
-            return
-        self._progress(0.5, _("Adding the reference to the template..."))
-        self._ask("template.merge", {"templates": [self._addTo, self.template]}, self._complete)
+    def steps(self) -> Steps:
+        """Learn the template, and pool it into the other one."""
+        yield from self.learnTemplate()
 
-    def _complete(self, event) -> None:
-        self._onMade(event["template"])
+        if self._addTo is not None:
+            self._progress(0.5, _("Adding the reference to the template..."))
+            parts = [self._addTo, self.template]
+            merged = yield Request("template.merge", {"templates": parts})
+            self.template = merged["template"]
+
+        self._onTemplate(self.template)
         self._progress(1.0, _("Done."), 0.0)
-        self._end()

@@ -1,22 +1,44 @@
-"""Work for the worker process in steps: load the model, learn the template. Nothing here waits or blocks.
+"""Work for the worker process as a generator that reads top to bottom; nothing waits or blocks.
 
-The base of ``localizationjob`` and ``templatejob``. A job ends exactly once: ``onFinished`` is
-called with a problem (None, or code and one line for the user). Volumes pass as .npy files that are
-removed as soon as they are answered.
+A job's ``steps`` yield ``Request`` items and get the worker's results back; a request that fails
+raises ``WorkerProblem`` where it was yielded. ``WorkerJob`` drives the generator from Qt's event
+loop. A job ends exactly once, with a problem (code and one line for the user) or None. Volumes pass
+as .npy files that are removed as soon as they are answered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from slicer.i18n import tr as _
 
 from rprloc.errors import RprLocError
 
 from ..scene import conversion
-from ..scene.markedtargets import checkNames, targetSpec
+from ..scene.markedtargets import MarkedTarget, checkNames, targetSpec
 from ..worker.exchangefolder import ExchangeFolder
+
+Event = dict[str, Any]
+
+
+class PendingRequest(Protocol):
+    """A request on its way, as the client returns it."""
+
+    def cancel(self) -> None:
+        """Ask the worker to stop; its answer still comes."""
+
+
+class Client(Protocol):
+    """The worker process as a job sees it (``worker.client.WorkerClient``)."""
+
+    @property
+    def request(self) -> Callable[..., PendingRequest]:
+        """Send a request: its method and params, and a callback for each kind of event."""
+
+    def close(self) -> None:
+        """End the worker process."""
 
 
 @dataclass(frozen=True)
@@ -32,23 +54,55 @@ class Problem:
         """True if the user wanted it."""
         return self.code == "cancelled"
 
+    @classmethod
+    def of(cls, event: Event) -> Problem:
+        """The problem that an error event of the worker tells."""
+        code, message, details = (
+            str(event.get(name, "")) for name in ("code", "message", "details")
+        )
+        return cls(code, message, details)
+
+
+class WorkerProblem(Exception):
+    """A request failed; raised inside ``steps``."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a step asks of the worker; ``onPartial`` gets events that come before the result."""
+
+    method: str
+    params: Event = field(default_factory=dict)
+    onPartial: Callable[[Event], None] = lambda event: None
+
+
+Steps = Generator[Request, Event, None]
+
 
 @dataclass
 class JobObserver:
-    """What a job tells; any may be left out. onProgress(fraction 0..1, text, seconds left or None)."""
+    """What a job tells; any may be left out.
 
-    onProgress: Callable = lambda fraction, text, secondsLeft: None
-    onLog: Callable = lambda level, text: None
-    onFinished: Callable = lambda problem: None
+    onProgress(fraction 0..1, text, seconds left or None), onLog(level, text), onFinished(problem or
+    None).
+    """
+
+    onProgress: Callable[[float, str, float | None], None] = lambda fraction, text, left: None
+    onLog: Callable[[str, str], None] = lambda level, text: None
+    onFinished: Callable[[Problem | None], None] = lambda problem: None
 
 
 @dataclass
 class TemplateSource:
     """The template as its JSON object; or the reference volume node and its marked targets."""
 
-    template: dict | None = None
-    reference: object = None
-    targets: tuple = ()
+    template: dict[str, Any] | None = None
+    reference: Any = None
+    targets: tuple[MarkedTarget, ...] = ()
 
     def check(self) -> None:
         """Raise RprLocError at once for targets that cannot be used, before the worker is asked."""
@@ -62,40 +116,61 @@ class TemplateSource:
 class Worker:
     """The worker's client, and the folder through which voxels reach it."""
 
-    client: object
+    client: Client
     folder: ExchangeFolder
 
 
+@dataclass(frozen=True)
+class EngineChoice:
+    """What computes: the model, the device, and the engine's ``steps``, ``runs`` and ``seed``."""
+
+    model: str
+    device: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def params(self) -> dict[str, str]:
+        """As requests name it."""
+        return {"model": self.model, "device": self.device}
+
+
 class WorkerJob:
-    """Start, template, work, end; see the subclasses."""
+    """Drives ``steps``; see the subclasses."""
 
     def __init__(
-        self, worker: Worker, source: TemplateSource, model: str, device: str, listener: JobObserver
+        self, worker: Worker, source: TemplateSource, engine: EngineChoice, observer: JobObserver
     ) -> None:
         self._worker = worker
         self._source = source
-        self._engine = {"model": model, "device": device}
-        self._listener = listener
-        self._request = None
-        self.device = device
-        self.template: dict | None = None
+        self._engine = engine
+        self._observer = observer
+        self._request: PendingRequest | None = None
+        self._steps: Steps | None = None
+        self._then: list[Callable[[], None]] = []
+        self.device = engine.device
+        self.template: dict[str, Any] = {}
         self.problem: Problem | None = None
         self.finished = False
-        self._then: list[Callable[[], None]] = []
+
+    def steps(self) -> Steps:
+        """What is done, one request after the other."""
+        raise NotImplementedError
 
     def start(self) -> None:
         """Begin; whatever goes wrong from now on ends the job with a problem."""
         self._progress(0.0, _("Starting the worker..."))
-        self._hello(self._onHello)
+        self._steps = self.steps()
+        self._advance(lambda steps: next(steps))
 
     def whenFinished(self, then: Callable[[], None]) -> None:
-        """Call ``then`` at the end, after the listener."""
+        """Call ``then`` at the end, after the observer."""
         self._then.append(then)
 
     def cancel(self) -> None:
         """Stop at once; what is done is kept."""
         if self.finished:
             return
+
         request = self._request
         self._end(Problem("cancelled", _("Cancelled.")))
         if request is not None:
@@ -103,7 +178,7 @@ class WorkerJob:
 
     def abandon(self) -> None:
         """Stop without telling anyone but the worker (the scene is closing)."""
-        self._listener = JobObserver()
+        self._observer = JobObserver()
         self.cancel()
 
     @property
@@ -111,119 +186,120 @@ class WorkerJob:
         """True while the worker still works for this job, also after it was cancelled."""
         return self._request is not None
 
-    def _work(self) -> None:
-        """What a subclass does with ``self.template``; it calls ``_end`` when done."""
-        raise NotImplementedError
+    def learnTemplate(self) -> Steps:
+        """The steps that every job begins with: worker, model, and ``self.template``."""
+        yield from self.greet()
 
-    def _ask(self, method, params, onResult, onPartial=lambda event: None, onError=None) -> None:
-        """One request at a time; answers that come after the end only free the arrays."""
+        self._progress(0.0, _("Loading the model..."))
+        loaded = yield Request("load", dict(self._engine.params))
+        self.device = str(loaded.get("device", self.device))
 
-        def guarded(then):
-            def call(event):
-                if not self.finished:
-                    self._try(then, event)
+        if self._source.template is not None:
+            self.template = self._source.template
+            return
+        self._progress(0.0, _("Learning the targets on the reference..."))
+        learned = yield Request("template.make", self._reference())
+        self._worker.folder.clear()
+        self.template = learned["template"]
 
-            return call
+    def greet(self) -> Steps:
+        """Introduce the folder to the worker; again if it was started anew."""
+        hello = yield Request("hello", {"folder": self._worker.folder.path})
+        if hello.get("torch") is None:
+            text = _("PyTorch is not installed: it is needed to run the networks.")
+            raise WorkerProblem(Problem("no-torch", text))
 
-        def last(then):
-            def call(event):
-                self._request = None
-                if self.finished:
-                    self._worker.folder.clear()
-                else:
-                    self._try(then, event)
+    def _reference(self) -> Event:
+        reference = self._volume(self._source.reference)
+        targets = [targetSpec(target, self._saved) for target in self._source.targets]
+        return {**self._engine.params, "reference": reference, "targets": targets}
 
-            return call
+    def _volume(self, node: Any) -> Event:
+        """Write a volume node for the worker: its VOLUME object. Raises InputError, OutputError."""
+        return self._saved(conversion.volumeGrid(node))
 
-        self._request = self._worker.client.request(
-            method,
-            params,
-            onProgress=guarded(self._onWorkerProgress),
-            onPartial=guarded(onPartial),
-            onLog=guarded(
-                lambda event: self._listener.onLog(
-                    str(event.get("level", "info")), str(event["message"])
-                )
-            ),
-            onResult=last(onResult),
-            onError=last(onError or self._onError),
-        )
+    def _saved(self, grid: conversion.VoxelGrid) -> Event:
+        path = self._worker.folder.write(grid.array)
+        return {"npy": path, "ijk_to_lps": grid.ijkToLps.tolist(), "name": grid.name}
 
-    def _try(self, then, event) -> None:
-        """What goes wrong while an answer is handled ends the job; it must not get lost in Qt's event loop."""
+    def _progress(self, fraction: float, text: str, secondsLeft: float | None = None) -> None:
+        self._observer.onProgress(fraction, text, secondsLeft)
+
+    def _advance(self, move: Callable[[Steps], Request]) -> None:
+        """Let the steps run to their next request, and send it.
+
+        What goes wrong ends the job here: it must not get lost in Qt's event loop.
+        """
+        if self._steps is None:
+            return
         try:
-            then(event)
+            request = move(self._steps)
+        except StopIteration:
+            self._end()
+        except WorkerProblem as error:
+            self._end(error.problem)
         except RprLocError as error:
             self._end(Problem("input", str(error)))
         except Exception as error:
             self._end(Problem("internal", _("Internal error: {error}").format(error=repr(error))))
             raise
+        else:
+            # The steps may have ended the job from within, e.g. when a row's observer cancels.
+            if not self.finished:
+                self._send(request)
 
-    def _hello(self, then) -> None:
-        """Introduce the folder to the worker (again, if it was started anew)."""
-        self._ask("hello", {"folder": self._worker.folder.path}, then)
+    def _send(self, request: Request) -> None:
+        """Send one request; answers that come after the end only free the arrays."""
 
-    def _onHello(self, event) -> None:
-        if event.get("torch") is None:
-            self._end(
-                Problem(
-                    "no-torch", _("PyTorch is not installed: it is needed to run the networks.")
-                )
-            )
-            return
-        self._progress(0.0, _("Loading the model..."))
-        self._ask("load", self._engine, self._onLoaded)
+        def answered(move: Callable[[Steps, Event], Request]) -> Callable[[Event], None]:
+            def call(event: Event) -> None:
+                self._request = None
+                if self.finished:
+                    self._worker.folder.clear()
+                else:
+                    self._advance(lambda steps: move(steps, event))
 
-    def _onLoaded(self, event) -> None:
-        self.device = str(event.get("device", self.device))
-        if self._source.template is not None:
-            self._onTemplate({"template": self._source.template})
-            return
-        self._progress(0.0, _("Learning the targets on the reference..."))
-        reference = self._volume(self._source.reference)
-        targets = [targetSpec(target, self._saved) for target in self._source.targets]
-        self._ask(
-            "template.make",
-            {**self._engine, "reference": reference, "targets": targets},
-            self._onTemplate,
+            return call
+
+        def log(event: Event) -> None:
+            self._observer.onLog(str(event.get("level", "info")), str(event["message"]))
+
+        def fail(steps: Steps, event: Event) -> Request:
+            return steps.throw(WorkerProblem(Problem.of(event)))
+
+        self._request = self._worker.client.request(
+            request.method,
+            request.params,
+            onPartial=self._whileRunning(request.onPartial),
+            onLog=self._whileRunning(log),
+            onResult=answered(lambda steps, event: steps.send(event)),
+            onError=answered(fail),
         )
 
-    def _onTemplate(self, event) -> None:
-        self.template = event["template"]
-        self._worker.folder.clear()
-        self._work()
+    def _whileRunning(self, handle: Callable[[Event], None]) -> Callable[[Event], None]:
+        def call(event: Event) -> None:
+            if self.finished:
+                return
+            try:
+                handle(event)
+            except RprLocError as error:
+                self._end(Problem("input", str(error)))
+            except Exception as error:
+                text = _("Internal error: {error}").format(error=repr(error))
+                self._end(Problem("internal", text))
+                raise
 
-    def _onError(self, event) -> None:
-        self._end(problemOf(event))
-
-    def _onWorkerProgress(self, event) -> None:
-        """Only the first phases are of interest here; a job over queries knows its own progress better."""
-
-    def _progress(self, fraction: float, text: str, secondsLeft: float | None = None) -> None:
-        self._listener.onProgress(fraction, text, secondsLeft)
-
-    def _volume(self, node) -> dict:
-        """Write a volume node for the worker; gives its VOLUME object. Raises InputError, OutputError."""
-        return self._saved(conversion.volumeGrid(node))
-
-    def _saved(self, grid: conversion.VoxelGrid) -> dict:
-        path = self._worker.folder.write(grid.array)
-        return {"npy": path, "ijk_to_lps": grid.ijkToLps.tolist(), "name": grid.name}
+        return call
 
     def _end(self, problem: Problem | None = None) -> None:
         if self.finished:
             return
         self.finished, self.problem = True, problem
+
         if not self.busy:
             self._worker.folder.clear()
         try:
-            self._listener.onFinished(problem)
+            self._observer.onFinished(problem)
         finally:
             for then in self._then:
                 then()
-
-
-def problemOf(event: dict) -> Problem:
-    """The problem that an error event of the worker tells."""
-    texts = (str(event.get(field, "")) for field in ("code", "message", "details"))
-    return Problem(*texts)

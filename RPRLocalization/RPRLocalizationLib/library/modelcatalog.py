@@ -1,15 +1,20 @@
-"""The models that can be chosen, read from their cards alone: no torch; the worker verifies checksums on loading."""
+"""The models that can be chosen, read from their cards alone: no torch.
+
+Checksums are verified by the worker, when it loads a model.
+"""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from slicer.i18n import tr as _
 
+from rprloc.errors import ModelError
+from rprloc.model.card import CARD_NAME, parse_card
+
 BUNDLED = Path(__file__).resolve().parents[2] / "Resources" / "Models"
-CARD_NAME = "model.json"
+#: A card is a few kilobytes; a large file of that name is something else, and is not read.
 MAX_CARD_BYTES = 10_000_000
 
 
@@ -37,7 +42,7 @@ class ModelInfo:
 
 
 def listModels(userFolder: str = "") -> list[ModelInfo]:
-    """The bundled models, then those of the user's folder (or that folder itself, if it is one model)."""
+    """The bundled models, then those of the user's folder; that folder may itself be one model."""
     parents = [BUNDLED, *([Path(userFolder)] if userFolder else [])]
     cards = [
         card
@@ -52,15 +57,7 @@ def readCard(path: Path) -> ModelInfo | None:
     try:
         if path.stat().st_size > MAX_CARD_BYTES:
             return None
-        card = json.loads(path.read_text(encoding="utf-8"))
-        if card["schema"] != "rprloc-model":
-            return None
-        identity = {"name": str(card["name"]), "version": str(card["version"])}
-        for stage in ("coarse", "fine"):
-            if card["stages"].get(stage):
-                identity[f"{stage}_sha256"] = str(card["stages"][stage]["sha256"])
-        return ModelInfo(
-            path.parent, identity["name"], identity["version"], str(card["body_region"]), identity
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        card = parse_card(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, ValueError, ModelError):
         return None
+    return ModelInfo(path.parent, card.name, card.version, card.body_region, card.identity)

@@ -1,10 +1,14 @@
-"""The template library: bundled templates and the user's own, as files. No torch: the worker validates latents."""
+"""The template library: bundled templates and the user's own, as files.
+
+No torch: the worker validates latents.
+"""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from slicer.i18n import tr as _
 
@@ -28,7 +32,10 @@ class TemplateTargetInfo:
 
 @dataclass(frozen=True)
 class TemplateInfo:
-    """A template in short. ``key`` is stable: it is saved with scenes; ``model``: identity of the model it needs."""
+    """A template in short.
+
+    ``key`` is stable: it is saved with scenes; ``model``: identity of the model it needs.
+    """
 
     key: str
     path: Path
@@ -44,7 +51,10 @@ class TemplateInfo:
 
 
 class TemplateLibrary:
-    """Lists, saves, renames, deletes, imports and exports templates; ``userFolder`` is made when first needed."""
+    """Lists, saves, renames, deletes, imports and exports templates.
+
+    ``userFolder`` is made when first needed.
+    """
 
     def __init__(self, userFolder: Path, bundledFolder: Path = BUNDLED) -> None:
         self.userFolder = userFolder
@@ -52,7 +62,10 @@ class TemplateLibrary:
         self._known: dict[Path, tuple[tuple[float, int], TemplateInfo]] = {}
 
     def templates(self) -> list[TemplateInfo]:
-        """All readable templates by body region, bundled ones first. Damaged files are left out (see ``damaged``)."""
+        """All readable templates by body region, bundled ones first.
+
+        Damaged files are left out (see ``damaged``).
+        """
         found = [self._tried(path, prefix) for path, prefix in self._files()]
         known = [info for info in found if info is not None]
         return sorted(
@@ -67,22 +80,31 @@ class TemplateLibrary:
         """The template with this key; None if it is gone."""
         return next((info for info in self.templates() if info.key == key), None)
 
-    def content(self, info: TemplateInfo, unused=()) -> dict:
-        """The template's JSON object without the targets called ``unused``. Raises TemplateError."""
+    def content(self, info: TemplateInfo, unused: Any = ()) -> dict[str, Any]:
+        """The template's JSON object without the targets called ``unused``.
+
+        Raises TemplateError.
+        """
         data = readTemplate(info.path)
         data["targets"] = [
             target for target in data["targets"] if target["name"] not in set(unused)
         ]
         return data
 
-    def save(self, data: dict, title: str) -> TemplateInfo:
-        """Add a template to the user's library. Raises InputError for a title in use, OutputError."""
+    def save(self, data: dict[str, Any], title: str) -> TemplateInfo:
+        """Add a template to the user's library.
+
+        Raises InputError for a title in use, OutputError.
+        """
         path = self._newPath(title)
         self._write(path, data)
         return self._info(path, _USER_PREFIX)
 
-    def replace(self, info: TemplateInfo, data: dict) -> TemplateInfo:
-        """Exchange the content of a user's template. Raises InputError for a bundled one, OutputError."""
+    def replace(self, info: TemplateInfo, data: dict[str, Any]) -> TemplateInfo:
+        """Exchange the content of a user's template.
+
+        Raises InputError for a bundled one, OutputError.
+        """
         self.refuseBundled(info)
         self._write(info.path, data)
         return self._info(info.path, _USER_PREFIX)
@@ -101,7 +123,10 @@ class TemplateLibrary:
         remove_file(info.path)
 
     def importFile(self, path: str | Path) -> TemplateInfo:
-        """Copy a template file into the library. Raises TemplateError, InputError (title in use), OutputError."""
+        """Copy a template file into the library.
+
+        Raises TemplateError, InputError (title in use), OutputError.
+        """
         source = Path(path)
         data = readTemplate(source)
         describe(data, "", source)
@@ -122,7 +147,7 @@ class TemplateLibrary:
                 _("Templates that came with the extension cannot be changed: save a copy.")
             )
 
-    def _files(self):
+    def _files(self) -> Any:
         for folder, prefix in (
             (self.bundledFolder, _BUNDLED_PREFIX),
             (self.userFolder, _USER_PREFIX),
@@ -132,14 +157,17 @@ class TemplateLibrary:
                     (path, prefix) for path in sorted(folder.glob(f"*{SUFFIX}")) if path.is_file()
                 )
 
-    def _tried(self, path, prefix) -> TemplateInfo | None:
+    def _tried(self, path: Any, prefix: Any) -> TemplateInfo | None:
         try:
             return self._info(path, prefix)
         except TemplateError:
             return None
 
-    def _info(self, path, prefix) -> TemplateInfo:
-        """Described once per version of the file: a library of pooled templates may hold many megabytes."""
+    def _info(self, path: Any, prefix: Any) -> TemplateInfo:
+        """Described once per version of the file.
+
+        A library of pooled templates may hold many megabytes.
+        """
         try:
             state = path.stat()
         except OSError as error:
@@ -158,14 +186,17 @@ class TemplateLibrary:
             raise InputError(_("There is a template called {name} already.").format(name=title))
         return path
 
-    def _write(self, path: Path, data: dict) -> None:
+    def _write(self, path: Path, data: dict[str, Any]) -> None:
         with output_errors(self.userFolder):
             self.userFolder.mkdir(parents=True, exist_ok=True)
         atomic_write_text(path, _text(data))
 
 
-def readTemplate(path: Path) -> dict:
-    """The JSON object of a template file, its latents unchecked (the worker does that). Raises TemplateError."""
+def readTemplate(path: Path) -> dict[str, Any]:
+    """The JSON object of a template file, its latents unchecked (the worker does that).
+
+    Raises TemplateError.
+    """
     try:
         if path.stat().st_size > MAX_BYTES:
             raise TemplateError(_("{path}: too large to be a template").format(path=path))
@@ -177,7 +208,7 @@ def readTemplate(path: Path) -> dict:
     return data
 
 
-def describe(data: dict, prefix: str, path: Path) -> TemplateInfo:
+def describe(data: dict[str, Any], prefix: str, path: Path) -> TemplateInfo:
     """What the panel shows of a template. Raises TemplateError if a part of it is missing."""
     try:
         targets = tuple(
@@ -197,7 +228,7 @@ def describe(data: dict, prefix: str, path: Path) -> TemplateInfo:
         raise TemplateError(_("{path}: the template is damaged").format(path=path)) from error
 
 
-def _text(data: dict) -> str:
+def _text(data: dict[str, Any]) -> str:
     try:
         return json.dumps(data, separators=(",", ":"), allow_nan=False) + "\n"
     except ValueError as error:

@@ -126,7 +126,9 @@ class Panel(VTKObservationMixin):
     def _onSaveTemplate(self) -> None:
         title = dialogs.askText(_("Save as template"), _("Name of the template:"))
         if title:
-            self._makeTemplate(lambda **how: self.logic.saveTemplate(*self._marked(), title, **how))
+            self._makeTemplate(
+                lambda **options: self.logic.saveTemplate(*self._marked(), title, **options)
+            )
 
     def _onAddToTemplate(self) -> None:
         own = {info.title: info for info in self.logic.library.templates() if not info.bundled}

@@ -293,7 +293,7 @@ class ResultsSection(Section[PanelLogic]):
 
     def _follow(self) -> None:
         """Observe the nodes of the run: the user may drag a box."""
-        nodes = self.run.resultNodes() if self.run is not None else []
+        nodes: list[Any] = self.run.resultNodes() if self.run is not None else []
         if nodes == self._followed:
             return
         self._followNone()

@@ -8,6 +8,7 @@ transforms, linear or not, are applied.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import slicer
@@ -33,7 +34,7 @@ class VoxelGrid:
     name: str
 
 
-def rasToLps(points) -> np.ndarray:
+def rasToLps(points: Any) -> np.ndarray:
     """Positions (..., 3) in mm, RAS -> LPS; the same flip goes back, see ``lpsToRas``."""
     return np.asarray(points, dtype=float) * [-1.0, -1.0, 1.0]
 
@@ -46,8 +47,11 @@ def matrixToArray(matrix: vtk.vtkMatrix4x4) -> np.ndarray:
     return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
 
 
-def worldTransform(node) -> vtk.vtkGeneralTransform:
-    """Transform from the node's own RAS to world RAS: all parent transforms together (identity without any)."""
+def worldTransform(node: Any) -> vtk.vtkGeneralTransform:
+    """Transform from the node's own RAS to world RAS.
+
+    All parent transforms together (identity without any).
+    """
     transform = vtk.vtkGeneralTransform()
     slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(
         node.GetParentTransformNode(), None, transform
@@ -55,7 +59,7 @@ def worldTransform(node) -> vtk.vtkGeneralTransform:
     return transform
 
 
-def worldMatrix(node) -> np.ndarray | None:
+def worldMatrix(node: Any) -> np.ndarray | None:
     """4x4 matrix from the node's own RAS to world RAS; None if a parent transform is not linear."""
     parent = node.GetParentTransformNode()
     if parent is None:
@@ -67,15 +71,15 @@ def worldMatrix(node) -> np.ndarray | None:
     return matrixToArray(matrix)
 
 
-def nodePointsToLps(node, ras) -> np.ndarray:
-    """Positions (n, 3) in the node's own RAS -> LPS of the world, whatever the parent transforms."""
+def nodePointsToLps(node: Any, ras: Any) -> np.ndarray:
+    """Positions (n, 3) in the node's own RAS -> LPS of the world, through all parent transforms."""
     transform = worldTransform(node)
     return rasToLps(
         [transform.TransformPoint(point) for point in np.reshape(ras, (-1, 3)).tolist()]
     )
 
 
-def volumeGrid(node) -> VoxelGrid:
+def volumeGrid(node: Any) -> VoxelGrid:
     """The voxels of a scalar volume in the world.
 
     A volume below a non-linear or shearing transform is resampled (2 mm: the engine's grids are
@@ -94,7 +98,7 @@ def volumeGrid(node) -> VoxelGrid:
     return _gridInWorld(node, image, matrixToArray(matrix), IMAGE_MM, mask=False)
 
 
-def segmentGrid(node, segmentID: str) -> VoxelGrid:
+def segmentGrid(node: Any, segmentID: str) -> VoxelGrid:
     """A segment as a mask (uint8, 0 or 1) in the world, cropped to its own extent.
 
     A segment drawn as a surface is turned into voxels on a copy; the node stays as it is. Raises
@@ -123,8 +127,10 @@ def segmentGrid(node, segmentID: str) -> VoxelGrid:
     return _gridInWorld(node, _imageOf(mask), ijkToRas, MASK_MM, mask=True, name=segment.GetName())
 
 
-def roiCornersLps(node) -> np.ndarray:
-    """The eight corners (8, 3) of an ROI in LPS of the world; the ROI may be turned or below transforms.
+def roiCornersLps(node: Any) -> np.ndarray:
+    """The eight corners (8, 3) of an ROI in LPS of the world.
+
+    The ROI may be turned or below transforms.
 
     Raises InputError for an ROI without extent.
     """
@@ -140,12 +146,12 @@ def roiCornersLps(node) -> np.ndarray:
     return nodePointsToLps(node, corners[:, :3])
 
 
-def pointLps(node, index: int) -> np.ndarray:
+def pointLps(node: Any, index: int) -> np.ndarray:
     """A control point (3,) of a markups node in LPS of the world."""
     return rasToLps(node.GetNthControlPointPositionWorld(index))
 
 
-def _binaryLabelmap(node, segmentID, segment):
+def _binaryLabelmap(node: Any, segmentID: Any, segment: Any) -> Any:
     """(vtkOrientedImageData or None, label value) of a segment."""
     name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
     if segment.GetRepresentation(name) is None:
@@ -157,8 +163,11 @@ def _binaryLabelmap(node, segmentID, segment):
     return segment.GetRepresentation(name), segment.GetLabelValue()
 
 
-def _croppedMask(labelmap, value):
-    """(mask (k, j, i) uint8 of the used part, index (i, j, k) of its first voxel), or (None, None) if empty."""
+def _croppedMask(labelmap: Any, value: Any) -> Any:
+    """Cut a label's mask down to its extent.
+
+    Returns (mask (k, j, i) uint8, index (i, j, k) of its first voxel), or (None, None) if empty.
+    """
     shape = labelmap.GetDimensions()[::-1]
     mask = vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape(shape) == value
     used = [np.flatnonzero(mask.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
@@ -171,7 +180,9 @@ def _croppedMask(labelmap, value):
     return np.ascontiguousarray(part, dtype=np.uint8), first
 
 
-def _gridInWorld(node, image, ijkToRas, coarsest, mask, name=None):
+def _gridInWorld(
+    node: Any, image: Any, ijkToRas: Any, coarsest: Any, mask: Any, name: Any = None
+) -> Any:
     """VoxelGrid of VTK voxels (extent from 0) with the node's parent transforms applied."""
     name = node.GetName() if name is None else name
     world = worldMatrix(node)
@@ -185,13 +196,13 @@ def _gridInWorld(node, image, ijkToRas, coarsest, mask, name=None):
     return VoxelGrid(array, RAS_LPS @ ijkToRas, name)
 
 
-def _isStraight(matrix) -> bool:
+def _isStraight(matrix: Any) -> bool:
     """True if the axes of a 4x4 index matrix are orthogonal: the only lattices the engine takes."""
     axes = matrix[:3, :3] / np.linalg.norm(matrix[:3, :3], axis=0)
     return bool(np.abs(axes.T @ axes - np.eye(3)).max() < STRAIGHT_TOLERANCE)
 
 
-def _resampled(image, ijkToRas, toWorld, coarsest, mask):
+def _resampled(image: Any, ijkToRas: Any, toWorld: Any, coarsest: Any, mask: Any) -> Any:
     """(VTK image, 4x4 index -> world RAS) of voxels resampled along the world axes."""
     lower, upper = _worldBounds(image.GetDimensions(), ijkToRas, toWorld)
     finest = float(np.linalg.norm(ijkToRas[:3, :3], axis=0).min())
@@ -220,8 +231,11 @@ def _resampled(image, ijkToRas, toWorld, coarsest, mask):
     return reslice.GetOutput(), outToRas
 
 
-def _worldBounds(dimensions, ijkToRas, toWorld):
-    """World RAS bounds (lower, upper) of the outer voxel edges, sampled: a bent volume bulges between its corners."""
+def _worldBounds(dimensions: Any, ijkToRas: Any, toWorld: Any) -> Any:
+    """World RAS bounds (lower, upper) of the outer voxel edges, sampled.
+
+    A bent volume bulges between its corners.
+    """
     axes = [np.linspace(-0.5, n - 0.5, _EDGE_SAMPLES) for n in dimensions]
     ijk = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     ras = ijk @ ijkToRas[:3, :3].T + ijkToRas[:3, 3]
@@ -229,13 +243,13 @@ def _worldBounds(dimensions, ijkToRas, toWorld):
     return world.min(axis=0), world.max(axis=0)
 
 
-def _vtkMatrix(array) -> vtk.vtkMatrix4x4:
+def _vtkMatrix(array: Any) -> vtk.vtkMatrix4x4:
     matrix = vtk.vtkMatrix4x4()
     matrix.DeepCopy(np.asarray(array, dtype=float).ravel().tolist())
     return matrix
 
 
-def _imageOf(mask) -> vtk.vtkImageData:
+def _imageOf(mask: Any) -> vtk.vtkImageData:
     """VTK image (extent from 0) of an array (k, j, i)."""
     image = vtk.vtkImageData()
     image.SetDimensions(mask.shape[::-1])

@@ -1,4 +1,7 @@
-"""Results as files: a table as CSV, and one Slicer markups file per result; LPS or RAS, and it is stated."""
+"""Results as files: a table as CSV, and one Slicer markups file per result.
+
+LPS or RAS, and it is stated.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import enum
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from slicer.i18n import tr as _
@@ -44,8 +48,11 @@ CSV_HEADER = (
 )
 
 
-def writeCsv(path: str | Path, rows, frame: ExportFrame) -> None:
-    """One line per row; positions in mm of ``frame``, empty where there are none. Raises OutputError."""
+def writeCsv(path: str | Path, rows: Any, frame: ExportFrame) -> None:
+    """One line per row; positions in mm of ``frame``, empty where there are none.
+
+    Raises OutputError.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(CSV_HEADER)
@@ -64,7 +71,7 @@ def writeCsv(path: str | Path, rows, frame: ExportFrame) -> None:
     atomic_write_text(path, stream.getvalue())
 
 
-def writeMarkups(folder: str | Path, rows, frame: ExportFrame) -> list[Path]:
+def writeMarkups(folder: str | Path, rows: Any, frame: ExportFrame) -> list[Path]:
     """Write ``folder/<query>/<target>.mrk.json`` for every row with a position that may be shown.
 
     Files of an earlier export are replaced. Gives the files written. Raises OutputError.
@@ -87,12 +94,12 @@ def writeMarkups(folder: str | Path, rows, frame: ExportFrame) -> list[Path]:
     return written
 
 
-def _writeOne(file: Path, row) -> None:
+def _writeOne(file: Path, row: Any) -> None:
     description = ", ".join(filter(None, [f"RPRLoc: {row.status}", row.review, row.reason]))
     if row.kind == "box":
         write_roi(file, row.target, Box.from_center_size(row.center, row.size), description)
     else:
-        write_fiducial(file, row.target, Points([row.center]), description)
+        write_fiducial(file, row.target, Points(np.array([row.center])), description)
 
 
 def _turnToRas(file: Path) -> None:
@@ -111,15 +118,18 @@ def _turnToRas(file: Path) -> None:
     atomic_write_text(file, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def _inFrame(center, frame: ExportFrame):
+def _inFrame(center: Any, frame: ExportFrame) -> Any:
     return conversion.lpsToRas(center).tolist() if frame == ExportFrame.RAS else center
 
 
-def _number(value) -> str:
+def _number(value: Any) -> str:
     return "" if value is None else f"{round(float(value), 2) + 0.0:.2f}"
 
 
 def _cell(text: str) -> str:
-    """A text that a spreadsheet will not take for a formula: names come from files that anyone may have made."""
+    """A text that a spreadsheet will not take for a formula.
+
+    Names come from files that anyone may have made.
+    """
     text = " ".join(text.split())
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

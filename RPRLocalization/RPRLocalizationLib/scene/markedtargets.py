@@ -1,4 +1,6 @@
-"""What the user marked on the reference: control points, ROIs and segments as one list of named targets.
+"""What the user marked on the reference.
+
+Control points, ROIs and segments as one list of named targets.
 
 Which of them are used is kept on the node itself (attribute ``RPRLoc.Unused``), so that it is saved
 with the scene and survives when nodes are renumbered.
@@ -25,7 +27,7 @@ NODE_TYPES = ("vtkMRMLMarkupsFiducialNode", "vtkMRMLMarkupsROINode", "vtkMRMLSeg
 
 @dataclass(frozen=True)
 class MarkedTarget:
-    """One target: ``itemID`` is the control point's or segment's ID in its node, empty for an ROI."""
+    """One target; ``itemID``: ID of its control point or segment in the node, empty for an ROI."""
 
     node: Any
     itemID: str
@@ -34,12 +36,15 @@ class MarkedTarget:
     used: bool
 
 
-def targetsOf(nodes) -> list[MarkedTarget]:
-    """Every placed point, ROI and segment of the nodes, in order. Points that are still being placed are left out."""
+def targetsOf(nodes: Any) -> list[MarkedTarget]:
+    """Every placed point, ROI and segment of the nodes, in order.
+
+    Points that are still being placed are left out.
+    """
     return [target for node in nodes for target in _targetsOfNode(node)]
 
 
-def _targetsOfNode(node) -> list[MarkedTarget]:
+def _targetsOfNode(node: Any) -> list[MarkedTarget]:
     unused = _unused(node)
     if node.IsA("vtkMRMLMarkupsROINode"):
         if not node.GetNumberOfDefinedControlPoints():
@@ -86,7 +91,7 @@ def rename(target: MarkedTarget, name: str) -> None:
         target.node.GetSegmentation().GetSegment(target.itemID).SetName(name)
 
 
-def targetSpec(target: MarkedTarget, saveMask) -> dict:
+def targetSpec(target: MarkedTarget, saveMask: Any) -> dict[str, Any]:
     """The TARGET object of the worker protocol (LPS mm of the world).
 
     saveMask: writes a VoxelGrid and gives its VOLUME object. Raises InputError for an empty segment
@@ -109,7 +114,7 @@ def targetSpec(target: MarkedTarget, saveMask) -> dict:
     }
 
 
-def checkNames(targets) -> None:
+def checkNames(targets: Any) -> None:
     """Raises InputError unless there is a target, and every one has a name of its own."""
     names = [target.name for target in targets]
     if not names:
@@ -123,7 +128,7 @@ def checkNames(targets) -> None:
         )
 
 
-def candidateNodes(scene) -> list:
+def candidateNodes(scene: Any) -> list[Any]:
     """Nodes of the scene that can be targets: not hidden, and not results of an earlier run."""
     found = []
     for className in NODE_TYPES:
@@ -134,7 +139,7 @@ def candidateNodes(scene) -> list:
     return found
 
 
-def _unused(node) -> set[str]:
+def _unused(node: Any) -> set[str]:
     try:
         listed = json.loads(node.GetAttribute(UNUSED_ATTRIBUTE) or "[]")
     except ValueError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import slicer
 from slicer.i18n import tr as _
 
@@ -16,7 +18,7 @@ class Placing:
     def __init__(self) -> None:
         self.interaction = slicer.app.applicationLogic().GetInteractionNode()
         self._selection = slicer.app.applicationLogic().GetSelectionNode()
-        self._node = None
+        self._node: Any = None
 
     def activeClass(self) -> str:
         """Class of what is being placed for this module; empty if nothing is."""
@@ -28,7 +30,7 @@ class Placing:
         mine = self._selection.GetActivePlaceNodeID() == self._node.GetID()
         return self._node.GetClassName() if placing and mine else ""
 
-    def start(self, node) -> None:
+    def start(self, node: Any) -> None:
         """The next click in a view places a point of this node."""
         self._node = node
         self._selection.SetReferenceActivePlaceNodeClassName(node.GetClassName())
@@ -41,8 +43,11 @@ class Placing:
         if self.activeClass():
             self.interaction.SwitchToViewTransformMode()
 
-    def takeUnplaced(self):
-        """The box whose placing was given up before its first click, or None; it is forgotten here."""
+    def takeUnplaced(self) -> Any:
+        """The box whose placing was given up before its first click, or None.
+
+        It is forgotten here.
+        """
         node = self._node
         if node is None or self.activeClass() or not slicer.mrmlScene.IsNodePresent(node):
             return None
@@ -54,8 +59,11 @@ class Placing:
         )
 
 
-def landmarkList(nodes):
-    """The fiducial list that new landmarks go to: the last one among the targets, else a new one."""
+def landmarkList(nodes: Any) -> Any:
+    """The fiducial list that new landmarks go to.
+
+    The last one among the targets, else a new one.
+    """
     lists = [
         node
         for node in nodes
@@ -69,7 +77,7 @@ def landmarkList(nodes):
     return node
 
 
-def newBox():
+def newBox() -> Any:
     """An ROI node that has no place yet."""
     name = slicer.mrmlScene.GenerateUniqueName(_("Box"))
     node = slicer.mrmlScene.AddNewNodeByClass(ROI, name)

@@ -12,10 +12,9 @@ from slicer.i18n import tr as _
 
 from rprloc.localization.status import FAILED, LOW_CONFIDENCE, OK, OUTSIDE
 
-from ..scene.resultrows import ResultRow
 from . import conversion
 from .markedtargets import RESULT_ATTRIBUTE
-from .resultrows import Run
+from .resultrows import ResultRow, Run
 
 # Okabe and Ito's palette: told apart with every kind of colour blindness. The table repeats the
 # status as text.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import numpy as np
 import slicer
@@ -12,6 +13,7 @@ from slicer.i18n import tr as _
 from rprloc.errors import InputError
 
 from . import conversion
+from .resultrows import Run
 
 # Around the results, so that an organ is seen with its surroundings, not only its box.
 SURROUNDINGS_MM = 25.0
@@ -19,7 +21,7 @@ SURROUNDINGS_MM = 25.0
 EDGE_FRACTION = 0.05
 
 
-def showRow(run, index: int) -> None:
+def showRow(run: Run, index: int) -> None:
     """Show the CT of a row (the layout stays) and go to its place, if it has one.
 
     A CT that was not shown is zoomed to its results, equally in all views; the zoom of one that
@@ -37,7 +39,7 @@ def showRow(run, index: int) -> None:
         jumpTo(conversion.lpsToRas(row.center))
 
 
-def resultCorners(run, query: str) -> np.ndarray:
+def resultCorners(run: Run, query: str) -> np.ndarray:
     """Lower and upper corners of every located box or landmark of a query: (2 n, 3), RAS mm."""
     found = [row for row in run.rows if row.query == query and row.found]
     halves = [np.zeros(3) if row.size is None else np.asarray(row.size) / 2 for row in found]
@@ -46,7 +48,7 @@ def resultCorners(run, query: str) -> np.ndarray:
     return np.array(pairs, float).reshape(-1, 3)
 
 
-def zoomTo(points) -> None:
+def zoomTo(points: np.ndarray) -> None:
     """Centre the slice views on points (n, 3; world RAS mm), all at a zoom that shows them all.
 
     One zoom for all views, because sizes could not be compared between them otherwise.
@@ -67,7 +69,7 @@ def zoomTo(points) -> None:
         node.JumpSliceByCentering(*((lower + upper) / 2).tolist())
 
 
-def loadCt(path: str, name: str):
+def loadCt(path: str, name: str) -> Any:
     """Load a CT file, or the series of a DICOM folder; gives the volume node. Raises InputError."""
     file = path
     if os.path.isdir(path):
@@ -80,7 +82,7 @@ def loadCt(path: str, name: str):
         raise InputError(_("{path} could not be loaded.").format(path=path)) from error
 
 
-def jumpTo(ras) -> None:
+def jumpTo(ras: Any) -> None:
     """Move every slice through a position (3,) in world RAS mm; pan only views without it."""
     position = [float(value) for value in ras]
     for node in _sliceNodes():
@@ -90,7 +92,7 @@ def jumpTo(ras) -> None:
             node.JumpSliceByCentering(*position)
 
 
-def showOnlyQuery(run, index: int) -> None:
+def showOnlyQuery(run: Run, index: int) -> None:
     """Hide the results of other CTs (other patients); only the chosen box has name and handles.
 
     With the names of all boxes at once, they would cover each other and the image.
@@ -107,7 +109,7 @@ def showOnlyQuery(run, index: int) -> None:
                 display.SetPropertiesLabelVisibility(node is chosen)
 
 
-def cropTo(volume, roi, name: str):
+def cropTo(volume: Any, roi: Any, name: str) -> Any:
     """Crop a volume to an ROI with Slicer's Crop Volume; returns the new volume.
 
     Raises InputError if the module is missing or the box does not lie in the CT.
@@ -137,13 +139,13 @@ def cropTo(volume, roi, name: str):
     return output
 
 
-def _isBackground(volume) -> bool:
+def _isBackground(volume: Any) -> bool:
     """True if every slice view shows the volume already: then its zoom is left alone."""
     composites = _nodesOfClass("vtkMRMLSliceCompositeNode")
     return all(node.GetBackgroundVolumeID() == volume.GetID() for node in composites)
 
 
-def _isInView(node, ras) -> bool:
+def _isInView(node: Any, ras: Any) -> bool:
     """True if a slice view, moved to this depth, shows the position well inside its edges."""
     inverse = vtk.vtkMatrix4x4()
     vtk.vtkMatrix4x4.Invert(node.GetXYToRAS(), inverse)
@@ -155,16 +157,16 @@ def _isInView(node, ras) -> bool:
     )
 
 
-def _sliceNodes() -> list:
+def _sliceNodes() -> list[Any]:
     return _nodesOfClass("vtkMRMLSliceNode")
 
 
-def _shownSliceNodes() -> list:
+def _shownSliceNodes() -> list[Any]:
     """Those of the layout: a view outside it has no size that the zoom should depend on."""
     nodes = _sliceNodes()
     return [node for node in nodes if node.IsMappedInLayout()] or nodes
 
 
-def _nodesOfClass(name: str) -> list:
+def _nodesOfClass(name: str) -> list[Any]:
     scene = slicer.mrmlScene
     return [scene.GetNthNodeByClass(n, name) for n in range(scene.GetNumberOfNodesByClass(name))]

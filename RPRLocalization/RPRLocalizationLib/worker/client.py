@@ -1,10 +1,14 @@
-"""The client of the worker (docs/worker-protocol.md): requests with callbacks, over a process that may die.
+"""The client of the worker (docs/worker-protocol.md).
+
+Requests with callbacks, over a process that may die.
 
 Nothing here waits: callbacks come from the event loop, on the thread of the application.
 """
 
 import itertools
 import logging
+from collections.abc import Callable
+from typing import Any
 
 import qt
 from slicer.i18n import tr as _
@@ -19,7 +23,7 @@ WORKER_DIED = "worker-died"
 class WorkerRequest:
     """A request on its way; ``finished`` once its result or error was reported."""
 
-    def __init__(self, client, requestId, method, callbacks):
+    def __init__(self, client: Any, requestId: Any, method: Any, callbacks: Any) -> None:
         self._client = client
         self.id = requestId
         self.method = method
@@ -28,8 +32,11 @@ class WorkerRequest:
         self.cancelled = False
         self.finished = False
 
-    def cancel(self):
-        """Stop the request; it ends with the error ``cancelled``, or with its result if that came first."""
+    def cancel(self) -> None:
+        """Stop the request.
+
+        It ends with the error ``cancelled``, or with its result if that came first.
+        """
         self._client.cancel(self)
 
 
@@ -48,45 +55,45 @@ class WorkerClient:
 
     def __init__(
         self,
-        processFactory=None,
-        program=None,
-        arguments=None,
-        environment=None,
-        cancelGraceMs=CANCEL_GRACE_MS,
-    ):
+        processFactory: Any = None,
+        program: Any = None,
+        arguments: Any = None,
+        environment: Any = None,
+        cancelGraceMs: Any = CANCEL_GRACE_MS,
+    ) -> None:
         self._processFactory = processFactory or qt.QProcess
         self._program = program
         self._arguments = arguments if arguments is not None else workerArguments()
         self._environment = environment
         self._cancelGraceMs = cancelGraceMs
         self._ids = itertools.count(1)
-        self._requests = {}
-        self._link = None
+        self._requests: dict[int, Any] = {}
+        self._link: Any = None
 
     @property
-    def running(self):
+    def running(self) -> bool:
         """True while there is a worker process."""
         return self._link is not None
 
     @property
-    def busy(self):
+    def busy(self) -> bool:
         """True while a request has neither a result nor an error."""
         return bool(self._requests)
 
-    def start(self):
+    def start(self) -> None:
         """Start the worker, if there is none, so that the first request does not wait for it."""
         self._currentLink()
 
     def request(
         self,
-        method,
-        params=None,
-        onProgress=None,
-        onPartial=None,
-        onLog=None,
-        onResult=None,
-        onError=None,
-    ):
+        method: Any,
+        params: dict[str, Any] | None = None,
+        onProgress: Callable[..., Any] | None = None,
+        onPartial: Callable[..., Any] | None = None,
+        onLog: Callable[..., Any] | None = None,
+        onResult: Callable[..., Any] | None = None,
+        onError: Callable[..., Any] | None = None,
+    ) -> Any:
         """Send a request; every callback gets one dict, the event (see docs/worker-protocol.md).
 
         Exactly one of onResult and onError is called, once, after this method has returned. Errors
@@ -114,7 +121,7 @@ class WorkerClient:
             self._failLater([request], link)
         return request
 
-    def cancel(self, request):
+    def cancel(self, request: Any) -> None:
         """Ask the worker to stop a request, and give the worker up if it does not obey in time."""
         if request.finished or request.cancelled:
             return
@@ -122,20 +129,20 @@ class WorkerClient:
         request.link.send({"id": next(self._ids), "method": "cancel", "params": {"id": request.id}})
         qt.QTimer.singleShot(self._cancelGraceMs, lambda: self._enforceCancel(request))
 
-    def act(self, request, action):
+    def act(self, request: Any, action: str) -> None:
         """Send an action (``pause``, ``stop``, ...) to a request that understands it."""
         if not request.finished:
             params = {"id": request.id, "action": action}
             request.link.send({"id": next(self._ids), "method": "action", "params": params})
 
-    def close(self):
+    def close(self) -> None:
         """End the worker; open requests end with ``cancelled``. It starts again if needed."""
         if self._link is not None:
             self._link.leave()
         for request in list(self._requests.values()):
             self._finish(request, self._cancelledEvent(request))
 
-    def _currentLink(self):
+    def _currentLink(self) -> Any:
         if self._link is not None:
             return self._link
         link = WorkerProcess(
@@ -149,7 +156,7 @@ class WorkerClient:
         self._link = None if link.ended else link
         return link
 
-    def _onEvent(self, event):
+    def _onEvent(self, event: Any) -> None:
         request = self._requests.get(event.get("id"))
         kind = event.get("event")
         if request is None:
@@ -161,7 +168,7 @@ class WorkerClient:
         elif request.callbacks.get(kind) is not None:
             request.callbacks[kind](event)
 
-    def _finish(self, request, event):
+    def _finish(self, request: Any, event: Any) -> None:
         """Report the last event of a request."""
         self._requests.pop(request.id, None)
         if not request.finished:
@@ -170,7 +177,7 @@ class WorkerClient:
             if callback is not None:
                 callback(event)
 
-    def _onEnd(self, link):
+    def _onEnd(self, link: Any) -> None:
         """The process has ended: whoever still waits for it is told."""
         if self._link is link:
             self._link = None
@@ -178,8 +185,11 @@ class WorkerClient:
             [request for request in self._requests.values() if request.link is link], link
         )
 
-    def _failLater(self, requests, link):
-        """Report the death of the worker from the event loop: callbacks never come while a request is being made."""
+    def _failLater(self, requests: Any, link: Any) -> None:
+        """Report the death of the worker from the event loop.
+
+        Callbacks never come while a request is being made.
+        """
         for request in requests:
             event = (
                 self._cancelledEvent(request)
@@ -190,15 +200,18 @@ class WorkerClient:
                 0, lambda request=request, event=event: self._finish(request, event)
             )
 
-    def _enforceCancel(self, request):
-        """Give up a worker that did not stop: closing its stdin ends it at once, and the next request starts anew."""
+    def _enforceCancel(self, request: Any) -> None:
+        """Give up a worker that did not stop.
+
+        Closing its stdin ends it at once, and the next request starts anew.
+        """
         if request.finished:
             return
         self._finish(request, self._cancelledEvent(request))
         request.link.leave()
 
     @staticmethod
-    def _cancelledEvent(request):
+    def _cancelledEvent(request: Any) -> dict[str, str]:
         return {
             "id": request.id,
             "event": "error",
@@ -208,7 +221,7 @@ class WorkerClient:
         }
 
     @staticmethod
-    def _diedEvent(request, link):
+    def _diedEvent(request: Any, link: Any) -> dict[str, str]:
         if link.started:
             message = _(
                 "The localization process ended unexpectedly; the next run starts a new one"

@@ -16,7 +16,10 @@ _INT16 = np.iinfo(np.int16)
 
 
 class ExchangeFolder:
-    """Made when it is first needed; ``close`` removes it with everything in it that this object wrote."""
+    """Made when it is first needed.
+
+    ``close`` removes it with everything in it that this object wrote.
+    """
 
     def __init__(self) -> None:
         self._path: Path | None = None
@@ -31,7 +34,10 @@ class ExchangeFolder:
         return str(self._path)
 
     def write(self, array: np.ndarray) -> str:
-        """Write an array (k, j, i) in the smallest type that holds it; gives its path. Raises OSError (disk full)."""
+        """Write an array (k, j, i) in the smallest type that holds it; gives its path.
+
+        Raises OSError (disk full).
+        """
         self._count += 1
         path = Path(self.path) / f"{self._count}.npy"
         self._written.add(path)
@@ -39,7 +45,10 @@ class ExchangeFolder:
         return str(path)
 
     def clear(self) -> None:
-        """Delete all arrays; what the worker still holds open (Windows) is deleted the next time."""
+        """Delete all arrays.
+
+        What the worker still holds open (Windows) is deleted the next time.
+        """
         for path in list(self._written):
             try:
                 path.unlink(missing_ok=True)
@@ -58,7 +67,10 @@ class ExchangeFolder:
 
 
 def compact(array: np.ndarray) -> np.ndarray:
-    """The smallest type the worker takes that holds the values: int16, else float32. Masks stay as they are."""
+    """The smallest type the worker takes that holds the values: int16, else float32.
+
+    Masks stay as they are.
+    """
     if array.dtype in (np.int16, np.uint8, np.int8):
         return array
     if array.dtype.kind in "iu" and array.min() >= _INT16.min and array.max() <= _INT16.max:

@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections import deque
 from pathlib import Path
+from typing import Any
 
 import qt
 
@@ -23,17 +24,19 @@ class WorkerProcess:
     constructor returns. ``ended`` is True from then on, and ``reason`` says why.
     """
 
-    def __init__(self, process, program, arguments, environment, onEvent, onEnd):
+    def __init__(
+        self, process: Any, program: Any, arguments: Any, environment: Any, onEvent: Any, onEnd: Any
+    ) -> None:
         self._process = process
         self._onEvent = onEvent
         self._onEnd = onEnd
         self._buffer = b""
-        self._stderr = deque(maxlen=STDERR_LINES)
+        self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
         self.ended = False
         self.started = False
         self.reason = ""
         process.setProcessEnvironment(environment)
-        self._slots = (
+        self._slots: tuple[Any, ...] = (
             ("started()", self._onStarted),
             ("readyReadStandardOutput()", self._readEvents),
             ("readyReadStandardError()", self._readMessages),
@@ -44,15 +47,17 @@ class WorkerProcess:
             process.connect(signal, slot)
         process.start(program, arguments)
 
-    def send(self, message):
+    def send(self, message: Any) -> bool:
         """Send one request (a dict that JSON can hold); False if the process has ended."""
         if self.ended:
             return False
         self._process.write(json.dumps(message, allow_nan=False).encode("ascii") + b"\n")
         return True
 
-    def leave(self):
-        """Give the process up: no more events. Its stdin closes, so it ends at once, also in the middle of work.
+    def leave(self) -> None:
+        """Give the process up: no more events.
+
+        Its stdin closes, so it ends at once, also in the middle of work.
 
         A process that still does not end is killed. In Slicer that ends the launcher only, which
         closes stdin as well.
@@ -67,23 +72,23 @@ class WorkerProcess:
         self._end("given up")
         qt.QTimer.singleShot(END_GRACE_MS, self._kill)
 
-    def _kill(self):
+    def _kill(self) -> None:
         if self._process is not None:
             self._process.kill()
 
-    def _release(self):
+    def _release(self) -> None:
         """Let go of a process that has ended, but not within its own signal."""
         process, self._process, self._slots = self._process, None, ()
         qt.QTimer.singleShot(0, lambda: process.deleteLater())
 
-    def details(self):
+    def details(self) -> str:
         """The last lines that the worker wrote to stderr, and why it ended, as one text."""
         return "\n".join([*list(self._stderr)[-SHOWN_LINES:], *filter(None, [self.reason])])
 
-    def _onStarted(self):
+    def _onStarted(self) -> None:
         self.started = True
 
-    def _readEvents(self):
+    def _readEvents(self) -> None:
         *lines, self._buffer = (
             self._buffer + content(self._process.readAllStandardOutput())
         ).split(b"\n")
@@ -97,7 +102,7 @@ class WorkerProcess:
         if failure is not None:
             raise failure
 
-    def _handle(self, line):
+    def _handle(self, line: Any) -> None:
         try:
             event = json.loads(line)
         except ValueError:
@@ -109,13 +114,13 @@ class WorkerProcess:
                 "RPRLoc: the worker sent something that is not an event: %r", line[:200]
             )
 
-    def _readMessages(self):
+    def _readMessages(self) -> None:
         text = content(self._process.readAllStandardError()).decode("utf-8", errors="replace")
         for line in filter(str.strip, text.splitlines()):
             self._stderr.append(line)
             logging.info("RPRLoc worker: %s", line)
 
-    def _onFinished(self, exitCode=0, exitStatus=None):
+    def _onFinished(self, exitCode: int = 0, exitStatus: Any = None) -> None:
         try:
             self._readEvents()
             self._readMessages()
@@ -123,20 +128,20 @@ class WorkerProcess:
             self._release()
             self._end(f"exit code {exitCode}")
 
-    def _onErrorOccurred(self, error):
+    def _onErrorOccurred(self, error: Any) -> None:
         if error == qt.QProcess.FailedToStart:
             reason = self._process.errorString()
             self._release()
             self._end(reason)
 
-    def _end(self, reason):
+    def _end(self, reason: Any) -> None:
         if not self.ended:
             self.ended = True
             self.reason = reason
             self._onEnd(self)
 
 
-def content(byteArray):
+def content(byteArray: Any) -> bytes:
     """The bytes of a QByteArray; PythonQt may give None for an empty one."""
     return byteArray.data() or b""
 
@@ -144,7 +149,7 @@ def content(byteArray):
 EXTENSION_FOLDER = Path(__file__).resolve().parents[2]
 
 
-def pythonProgram():
+def pythonProgram() -> str:
     """Path of the Python that runs the worker: PythonSlicer in Slicer, else the running Python.
 
     Raises RuntimeError if there is none.
@@ -160,7 +165,7 @@ def pythonProgram():
     raise RuntimeError("PythonSlicer was not found: install Slicer again")
 
 
-def workerArguments(plugins=()):
+def workerArguments(plugins: Any = ()) -> list[str]:
     """Arguments of ``pythonProgram`` for a worker with these plug-in modules."""
     arguments = ["-m", "rprloc.worker"]
     for plugin in plugins:
@@ -168,8 +173,11 @@ def workerArguments(plugins=()):
     return arguments
 
 
-def workerEnvironment(folders=(EXTENSION_FOLDER,), variables=None):
-    """This process's environment, with ``folders`` before the others on PYTHONPATH and ``variables`` set."""
+def workerEnvironment(folders: Any = (EXTENSION_FOLDER,), variables: Any = None) -> Any:
+    """This process's environment for a worker.
+
+    ``folders`` come before the others on PYTHONPATH, and ``variables`` are set.
+    """
     environment = qt.QProcessEnvironment.systemEnvironment()
     known = [folder for folder in environment.value("PYTHONPATH", "").split(os.pathsep) if folder]
     first = [str(folder) for folder in folders]

@@ -178,5 +178,5 @@ def parse_card(text: str, path: str) -> ModelCard:
             search=SearchSettings.from_json(data.get("search", {})),
             confidence=ConfidenceThresholds.from_json(data.get("confidence", {})),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ModelError(f"{path}: the model card lacks or misstates {error}") from error
