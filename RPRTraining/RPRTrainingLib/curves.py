@@ -176,7 +176,7 @@ class CurveView:
     ``toggle`` is called when the user asks for it; nothing else ever changes the layout.
     """
 
-    def __init__(self, curves: Any, changed: Callable[..., Any]) -> None:
+    def __init__(self, curves: Curves, changed: Callable[[], None]) -> None:
         self._curves = curves
         self._changed = changed
         self._before: int | None = None
@@ -212,7 +212,7 @@ class CurveView:
         """The module is being unloaded."""
         slicer.app.layoutManager().disconnect("layoutChanged(int)", self._onLayout)
 
-    def _onLayout(self, layout: Any) -> None:
+    def _onLayout(self, layout: int) -> None:
         """The user has chosen another layout: that one stays."""
         if self.shown and layout != self._plotLayout:
             self._before = None

@@ -10,7 +10,6 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +18,8 @@ from ..errors import InputError
 from ..files import atomic_write_text, output_errors, remove_file, safe_name, safe_names
 from ..geometry import Box, Frame, Points
 from ..targets.markups import write_fiducial, write_roi
+from ..targets.target import Kind
 from .status import LOW_CONFIDENCE, OK, Status
-
-Kind = Literal["landmark", "box"]
 
 CSV_HEADER = (
     *("query", "target", "kind", "status", "cx", "cy", "cz", "sx", "sy", "sz"),
