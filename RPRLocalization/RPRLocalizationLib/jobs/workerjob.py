@@ -21,6 +21,7 @@ from ..scene.markedtargets import MarkedTarget, checkNames, targetSpec
 from ..worker.exchangefolder import ExchangeFolder
 
 Event = dict[str, Any]
+EventHandler = Callable[[Event], None]
 
 
 class PendingRequest(Protocol):
@@ -33,9 +34,17 @@ class PendingRequest(Protocol):
 class Client(Protocol):
     """The worker process as a job sees it (``worker.client.WorkerClient``)."""
 
-    @property
-    def request(self) -> Callable[..., PendingRequest]:
-        """Send a request: its method and params, and a callback for each kind of event."""
+    def request(
+        self,
+        method: str,
+        params: Event | None = None,
+        onProgress: EventHandler | None = None,
+        onPartial: EventHandler | None = None,
+        onLog: EventHandler | None = None,
+        onResult: EventHandler | None = None,
+        onError: EventHandler | None = None,
+    ) -> PendingRequest:
+        """Send a request; one of onResult and onError is called, once, after this has returned."""
 
     def close(self) -> None:
         """End the worker process."""
