@@ -37,6 +37,7 @@ def prepare_output_dir(path: str | Path, overwrite: bool = False) -> Path:
                 f"{folder}: already holds files: choose another folder, or pass --overwrite"
             )
         folder.mkdir(parents=True, exist_ok=True)
+
         probe = _temporary(folder / "probe")
         try:
             probe.touch()
@@ -55,8 +56,10 @@ def prepare_output_file(path: str | Path, overwrite: bool = False) -> Path:
     with output_errors(file):
         if file.is_dir():
             raise OutputError(f"{file}: is a folder, not a file: choose another output file")
+
         if file.exists() and not overwrite:
             raise OutputError(f"{file}: already exists: choose another file, or pass --overwrite")
+
         file.parent.mkdir(parents=True, exist_ok=True)
     return file
 
@@ -69,6 +72,7 @@ def atomic_write_bytes(path: str | Path, data: bytes) -> None:
     The parent folder must exist. Raises OutputError (disk full, read-only, ...).
     """
     file = Path(path)
+
     temporary = _temporary(file)
     with output_errors(file):
         try:
@@ -121,12 +125,14 @@ def safe_name(name: str, taken: set[str] | None = None) -> str:
     """
     kept = "".join(" " if ch.isspace() else ch for ch in unicodedata.normalize("NFC", name))
     kept = "".join(ch for ch in kept if not unicodedata.category(ch).startswith("C"))
+
     kept = _FORBIDDEN.sub("_", " ".join(kept.split())).strip(". ").lstrip("-~")
     if _RESERVED.match(kept):
         kept = f"_{kept}"
     kept = _shortened(kept) or "unnamed"
     if taken is None:
         return kept
+
     answer, number = kept, 2
     while answer.casefold() in taken:
         answer, number = f"{kept}-{number}", number + 1
@@ -148,6 +154,7 @@ def _shortened(name: str) -> str:
     encoded = name.encode("utf-8")
     if len(encoded) <= _LONGEST_NAME:
         return name
+
     digest = hashlib.sha256(encoded).hexdigest()[:8]
     return f"{encoded[: _LONGEST_NAME - 9].decode('utf-8', errors='ignore').rstrip('. ')}-{digest}"
 

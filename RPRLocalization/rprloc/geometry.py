@@ -33,13 +33,16 @@ def _sealed(values: Any, what: str, shape: tuple[int, ...]) -> FloatArray:
         raise InputError(
             f"{what}: expected numbers of shape {shape}, but got something else"
         ) from error
+
     fits = array.ndim == len(shape) and all(
         n in (-1, m) for n, m in zip(shape, array.shape, strict=True)
     )
     if not fits:
         raise InputError(f"{what}: expected numbers of shape {shape}, but got shape {array.shape}")
+
     if not np.isfinite(array).all():
         raise InputError(f"{what}: NaN or infinite numbers cannot be used")
+
     array.flags.writeable = False
     return array
 
@@ -174,8 +177,10 @@ class Geometry:
         object.__setattr__(self, "spacing", _sealed(self.spacing, "Voxel spacing", (3,)))
         object.__setattr__(self, "origin", _sealed(self.origin, "Volume origin", (3,)))
         object.__setattr__(self, "direction", _sealed(self.direction, "Volume direction", (3, 3)))
+
         if (self.spacing <= 0).any():
             raise InputError(f"voxel spacing must be above 0 mm, but is {_listed(self.spacing)}")
+
         gram = self.direction.T @ self.direction
         if np.abs(gram - np.eye(3)).max() > ORTHONORMAL_TOLERANCE:
             raise InputError(
@@ -192,6 +197,7 @@ class Geometry:
         matrix = _sealed(ijk_to_lps, "IJK to LPS matrix", (4, 4))
         if not np.allclose(matrix[3], [0, 0, 0, 1], atol=1e-6):
             raise InputError("IJK to LPS matrix: the last row must be 0 0 0 1")
+
         spacing: FloatArray = np.sqrt((matrix[:3, :3] ** 2).sum(axis=0))
         if (spacing <= 0).any():
             raise InputError(f"voxel spacing must be above 0 mm, but is {_listed(spacing)}")
@@ -229,6 +235,7 @@ class Geometry:
         """Tell (n,) which points lie in the volume's own box, enlarged by ``margin_mm``."""
         index = self.lps_to_index(points)
         margin = margin_mm / self.spacing + 1e-6
+
         inside = (index >= -0.5 - margin) & (index <= np.array(self.size) - 0.5 + margin)
         return np.asarray(inside.all(axis=1))
 

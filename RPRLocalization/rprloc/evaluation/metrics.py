@@ -19,6 +19,7 @@ def box_iou(a: Box, b: Box) -> float:
     """
     p, q = a.to(Frame.LPS), b.to(Frame.LPS)
     shared = np.minimum(p.upper, q.upper) - np.maximum(p.lower, q.lower)
+
     overlap = float(np.prod(np.clip(shared, 0.0, None)))
     union = float(np.prod(p.upper - p.lower)) + float(np.prod(q.upper - q.lower)) - overlap
     return overlap / union if union > 0.0 else 0.0
@@ -30,6 +31,7 @@ def wall_distance(a: Box, b: Box) -> float:
     Mean over the six walls of ``|difference|``, in mm.
     """
     p, q = a.to(Frame.LPS), b.to(Frame.LPS)
+
     walls = np.concatenate([p.lower - q.lower, p.upper - q.upper])
     return float(np.abs(walls).mean())
 
@@ -43,5 +45,6 @@ def landmark_error(a: Points, b: Points) -> NDArray[np.float64]:
         raise InputError(
             f"cannot compare {len(a)} points with {len(b)}: give the same number of each"
         )
+
     difference = a.to(Frame.LPS).xyz - b.to(Frame.LPS).xyz
     return np.asarray(np.linalg.norm(difference, axis=1), dtype=np.float64)

@@ -75,6 +75,7 @@ def split_query(text: str) -> tuple[Path, Path]:
     """
     cuts = [n for n, letter in enumerate(text) if letter == "=" and 0 < n < len(text) - 1]
     pairs = [(Path(text[:n]), Path(text[n + 1 :])) for n in cuts]
+
     if not pairs:
         raise InputError(f"--query {text}: give a CT and its labels as IMAGE=LABELS")
     return next((pair for pair in pairs if pair[0].exists() and pair[1].exists()), pairs[0])
@@ -93,6 +94,7 @@ def read_complete(path: Path) -> dict[str, list[str]]:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
     except ValueError as error:
         raise InputError(f"{path}: not a JSON file") from error
+
     cases = data.get("cases", data) if isinstance(data, dict) else None
     if isinstance(cases, dict):
         found = {
@@ -125,12 +127,15 @@ def read_truths(
         ]
     else:
         truths = _truths_of_labels(read_label_map(path), ids, names)
+
+    # A voxel of the CT: label maps and CTs may have different lattices.
     margin = float(image.spacing.max())
     inside = [image.contains(truth.target.points, margin) for truth in truths]
     if truths and not any(one.any() for one in inside):
         raise InputError(
             f"{path}: none of its targets lies in the CT: do they belong to the same patient?"
         )
+
     pairs = zip(truths, inside, strict=True)
     return {
         truth.target.name: Truth(truth.target, truth.cut or not bool(one.all()))
@@ -182,9 +187,11 @@ def _score(result: Result, truth: Truth | None, complete: Collection[str] | None
         )
     elif truth.cut if complete is None else result.target not in complete:
         scored = "incomplete"
+
     measures: dict[str, float | None] = {}
     if truth is not None and scored == "yes":
         measures = _measures(result, truth.target)
+
     return Score(
         query=result.query,
         target=result.target,
@@ -203,6 +210,7 @@ def _measures(result: Result, truth: Target) -> dict[str, float | None]:
         if found is None:
             return {"iou": 0.0}
         return {"iou": 100.0 * box_iou(found, truth.box), "awd_mm": wall_distance(found, truth.box)}
+
     if not result.found or result.center is None:
         return {}
     return {"error_mm": float(landmark_error(Points(result.center[None]), truth.points)[0])}
@@ -222,11 +230,13 @@ def summarize(
         key: _mean([organ[key] for organ in used])
         for key in ("iou", "awd_mm", "error_mm", "success_10mm")
     }
+
     phases = list(dict.fromkeys(phase for one in seconds.values() for phase in one))
     times: dict[str, Any] = {"queries": len(seconds)}
     for phase in phases:
         values = [one[phase] for one in seconds.values() if phase in one]
         times[phase] = {"mean": float(np.mean(values)), "median": float(np.median(values))}
+
     times["per_case"] = {name: dict(one) for name, one in seconds.items()}
     return {"organs": organs, "mean": mean, "seconds": times}
 

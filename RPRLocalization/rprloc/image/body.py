@@ -12,10 +12,16 @@ from .hounsfield import BODY_HU
 
 BoolArray = npt.NDArray[np.bool_]
 
+#: Thicker than sheets, mask plates and the contact of a head with its rest.
 _OPENING_MM = 4.0
+#: How far ears, nose and the like, which the opening takes off, reach from the rest.
 _REACH_MM = 20.0
+#: A piece of at least this share of the largest is body too: the other leg.
 _TWIN = 0.5
+#: A piece of less than this share of the largest is no slab of body beyond missing slices.
 _SLAB = 0.03
+#: A slab lies in slices of its own: at most this share of it in those that have a body already.
+_SHARED_SLICES = 0.2
 
 
 def body_mask(
@@ -35,9 +41,11 @@ def body_mask(
     tissue = np.ascontiguousarray(hu > BODY_HU)
     if not tissue.any():
         return tissue
+
     opened = _opened(tissue, max(1, round(_OPENING_MM / min(spacing_zyx))))
     core = _main_pieces(opened if opened.any() else tissue)
     body = _filled(_regrown(core, tissue, max(1, round(_REACH_MM / max(spacing_zyx)))))
+
     rim = _widened(_widened(_widened(body, 0), 1), 2)
     return body | (rim & ~tissue)
 
@@ -67,6 +75,7 @@ def _narrowed(mask: BoolArray, axis: int) -> BoolArray:
     after, before = _ends(axis)
     result[after] &= mask[before]
     result[before] &= mask[after]
+
     if axis > 0:
         edge = np.moveaxis(result, axis, 0)
         edge[0] = edge[-1] = False
@@ -96,18 +105,24 @@ def _main_pieces(mask: BoolArray) -> BoolArray:
     per_slice = np.bincount(
         (labels * depth + offsets).reshape(-1), minlength=count * depth
     ).reshape(count, depth)
+
     volumes = per_slice.sum(axis=1)
     volumes[0] = 0
+
     order = np.argsort(-volumes, kind="stable")
     largest = int(order[0])
     kept: BoolArray = np.asarray(labels == largest)
+
     covered, sides = per_slice[largest] > 0, _in_plane(kept)
+
     for label in order[1:]:
         share = volumes[label] / volumes[largest]
         if share < _SLAB:
             break
+
+        # In line with the body and in other slices: the same patient beyond missing slices.
         beside, behind = _off_centre(labels == label, sides)
-        elsewhere = per_slice[label][covered].sum() < 0.2 * volumes[label]
+        elsewhere = per_slice[label][covered].sum() < _SHARED_SLICES * volumes[label]
         if not behind and (share >= _TWIN or (elsewhere and not beside)):
             kept |= labels == label
             covered |= per_slice[label] > 0

@@ -49,6 +49,7 @@ def _header(uid: str, files: tuple[str, ...]) -> SeriesHeader:
         key: reader.GetMetaData(key).strip() if reader.HasMetaDataKey(key) else ""
         for key in _HEADER_TAGS
     }
+
     columns, rows = (int(n) for n in reader.GetSize()[:2])
     return SeriesHeader(uid, (columns, rows, len(files)), tags[_MODALITY], tags[_PATIENT])
 
@@ -64,6 +65,7 @@ def read_series(folder: Path, uid: str = "") -> sitk.Image:
     series = _files_by_series(folder)
     if not series or (uid and uid not in series):
         raise InputError(f"{folder}: the folder holds no {'such ' * bool(uid)}DICOM series")
+
     chosen = uid or max(sorted(series), key=lambda key: len(series[key]))
     files = series[chosen]
     if len(series) > 1 and not uid:
@@ -72,14 +74,17 @@ def read_series(folder: Path, uid: str = "") -> sitk.Image:
             f"({len(files)})",
             stacklevel=4,
         )
+
     if len(files) < 2:
         raise InputError(
             f"{folder}: the DICOM series has a single slice, but a 3D volume is needed"
         )
+
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames(files)
     reader.MetaDataDictionaryArrayUpdateOn()
     image: sitk.Image = reader.Execute()
+
     _check_slices(reader, len(files), folder)
     return image
 
@@ -90,14 +95,17 @@ def _check_slices(reader: sitk.ImageSeriesReader, count: int, folder: Path) -> N
         raise InputError(
             f"{folder}: the DICOM series is of modality {modality}, but a CT is needed"
         )
+
     slices = _positions(reader, count)
     if slices is None:
         return
+
     positions, normals = slices
     if np.abs(normals - normals[0]).max() > 1e-2:
         raise InputError(
             f"{folder}: the slices of the DICOM series are not parallel (a scout or several scans?)"
         )
+
     steps = np.diff(positions, axis=0)
     along = steps @ normals[0]
     usual = float(np.median(along))
@@ -105,6 +113,7 @@ def _check_slices(reader: sitk.ImageSeriesReader, count: int, folder: Path) -> N
         raise InputError(
             f"{folder}: slices of the DICOM series are missing, doubled or unevenly spaced"
         )
+
     if np.linalg.norm(steps - along[:, None] * normals[0], axis=1).max() > 0.02 * abs(usual) + 0.02:
         raise InputError(
             f"{folder}: the DICOM series was scanned with a tilted gantry; resample it to a "

@@ -56,9 +56,11 @@ def check_ct(array: npt.NDArray[Any]) -> None:
         raise InputError(f"voxels of type {array.dtype} cannot be Hounsfield units")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise InputError("the volume holds NaN or infinite values")
+
     sample = array.reshape(-1)[:: max(1, array.size // _SAMPLES)].astype(np.float32)
     if sample.min() == sample.max() and array.min() == array.max():
         raise InputError(f"the volume is empty: every voxel is {sample[0]:g}")
+
     scanned = sample[sample >= PADDING_HU]
     if scanned.size == 0:
         raise InputError("the volume holds nothing above -1100: not a CT in Hounsfield units")
@@ -83,10 +85,12 @@ def _check_range(sample: npt.NDArray[np.float32], padded: bool) -> None:
             f"values from {low:g} to {high:g}, no air or fat: not a CT in Hounsfield units (an MR "
             "image?)"
         )
+
     if np.mean((sample > -200) & (sample < 300)) < 0.005:
         raise InputError(
             "no soft tissue (-200 to 300) in the volume: not a CT of a patient in Hounsfield units"
         )
+
     bottom = sample.min()
     if bottom > -400 and np.mean(sample == bottom) > 0.1:
         raise InputError(

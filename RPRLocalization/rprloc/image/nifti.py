@@ -58,12 +58,14 @@ def read_voxels(path: Path) -> npt.NDArray[Any]:
             f"{path}: expected one 3D volume, but this is {len(shape)}D "
             f"({' x '.join(map(str, shape))})"
         )
+
     count, offset = int(np.prod(shape)), int(header["vox_offset"])
     if len(data) < offset + count * dtype.itemsize:
         raise InputError(
             f"{path}: the file is truncated ({len(data)} bytes instead of "
             f"{offset + count * dtype.itemsize})"
         )
+
     array = np.frombuffer(data, dtype, count, offset).reshape(shape[2::-1])
     slope, intercept = float(header["slope"]), float(header["intercept"])
     if slope == 0 or not np.isfinite([slope, intercept]).all() or (slope, intercept) == (1.0, 0.0):
@@ -105,6 +107,7 @@ def _parsed(data: bytes, order: str, wide: bool) -> dict[str, Any]:
             kind = "i4" if name == "sform_code" else _WIDE.get(kind, kind)
             kind = "i8" if name == "vox_offset" else kind
         count = int(kind[:-2] or 1)
+
         values = np.frombuffer(data, order + kind[-2:], count, wide_at if wide else narrow_at)
         header[name] = values if count > 1 else values[0]
     return header
@@ -116,6 +119,7 @@ def _check_spacing(header: dict[str, Any], path: Path) -> None:
         spacing = np.minimum(
             spacing, np.linalg.norm(header["srow"].astype(np.float64).reshape(3, 4)[:, :3], axis=0)
         )
+
     if not np.isfinite(spacing).all() or (spacing <= 0).any():
         raise InputError(
             f"{path}: voxel spacing must be above 0 mm, but is "

@@ -119,6 +119,7 @@ def geometry_of(image: Any, name: str) -> Geometry:
     if len(size) != 3:
         text = " x ".join(map(str, size))
         raise InputError(f"{name}: expected one 3D volume, but this is {len(size)}D ({text})")
+
     if min(size) < 2:
         raise InputError(
             f"{name}: expected a 3D volume, but this is a single slice (for DICOM give the folder)"
@@ -130,6 +131,7 @@ def geometry_of(image: Any, name: str) -> Geometry:
         )
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
+
     if geometry.bounds().size.max() > _LARGEST_MM:
         raise InputError(
             f"{name}: the volume is more than 5 m long: its voxel spacing is not in mm"
@@ -140,9 +142,11 @@ def geometry_of(image: Any, name: str) -> Geometry:
 def _taken(image: sitk.Image, name: str, layers: bool) -> RawImage:
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
         image = image[:, :, :, 0]
+
     parts = image.GetNumberOfComponentsPerPixel()
     if parts != 1 and not layers:
         raise InputError(f"{name}: expected one number per voxel, but this image has {parts}")
+
     geometry = geometry_of(image, name)
     fields = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys()}
     return RawImage(sitk.GetArrayFromImage(image), geometry, fields)
@@ -150,6 +154,8 @@ def _taken(image: sitk.Image, name: str, layers: bool) -> RawImage:
 
 def _read_nifti(path: Path) -> RawImage:
     array = nifti.read_voxels(path)
+
+    # ITK reads the lattice right, but fills truncated voxels with 0 (see nifti).
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     reader.ReadImageInformation()

@@ -15,7 +15,9 @@ from .body import body_mask
 from .hounsfield import AIR_HU
 from .volume import Volume
 
+#: The body is sought at this spacing in mm: fine enough for an ear, coarse enough to be quick.
 _MASK_SPACING = 4.0
+#: Hundredth of a voxel: rounding of stored spacings and directions decides nothing.
 _SLACK = 1e-2
 
 
@@ -65,11 +67,15 @@ def to_grids(
         raise InputError(
             f"grid spacing must be above 0 mm, but is {' and '.join(f'{s:g}' for s in spacings)}"
         )
+
     image = _as_image(volume)
+
+    # The body is sought in a grid of its own, so that every spacing gets the same one.
     wanted = (*spacings, _MASK_SPACING) if body_only else tuple(spacings)
     whole = {s: _resampled(image, volume.geometry, s) for s in dict.fromkeys(wanted)}
     if not body_only:
         return tuple(whole[s] for s in spacings)
+
     coarse = whole[_MASK_SPACING]
     body = body_mask(coarse.hu, (_MASK_SPACING,) * 3)
     if not body.any():
@@ -102,6 +108,7 @@ def _shrunk(image: sitk.Image, geometry: Geometry, spacing: float) -> sitk.Image
         if start.any():
             image = image[tuple(slice(int(n), None) for n in start)]
         image = sitk.BinShrink(image, factor.tolist())
+
     padded: sitk.Image = sitk.ZeroFluxNeumannPad(image, [1, 1, 1], [1, 1, 1])
     return padded
 
@@ -114,6 +121,7 @@ def _resampled(image: sitk.Image, geometry: Geometry, spacing: float) -> Isotrop
     bounds = geometry.bounds()
     origin = bounds.lower + spacing / 2
     size = np.maximum(1, np.ceil(bounds.size / spacing - 0.5 - _SLACK).astype(int))
+
     resampled = sitk.Resample(
         _shrunk(image, geometry, spacing),
         size.tolist(),
@@ -125,7 +133,10 @@ def _resampled(image: sitk.Image, geometry: Geometry, spacing: float) -> Isotrop
         AIR_HU,
         sitk.sitkFloat32,
     )
+
     grid = IsotropicVolume(sitk.GetArrayFromImage(resampled), origin, spacing)
+
+    # Only the lattice around a tilted volume has points outside of it.
     weight = np.abs(geometry.direction)
     if np.minimum(weight, np.abs(weight - 1)).max() > 1e-6:
         grid.hu[_outside(grid, geometry)] = AIR_HU
@@ -136,6 +147,7 @@ def _outside(grid: IsotropicVolume, geometry: Geometry) -> npt.NDArray[np.bool_]
     """Tell the lattice points (z, y, x) that lie outside the box of a tilted volume."""
     steps = np.linalg.inv(geometry.direction * geometry.spacing)
     first = steps @ (grid.origin - geometry.origin)
+
     z, y, x = np.ogrid[tuple(slice(n) for n in grid.hu.shape)]
     outside = np.zeros(grid.hu.shape, dtype=bool)
     for axis in range(3):
@@ -149,6 +161,7 @@ def _masked(grid: IsotropicVolume, body: npt.NDArray[np.bool_]) -> IsotropicVolu
     used = [np.flatnonzero(body.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
     lower = [max(0, int(u[0]) - 1) for u in used]
     crop = tuple(slice(low, int(u[-1]) + 2) for low, u in zip(lower, used, strict=True))
+
     hu = np.where(body[crop], grid.hu[crop], np.float32(AIR_HU))
     return IsotropicVolume(hu, grid.zyx_to_lps([lower])[0], grid.spacing)
 
@@ -159,6 +172,7 @@ def _carried_over(
     """Carry the body over to another lattice: each voxel takes the nearest one."""
     if grid is coarse:
         return body
+
     index = [
         np.clip(
             np.rint((np.arange(n) * grid.spacing + start - first) / coarse.spacing).astype(int),

@@ -51,6 +51,7 @@ class Volume:
         """
         if array.ndim != 3:
             raise InputError(f"{name}: expected one 3D volume, but this is {array.ndim}D")
+
         k, j, i = array.shape
         try:
             geometry = Geometry.from_matrix(ijk_to_lps, (i, j, k))
@@ -75,6 +76,7 @@ def _hounsfield(array: npt.NDArray[Any], name: str) -> npt.NDArray[np.int16]:
         check_ct(array)
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
+
     rounded = np.rint(array) if array.dtype.kind == "f" else array
     hounsfield: npt.NDArray[np.int16] = np.clip(rounded, HU_MIN, HU_MAX).astype(np.int16)
     return hounsfield

@@ -57,6 +57,7 @@ def query_names(paths: Sequence[Path]) -> list[str]:
     shared = {
         stem for stem, count in Counter(stem.casefold() for stem in stems).items() if count > 1
     }
+
     pairs = zip(paths, stems, strict=True)
     names = [
         f"{_parent(path)}_{stem}" if stem.casefold() in shared else stem for path, stem in pairs
@@ -82,6 +83,7 @@ def locate_query(search: LocalizationTask, path: Path, name: str) -> QueryResult
         problem = describe(error)
         return QueryResult(name, path, failed_results(search.template, name, problem), {}, problem)
     spent = read - started
+
     seconds = {"read": spent, **embedding.seconds, "after_read": total - spent, "total": total}
     return QueryResult(name, path, results, seconds, "", volume)
 

@@ -47,9 +47,11 @@ def cycle_consistency_error(
         latents = query.at(located)[:, :3]
         offsets, support = rows.offsets[part], rows.coarse[part]
         voted = offsets[None] + relative_offset(latents[:, None], support[None], range_mm)
+
         marked = offsets[: rows.keys]
         distance = (offsets[None] - marked[:, None]).square().sum(-1)
         weight = torch.softmax(-0.5 * distance / bandwidth_mm**2, dim=1)
+
         back = (weight[..., None] * voted).sum(1)
         errors.append((back - marked).norm(dim=1).mean())
     return float(torch.stack(errors).median())

@@ -21,6 +21,7 @@ from ..model.field import LatentField
 from ..model.loading import ModelPair
 from ..model.relative_offset import sample_trilinear
 
+#: Fewer cells than this are no part of a patient, and their median no consensus.
 LEAST_BODY_CELLS = 20
 
 
@@ -49,11 +50,13 @@ class EmbeddedVolume:
             raise InputError(
                 f"model {self.model.card.name} has no fine network: use --steps coarse"
             )
+
         grid = self.grids[1]
         if around is not None:
             grid = cropped(
                 grid, around.cpu().numpy(), margin_mm, self.model.fine.card.net.alignment
             )
+
         started = time.perf_counter()
         result = self.model.fine.field(grid)
         synchronize(self.model.device)
@@ -68,12 +71,10 @@ class EmbeddedVolume:
         return torch.as_tensor(first - half), torch.as_tensor(last + half)
 
     def scan_bounds(self) -> tuple[Tensor, Tensor]:
-        """Lower and upper corner (3,) LPS mm of what the scan shows.
+        """Return the lower and upper corner (3,) LPS mm of what the scan shows.
 
-        Along z where the body begins and ends.
-
-        Within a slice the volume's own border counts, as a slender patient does not make a scan
-        small.
+        Along z the scan ends where the body does; within a slice the volume's own border counts, as
+        a slender patient does not make a scan small.
         """
         lower, upper = self.body_bounds()
         whole = self.geometry.bounds()
@@ -89,8 +90,10 @@ def embed_volume(volume: Volume, model: ModelPair) -> EmbeddedVolume:
     started = time.perf_counter()
     grids = to_grids(volume, model.spacings)
     resampled = time.perf_counter()
+
     coarse = model.coarse.field(grids[0])
     synchronize(model.device)
+
     if int(coarse.body.sum()) < LEAST_BODY_CELLS:
         raise InputError(f"{volume.name}: too little of a body in this volume to locate anything")
     seconds = {"resample": resampled - started, "embed": time.perf_counter() - resampled}
@@ -108,9 +111,12 @@ def cropped(
     reach = margin_mm / grid.spacing
     lower = np.floor((zyx.min(0) - reach) / alignment).astype(int) * alignment
     upper = np.ceil((zyx.max(0) + reach + 1) / alignment).astype(int) * alignment
+
+    # One aligned block is kept at least, even of points beyond the volume.
     size = np.array(grid.hu.shape)
     lower = np.clip(lower, 0, np.maximum(0, (size - 1) // alignment * alignment))
     upper = np.clip(upper, np.minimum(lower + alignment, size), size)
+
     part = grid.hu[lower[0] : upper[0], lower[1] : upper[1], lower[2] : upper[2]]
     return IsotropicVolume(part, grid.zyx_to_lps(lower[None].astype(float))[0], grid.spacing)
 
@@ -124,6 +130,8 @@ def rescaled(grid: IsotropicVolume, factor: float) -> IsotropicVolume:
     size = [max(1, round(n * factor)) for n in grid.hu.shape]
     axes = [torch.arange(n, dtype=torch.float32) / factor for n in size]
     index = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
+
+    # Lifted, so that the zeros beyond the border are air.
     lifted = torch.from_numpy(np.ascontiguousarray(grid.hu))[None, None] - AIR_HU
     hu = sample_trilinear(lifted, index, "zeros")[0, 0] + AIR_HU
     return IsotropicVolume(hu.numpy(), grid.origin, spacing)

@@ -19,6 +19,8 @@ from .voting import Consensus, dense_consensus
 
 # An organ thinner than this is held to the identity as if it were this thick (robust_affine).
 LEAST_EXTENT_MM = 5.0
+# Of very many examples, each still brings so many points beside its key points.
+LEAST_CONTEXT = 3
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ def stack_examples(
 ) -> StackedExamples:
     """Put a target's examples on the device; many examples bring fewer context points each."""
     keys = key_points(target.kind)
-    context = max(3, context_points // len(target.examples))
+    context = max(LEAST_CONTEXT, context_points // len(target.examples))
+
     parts, slices, start = [], [], 0
     for example in target.examples:
         stop = min(len(example.offsets), keys + context)
@@ -91,6 +94,7 @@ def coarse_estimates(
 ) -> list[Consensus]:
     """One consensus per target, of all its rows, from one batch of votes."""
     found = dense_consensus(field, torch.cat([r.coarse for r in rows]), range_mm, bandwidths_mm)
+
     counts = [len(r.coarse) for r in rows]
     return [
         Consensus(p, s)
@@ -131,6 +135,7 @@ def fine_estimate(
             for s in rows.slices
         ]
         position = torch.cat(parts)
+
     each = rows.key_rows(position)
     keys = match_descriptors(
         field, rows.key_rows(support).transpose(0, 1), each.mean(0), search.matches[-1]

@@ -21,11 +21,15 @@ from ..targets.target import Target
 from .embedding import EmbeddedVolume, rescaled
 from .template import Example, Floats
 
+#: A reference is embedded as it is, and 6 % smaller and larger.
 SIZES = (1.0, 0.94, 1.06)
+#: Context of an example: points of the target, and of the tissue within so much around it.
 INSIDE_POINTS = 24
 AROUND_POINTS = 48
 AROUND_MM = 40.0
+#: Radius of the points that stand for the inside of a landmark, which has none.
 RING_MM = 15.0
+#: So many voxels are drawn before those that lie far apart are chosen among them (time).
 CANDIDATES = 4000
 
 
@@ -46,8 +50,10 @@ class ReferenceFields:
     def of(cls, embedding: EmbeddedVolume) -> ReferenceFields:
         """Embed the reference at the sizes ``SIZES``."""
         model, coarse, fine = embedding.model, [embedding.coarse], []
+
         others = [s for s in SIZES if s != 1.0]
         coarse += [model.coarse.field(rescaled(embedding.grids[0], size)) for size in others]
+
         if model.fine is not None:
             fine.append(embedding.fine())
             fine += [model.fine.field(rescaled(embedding.grids[1], size)) for size in others]
@@ -81,8 +87,10 @@ def make_example(target: Target, embedding: EmbeddedVolume, fields: ReferenceFie
     centre = keys[0] if target.box is None else target.box.center
     inside = _inside(target, embedding.grids[-1])
     around = tissue_points(embedding.grids[-1], keys, AROUND_MM, AROUND_POINTS)
+
     points = np.concatenate([keys, _mixed(inside, around)])
     at = torch.as_tensor(points, dtype=torch.float32, device=embedding.coarse.values.device)
+
     return Example(
         reference=embedding.name,
         size_mm=None if target.box is None else np.asarray(target.box.size, dtype=np.float32),
@@ -117,10 +125,13 @@ def tissue_points(
     zyx = grid.lps_to_zyx(np.stack([keys.min(0) - margin_mm, keys.max(0) + margin_mm]))
     lower = np.clip(np.floor(zyx[0]).astype(int), 0, np.array(grid.hu.shape) - 1)
     upper = np.clip(np.ceil(zyx[1]).astype(int) + 1, lower + 1, grid.hu.shape)
+
     part = grid.hu[lower[0] : upper[0], lower[1] : upper[1], lower[2] : upper[2]]
     voxels = np.argwhere(part > SOLID_HU)
     if len(voxels) == 0:
         return np.empty((0, 3))
+
+    # Seeded by the count: the same voxels of the same CT, and no seed to hand on.
     chosen = np.random.default_rng(len(voxels)).permutation(len(voxels))[:CANDIDATES]
     points: FloatArray = farthest_points(
         grid.zyx_to_lps((voxels[chosen] + lower).astype(np.float64)), count

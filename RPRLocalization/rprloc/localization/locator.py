@@ -91,11 +91,15 @@ class Locator:
         targets: Sequence[Target],
         fields: ReferenceFields | None = None,
     ) -> Template:
-        """Template of targets marked on the embedded reference.
+        """Make a template of targets marked on the embedded reference.
 
-        Raises InputError if one lies outside of it.
+        Args:
+            embedding: of the reference.
+            targets: marked on it.
+            fields: those of the embedding, if they are there already; they take most of the time.
 
-        fields: those of the embedding, if they are there already; they take most of the time.
+        Raises:
+            InputError: a target lies outside of the reference.
         """
         check_inside(targets, embedding.geometry)
         with torch.inference_mode():
@@ -113,6 +117,7 @@ class Locator:
         ``embedding.seconds``.
         """
         template.check_model(self.model.card)
+
         started = time.perf_counter()
         embedded = embedding.seconds.get("embed", 0.0)
         with torch.inference_mode():
@@ -122,6 +127,8 @@ class Locator:
                 for target, (rows, estimate) in zip(template.targets, estimates, strict=True)
             ]
         synchronize(self.model.device)
+
+        # The fine field is computed on the way, and counted as embedding.
         spent = time.perf_counter() - started - (embedding.seconds.get("embed", 0.0) - embedded)
         embedding.seconds["locate"] = embedding.seconds.get("locate", 0.0) + spent
         return results
@@ -138,6 +145,7 @@ class Locator:
                 (r, plain_estimate(r, c))
                 for r, c in zip(rows, self._walk(embedding, rows), strict=True)
             ]
+
         rounds = COARSE_ROUNDS.get(self.options.steps, len(self.search.vote_bandwidths_mm))
         range_mm = self.model.coarse.card.range_mm
         coarse = coarse_estimates(
@@ -145,6 +153,7 @@ class Locator:
         )
         if self.options.steps != "fine":
             return [(r, plain_estimate(r, c)) for r, c in zip(rows, coarse, strict=True)]
+
         fine = self._fine_field(embedding, coarse)
         own = [
             self.search.landmark_match_weight if t.kind == "landmark" else self.search.match_weight
@@ -169,6 +178,7 @@ class Locator:
         runs = self.options.runs
         assert runs is not None
         generator = torch.Generator().manual_seed(self.options.seed)
+
         coarse = torch.cat([r.coarse for r in rows])
         steps = [(embedding.coarse, coarse, self.model.coarse.card.range_mm)] * COARSE_ROUNDS.get(
             self.options.steps, 1
@@ -183,6 +193,7 @@ class Locator:
                 *steps,
                 (embedding.fine(), torch.cat(latents)[:, :3], self.model.fine.card.range_mm),
             ]
+
         found = multi_run_ensemble(steps, runs, generator)
         counts = [len(r.coarse) for r in rows]
         return [
@@ -204,8 +215,10 @@ class Locator:
             self.model.coarse.card.range_mm,
             self.confidence.cycle_bandwidth_mm,
         )
+
         points = _numpy(estimate.points)
         center, (lower, upper) = box_centre(points), box_walls(points)
+
         verdict = judge(
             estimate.coarse_points,
             embedding.body_bounds(),
@@ -215,6 +228,7 @@ class Locator:
             missing_surroundings(rows.offsets, torch.from_numpy(center), embedding.scan_bounds()),
             self.confidence,
         )
+
         return Result(
             query=embedding.name,
             target=target.name,
@@ -238,11 +252,9 @@ def box_centre(points: np.ndarray) -> np.ndarray:
 
 
 def box_walls(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper corner (3,) of the box through the extreme points (6, 3).
+    """Return the lower and upper corner (3,) of the box through extreme points (6, 3), LPS mm.
 
-    Xmin, Ymin, Zmin, Xmax, Ymax, Zmax.
-
-    A landmark (1, 3) is both corners of its own.
+    The points are Xmin, Ymin, Zmin, Xmax, Ymax, Zmax; a landmark (1, 3) is both of its corners.
     """
     if len(points) == 1:
         return points[0], points[0]

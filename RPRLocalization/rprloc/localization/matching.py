@@ -42,10 +42,12 @@ def match_descriptors(
     """
     wanted = F.normalize(support, dim=-1).mean(1)
     window = _window(settings.radius_mm, field.cell_mm, estimate.device)
+
     parts = [
         _match(field, w, e, window, settings)
         for w, e in zip(wanted.split(chunk), estimate.split(chunk), strict=True)
     ]
+
     return Match(
         torch.cat([p.position for p in parts]),
         torch.cat([p.spread for p in parts]),
@@ -70,16 +72,22 @@ def _match(
     index = middle[:, None] + window[None]
     inside = ((index >= 0) & (index < size)).all(-1)
     index = index.clamp_min(0).minimum(size - 1)
+
     found = described[index[..., 0], index[..., 1], index[..., 2]]
     similarity = torch.einsum("lwd,ld->lw", found, wanted)
+
     position = index.flip(-1).float() * field.cell_mm + field.origin
     distance = (position - estimate[:, None]).square().sum(-1)
     score = similarity / settings.temperature - 0.5 * distance / settings.prior_mm**2
     score = score.masked_fill(~inside, float("-inf"))
+
+    # Of cells that are all outside, softmax would make NaN: there the estimate is kept.
     nowhere = ~inside.any(1)
     weight = torch.softmax(score.masked_fill(nowhere[:, None], 0.0), dim=1)
+
     best = (weight[..., None] * position).sum(1)
     spread = (weight * (position - best[:, None]).square().sum(-1)).sum(1).sqrt()
+
     return Match(
         torch.where(nowhere[:, None], estimate, best),
         spread.masked_fill(nowhere, settings.radius_mm),

@@ -60,6 +60,7 @@ class Result:
             value = getattr(self, field)
             if value is not None and not np.isfinite(value):
                 raise InputError(f"result {self.target!r}: {field} is not a finite number")
+
         if self.found and (self.center is None or (self.kind == "box" and self.size is None)):
             raise InputError(f"result {self.target!r} is {self.status!r} but has no position")
         object.__setattr__(
@@ -103,6 +104,7 @@ def write_markups(folder: str | Path, results: Sequence[Result]) -> list[Path]:
     """
     queries = list(dict.fromkeys(result.query for result in results))
     folders = dict(zip(queries, safe_names(queries), strict=True))
+
     taken: dict[str, set[str]] = {query: set() for query in queries}
     written = []
     for result in results:
@@ -149,6 +151,7 @@ def format_table(results: Sequence[Result]) -> str:
     ]
     rows = [header, *(_table_row(result) for result in results)]
     rows = [[row[i] for i in range(len(header)) if any(r[i] for r in rows[1:])] for row in rows]
+
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+#: Rounds of reweighting.
 ROUNDS = 5
+#: Tukey's constant (95 % efficiency for Gaussian errors), here in units of the median distance.
 TUKEY = 4.685
 
 
@@ -36,8 +38,11 @@ def transform_points(
         middle, place = (share * source).sum(0), (share * target).sum(0)
         a, b = source - middle, target - place
         matrix = torch.linalg.solve((share * a).T @ a + prior, (share * a).T @ b + prior)
+
+        # Not below 1 mm: where all fit to rounding, none is an outlier.
         error = (b - a @ matrix).norm(dim=1)
         limit = TUKEY * error.median().clamp_min(1.0)
         trust = weight * ((1.0 - (error / limit).clamp(max=1.0) ** 2) ** 2 + 1e-9)
+
     moved: Tensor = (keys - middle) @ matrix + place
     return moved

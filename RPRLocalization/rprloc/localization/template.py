@@ -79,6 +79,7 @@ class Example:
             fine = np.concatenate(
                 [_matrix(data["fine"], 3), _matrix(data["descriptors"], None)], axis=1
             )
+
         size = np.asarray(data["size_mm"], dtype=np.float32) if "size_mm" in data else None
         count = len(offsets)
         if (
@@ -187,6 +188,7 @@ def _pooled(known: TemplateTarget, more: TemplateTarget) -> TemplateTarget:
             f"target {known.name!r} is a {known.kind} in one template and a {more.kind} in the "
             "other"
         )
+
     names = {e.reference for e in known.examples}
     for example in more.examples:
         if example.reference in names:
@@ -237,6 +239,7 @@ def _parse(data: dict[str, Any], where: str) -> Template:
             if not examples:
                 raise ValueError(f"target {entry['name']!r} has no example")
             targets.append(TemplateTarget(str(entry["name"]), kind, examples))
+
         model = {str(k): str(v) for k, v in data["model"].items()}
         names = [t.name for t in targets]
         if not targets or len(set(names)) != len(names):

@@ -26,9 +26,18 @@ class Consensus:
 
 
 def vote(support: Tensor, query: Tensor, cells: Tensor, range_mm: float) -> Tensor:
-    """Eq. 2 for all pairs.
+    """Return where every cell says that every support point lies: ``c + r * tanh(p_s - p_c)``.
 
-    Support (L, 3), query (N, 3), cells (N, 3) LPS mm -> voted positions (L, N, 3) LPS mm.
+    Eq. 2 of the paper for all pairs.
+
+    Args:
+        support: (L, 3) latents ``p_s`` of the points sought.
+        query: (N, 3) latents ``p_c`` of the cells.
+        cells: (N, 3) LPS mm, their positions ``c``.
+        range_mm: ``r``.
+
+    Returns:
+        Voted positions (L, N, 3), LPS mm.
     """
     return cells[None] + relative_offset(support[:, None], query[None], range_mm)
 
@@ -68,11 +77,13 @@ def _consensus(
 ) -> Consensus:
     voted = vote(support, latents, cells, range_mm)
     position = voted.median(dim=1).values
+
     weight = torch.full(voted.shape[:2], 1.0 / voted.shape[1], device=voted.device)
     for bandwidth in bandwidths_mm:
         distance = (cells[None] - position[:, None]).square().sum(-1)
         weight = torch.softmax(-0.5 * distance / bandwidth**2, dim=1)
         position = (weight[..., None] * voted).sum(1)
+
     spread = ((voted - position[:, None]).square().sum(-1) * weight).sum(1).sqrt()
     return Consensus(position, spread)
 
@@ -80,9 +91,10 @@ def _consensus(
 def multi_run_ensemble(
     steps: list[tuple[LatentField, Tensor, float]], starts: int, generator: torch.Generator
 ) -> Consensus:
-    """The paper's multi-run ensemble.
+    """Run the paper's multi-run ensemble (Sec. 2): the mean of K agents that start at random.
 
-    Random starts in the body, each moved by the steps in turn, then their mean.
+    Every agent starts at a cell of the body and is moved by the steps in turn, each by the offset
+    of Eq. 2 that the network predicts where the agent is.
 
     Args:
         steps: per step the field to read, the support latents (L, 3), and ``r``.
@@ -91,11 +103,13 @@ def multi_run_ensemble(
     """
     cells, _ = steps[0][0].body_cells()
     chosen = torch.randperm(len(cells), generator=generator)[:starts].to(cells.device)
+
     targets = len(steps[0][1])
     position = cells[chosen][None].expand(targets, -1, -1)
     for field, support, range_mm in steps:
         here = field.at(position.reshape(-1, 3))[:, :3].reshape(position.shape)
         position = position + relative_offset(support[:, None], here, range_mm)
+
     mean = position.mean(1)
     spread = (position - mean[:, None]).square().sum(-1).mean(1).sqrt()
     return Consensus(mean, spread)

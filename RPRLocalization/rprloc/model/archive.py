@@ -72,6 +72,7 @@ def export_model(folder: Path, archive: Path, overwrite: bool = False) -> Path:
     verify_files(folder, card)
     if archive.exists() and not overwrite:
         raise OutputError(f"{archive}: already exists: choose another file, or pass --overwrite")
+
     names = [CARD_NAME, *_networks(card)]
     files = {name: file_sha256(folder / name) for name in names}
     manifest = {
@@ -80,6 +81,7 @@ def export_model(folder: Path, archive: Path, overwrite: bool = False) -> Path:
         "model": card.identity,
         "files": files,
     }
+
     temporary = archive.with_name(f".{archive.name}.{os.getpid()}.tmp")
     try:
         with (
@@ -118,9 +120,11 @@ def import_model(archive: Path, into: Path, overwrite: bool = False) -> Path:
         raise ModelError(f"{archive}: not a whole .zip file ({error})") from error
     except OSError as error:
         raise ModelError(f"{archive}: cannot be read ({error.strerror or error})") from error
+
     card = parse_card(files[CARD_NAME].decode("utf-8", errors="replace"), f"{archive}: {CARD_NAME}")
     if set(files) != {MANIFEST, CARD_NAME, *_networks(card)}:
         raise ModelError(f"{archive}: does not hold the networks that its card names")
+
     foreign = next((name for name in _networks(card) if not _is_torchscript(files[name])), None)
     if foreign is not None:
         raise ModelError(f"{archive}: {foreign} is not a TorchScript network")
@@ -145,9 +149,11 @@ def _read_archive(bundle: zipfile.ZipFile, archive: Path) -> dict[str, bytes]:
     strange = next((entry.filename for entry in entries if not _plain(entry)), None)
     if strange is not None:
         raise ModelError(f"{archive}: holds {strange[:80]!r}, which is no file of a model")
+
     names = [entry.filename for entry in entries]
     if len(set(names)) != len(names) or not {MANIFEST, CARD_NAME} <= set(names) or len(names) > 4:
         raise ModelError(f"{archive}: this is not an exported RPRLoc model")
+
     files: dict[str, bytes] = {}
     for entry in entries:
         limit = LARGEST_NETWORK if entry.filename.endswith(".pt") else LARGEST_CARD
@@ -162,6 +168,7 @@ def _read_archive(bundle: zipfile.ZipFile, archive: Path) -> dict[str, bytes]:
         wanted = {str(name): str(digest) for name, digest in manifest["files"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{archive}: its list of checksums is damaged") from error
+
     if wanted != {name: bytes_sha256(data) for name, data in files.items() if name != MANIFEST}:
         raise ModelError(f"{archive}: wrong checksum, the file is damaged or was changed")
     return files
@@ -186,6 +193,7 @@ def _plain(entry: zipfile.ZipInfo) -> bool:
     usual = name in (MANIFEST, CARD_NAME) or (
         name.endswith(".pt") and name[:-3].replace("-", "_").isidentifier()
     )
+
     kind = (entry.external_attr >> 16) & 0o170000
     return usual and name.isascii() and not entry.flag_bits & 1 and kind in (0, 0o100000)
 
@@ -219,6 +227,7 @@ def _exchange(new: Path, place: Path) -> None:
     if not place.exists():
         new.rename(place)
         return
+
     old = place.with_name(f".{place.name}.{os.getpid()}.old")
     place.rename(old)
     try:

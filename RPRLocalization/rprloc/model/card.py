@@ -88,6 +88,7 @@ class StageCard:
             net=PnetConfig.from_json(data["network"]),
             facts={k: v for k, v in data.items() if k not in _STAGE_KEYS},
         )
+
         numbers = (card.spacing_mm, card.range_mm)
         if not all(math.isfinite(n) and n > 0 for n in numbers):
             raise ModelError(f"{where}: the card names an impossible spacing or range")
@@ -161,6 +162,7 @@ def parse_card(text: str, path: str) -> ModelCard:
         raise ModelError(f"{path}: the model card cannot be read ({error})") from error
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         raise ModelError(f"{path}: this is not the card of an RPRLoc model")
+
     if data.get("schema_version") not in READABLE_VERSIONS:
         raise ModelError(
             f"{path}: card version {data.get('schema_version')} is not supported "

@@ -18,6 +18,7 @@ def resolve_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise DeviceError(f"unknown device {name!r}: use auto, cpu or cuda") from error
+
     if device.type not in ("cpu", "cuda"):
         raise DeviceError(f"device {name!r} is not supported: use auto, cpu or cuda")
     if device.type == "cuda":
@@ -34,5 +35,6 @@ def fast_dtype(device: torch.device) -> torch.dtype:
     """bfloat16 where the device computes in it natively, else float32."""
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+
     supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return torch.bfloat16 if supported is not None and supported() else torch.float32

@@ -69,6 +69,7 @@ def find_model(name_or_folder: str | Path = DEFAULT_MODEL) -> Path:
         for folder in model_folders():
             if (folder / given / CARD_NAME).is_file():
                 return folder / given
+
     raise ModelError(
         f"no model {str(name_or_folder)!r}: give the folder that holds its {CARD_NAME}, or see "
         "`rprloc models`"
@@ -130,6 +131,7 @@ def load_model(folder: str | Path, device: torch.device) -> ModelPair:
     where = Path(folder)
     card = read_card(where)
     verify_files(where, card)
+
     coarse = _load_stage(where, card.coarse, device)
     fine = None if card.fine is None else _load_stage(where, card.fine, device)
     return ModelPair(card, coarse, fine, device)

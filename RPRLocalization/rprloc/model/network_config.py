@@ -53,6 +53,7 @@ class PnetConfig:
                 radius += stride
                 stride *= 2
             radius += 2 * blocks * stride
+
         for _ in self.decoder:
             radius += stride
             stride //= 2
@@ -71,6 +72,7 @@ class PnetConfig:
             reach += 2 * blocks
             margins.append(reach + reach % 2)
             reach = margins[-1] // 2
+
         return tuple(margins)
 
     def to_json(self) -> dict[str, Any]:

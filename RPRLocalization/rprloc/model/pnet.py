@@ -34,6 +34,8 @@ class AirConv(nn.Module):
         norm = self.norm
         assert isinstance(norm, nn.BatchNorm3d)
         u = self.conv(x)
+
+        # This form also returns the statistics that were used, which the answer to air needs.
         y, mean, inverse_std = torch.native_batch_norm(
             u,
             norm.weight,
@@ -44,9 +46,11 @@ class AirConv(nn.Module):
             norm.momentum if norm.momentum is not None else 0.1,
             norm.eps,
         )
+
         if not norm.training:
             assert norm.running_mean is not None and norm.running_var is not None
             mean, inverse_std = norm.running_mean, torch.rsqrt(norm.running_var + norm.eps)
+
         air = norm.bias - mean.detach() * inverse_std.detach() * norm.weight
         return y, air.to(y.dtype).view(1, -1, 1, 1, 1)
 
@@ -62,6 +66,7 @@ class FoldedConv(nn.Module):
             and norm.running_var is not None
             and norm.running_mean is not None
         )
+
         scale = norm.weight.detach() * torch.rsqrt(norm.running_var + norm.eps)
         old = source.conv
         self.conv = nn.Conv3d(
@@ -131,6 +136,7 @@ def window(hu: Tensor) -> Tensor:
 
     Air (-1000 HU and below) is 0.
     """
+    # Literals, as TorchScript reads no constant of another module (AIR_OF_SCALE_HU is the -1000).
     return torch.cat(
         [((hu + 1000.0) / 1000.0).clamp(0.0, 2.5), ((hu + 200.0) / 400.0).clamp(0.0, 1.0)], dim=1
     )
@@ -155,10 +161,12 @@ class Pnet(nn.Module):
             layers = [ResidualBlock(width if n == 0 else channels, channels) for n in range(blocks)]
             self.stages.append(nn.Sequential(*layers))
             width = channels
+
         self.ups = nn.ModuleList()
         for n, channels in enumerate(config.decoder):
             self.ups.append(UpBlock(width, config.stages[-2 - n][0], channels))
             width = channels
+
         self.project = nn.Sequential(
             nn.Conv3d(width, config.head, 1),
             nn.ReLU(),
@@ -166,6 +174,7 @@ class Pnet(nn.Module):
             nn.ReLU(),
             nn.Conv3d(config.head, 3, 1),
         )
+
         self.describe: nn.Module = nn.Identity()
         self.has_descriptor = config.descriptor > 0
         if self.has_descriptor:
@@ -180,6 +189,7 @@ class Pnet(nn.Module):
         margin = self.margins[0]
         y, air = self.stem(_pad(window(hu), 2 * margin))
         x = _activate(y, air)
+
         skips: list[Tensor] = []
         for n, stage in enumerate(self.stages):
             if n > 0:
@@ -187,15 +197,18 @@ class Pnet(nn.Module):
                 margin = self.margins[n]
             x = stage(x)
             skips.append(x)
+
         depth = len(skips) - 2
         for up in self.ups:
             x = up(_crop(x, margin - self.margins[depth] // 2), skips[depth])
             margin = self.margins[depth]
             depth -= 1
         x = _crop(x, margin)
+
         latent: Tensor = self.project(x)
         if self.has_descriptor:
             return torch.cat([latent, self.describe(x)], dim=1)
+
         return latent
 
 

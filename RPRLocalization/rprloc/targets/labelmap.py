@@ -48,6 +48,7 @@ class LabelMap:
                 known = ", ".join(self.names) or "none"
                 raise InputError(f"{self.name}: has no segment named {label!r} (segments: {known})")
             return np.asarray(layers[self.layer_of.get(label, 0)] == self.names[label])
+
         holders = [layer for layer in layers if (layer == label).any()]
         if len(holders) > 1:
             raise InputError(
@@ -65,6 +66,7 @@ def read_label_map(path: str | Path) -> LabelMap:
     if path.is_dir():
         raise InputError(f"{path}: is a folder, but a label map file is needed")
     raw = read_raw(path, layers=True)
+
     array = _whole_numbers(raw.array, str(path))
     named = _segments(raw, str(path))
     if array.ndim == 3:
@@ -76,9 +78,11 @@ def read_label_map(path: str | Path) -> LabelMap:
             f"{path}: expected one label per voxel, but this image has {array.shape[3]} numbers "
             "per voxel"
         )
+
     count = max(1, len(layers))
     if any(layer >= count for layer, _ in named.values()):
         raise InputError(f"{path}: names a segment in a layer that the file does not have")
+
     names = {name: value for name, (_, value) in named.items()}
     layer_of = {name: layer for name, (layer, _) in named.items()}
     return LabelMap(
@@ -110,6 +114,7 @@ def _segments(raw: RawImage, name: str) -> dict[str, tuple[int, int]]:
             or raw.fields.get(prefix + "ID")
             or f"Segment_{index + 1}"
         )
+
         first = index if raw.array.ndim == 4 else 0
         try:
             layer = int(raw.fields.get(prefix + "Layer", first))
@@ -118,6 +123,7 @@ def _segments(raw: RawImage, name: str) -> dict[str, tuple[int, int]]:
             raise InputError(
                 f"{name}: the layer or label value of segment {title!r} is not a number"
             ) from error
+
         unique, copy = title, 2
         while unique in found:
             unique, copy = f"{title}_{copy}", copy + 1

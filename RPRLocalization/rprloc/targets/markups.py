@@ -65,6 +65,7 @@ def read_markups(path: str | Path) -> list[PointMark | BoxMark]:
         marks = _marks(_markups_of(file), file)
     except InputError as error:
         raise InputError(f"{file}: {error}") from error
+
     names = unique([mark.name for mark in marks])
     return [replace(mark, name=name) for mark, name in zip(marks, names, strict=True)]
 
@@ -102,11 +103,13 @@ def _markups_of(file: Path) -> list[Any]:
         raise InputError(
             "not a JSON file, or damaged: save the markups from Slicer again"
         ) from error
+
     schema = content.get("@schema") if isinstance(content, dict) else None
     if not isinstance(schema, str) or not _ACCEPTED_SCHEMA.search(schema):
         raise InputError(
             "not a Slicer markups file (schema 1.x): save the markups from Slicer as .mrk.json"
         )
+
     markups = content.get("markups")
     if not isinstance(markups, list):
         raise InputError("has no list 'markups': save the markups from Slicer again")
@@ -160,12 +163,15 @@ def _roi(markup: dict[str, Any], name: str) -> BoxMark:
     axes = _numbers(
         markup.get("orientation", _IDENTITY), 9, f"the orientation of ROI {name!r}"
     ).reshape(3, 3)
+
     if (size <= 0.0).any():
         raise InputError(f"ROI {name!r} has no extent: draw it around the organ first")
     if not np.allclose(axes.T @ axes, np.eye(3), atol=1e-3):
         raise InputError(
             f"the orientation of ROI {name!r} is not a rotation: save it from Slicer again"
         )
+
+    # A turned box reaches along each axis as far as its own edges do together.
     return BoxMark(name, Box.from_center_size(center, np.abs(axes) @ size, frame).to(Frame.LPS))
 
 
@@ -176,6 +182,7 @@ def _frame(markup: dict[str, Any], name: str) -> Frame:
         raise InputError(
             f"{name!r} has the coordinate system {system!r}: only LPS and RAS are known"
         )
+
     units = markup.get("coordinateUnits", "mm")
     if (units[0] if isinstance(units, list) and units else units) != "mm":
         raise InputError(f"{name!r} is not in millimetres: save it in mm")
@@ -191,6 +198,7 @@ def _numbers(value: Any, count: int, what: str) -> NDArray[np.float64]:
         numbers = np.array([float(n) for n in value])
     except OverflowError:
         numbers = np.array([np.inf])
+
     if not np.isfinite(numbers).all():
         raise InputError(f"{what} is not finite: save the markups from Slicer again")
     return numbers
@@ -255,6 +263,7 @@ def _write(path: str | Path, kind: str, name: str, body: dict[str, Any]) -> None
         "lastUsedControlPointNumber": len(body["controlPoints"]),
         **body,
     }
+
     content = {"@schema": SCHEMA, "markups": [markup]}
     atomic_write_text(
         path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -59,6 +59,7 @@ class Target:
                 f"target {self.name!r} ({self.kind}) needs {expected} points, got "
                 f"{len(self.points)}"
             )
+
         if (self.box is not None) != (self.kind == "box"):
             raise InputError(f"target {self.name!r}: a box target has a box, a landmark has none")
         object.__setattr__(self, "points", self.points.to(Frame.LPS))
@@ -76,6 +77,7 @@ def target_from_mask(name: str, mask: NDArray[np.bool_], geometry: Geometry) -> 
     used = [np.flatnonzero(mask.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
     if not len(used[0]):
         raise InputError(f"target {name!r} has no voxels: mark it on the reference first")
+
     first = [int(indices[0]) for indices in used]
     crop = mask[
         tuple(slice(low, int(indices[-1]) + 1) for low, indices in zip(first, used, strict=True))
@@ -83,6 +85,7 @@ def target_from_mask(name: str, mask: NDArray[np.bool_], geometry: Geometry) -> 
     size = (crop.shape[2], crop.shape[1], crop.shape[0])
     origin = geometry.index_to_lps([first[::-1]]).xyz[0]
     cropped = Geometry(size, geometry.spacing, origin, geometry.direction)
+
     box, points = box_and_extreme_points(crop, cropped)
     return Target(name, "box", points, box, spread_over(crop, cropped, INSIDE_POINTS), "mask")
 
@@ -149,6 +152,7 @@ def _requested(labels: LabelMap, ids: Mapping[str, int] | None) -> list[tuple[st
         return [
             (name, segment, repr(name)) for name, segment in zip(names, labels.names, strict=True)
         ]
+
     values = np.unique(labels.array)
     return [(f"label_{value}", int(value), str(value)) for value in values[values != 0]]
 
@@ -183,7 +187,9 @@ def load_targets(
     """
     if Path(path).name.lower().endswith(".json"):
         return targets_from_markups(path)
+
     ids = read_label_ids(label_ids) if label_ids is not None else None
+
     labels = read_label_map(path)
     try:
         return targets_from_label_map(labels, ids, skip_absent=skip_absent)
@@ -238,8 +244,10 @@ def check_inside(targets: Sequence[Target], geometry: Geometry) -> None:
     for target in targets:
         margin = 0.0 if target.kind == "landmark" else float(np.max(np.asarray(geometry.spacing)))
         inside = geometry.contains(target.points, margin)
+
         if inside.all():
             continue
+
         if target.kind == "box" and inside.any():
             raise InputError(
                 f"target {target.name!r} reaches beyond the reference CT: make its box smaller, or "
