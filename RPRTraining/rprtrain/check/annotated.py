@@ -1,4 +1,4 @@
-"""The check with annotations: organs and landmarks of one CT sought in the others (as ``rprloc evaluate``)."""
+"""The check with annotations: targets of one CT sought in the others, as ``rprloc evaluate`` does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rprloc.targets.target import load_targets
 
 from ..data.sources import ImageSource, held_out, images_in
 from ..run.record import read_run
-from .self_check import Measure
+from .self_check import LEAST_CTS, Measure
 
 SUFFIXES = (
     ".seg.nrrd",
@@ -29,24 +29,19 @@ LEAST_ANNOTATED = 2
 
 def annotated(sources: Sequence[ImageSource], folder: Path) -> list[tuple[ImageSource, Path]]:
     """The CTs that have a file of their name in ``folder``: label map, segmentation or markups."""
-    found = []
+    pairs = []
     for source in sources:
         names = [
             f"{name}{suffix}"
             for name in dict.fromkeys((source.name, source.path.name))
             for suffix in SUFFIXES
         ]
-        path = next(
-            (
-                folder / name
-                for name in names
-                if (folder / name).is_file() and folder / name != source.path
-            ),
-            None,
-        )
+        # A CT has its own name too, with a suffix that label maps share.
+        paths = [folder / name for name in names if folder / name != source.path]
+        path = next((path for path in paths if path.is_file()), None)
         if path is not None:
-            found.append((source, path))
-    return found
+            pairs.append((source, path))
+    return pairs
 
 
 def check_targets(
@@ -55,21 +50,31 @@ def check_targets(
     folder: Path,
     progress: Callable[[int, int, str], None] = lambda done, total, text: None,
 ) -> list[Measure]:
-    """IoU, wall distance and landmark error of what is annotated; the first annotated CT is the reference.
+    """Measure overlap, wall distance and landmark error of what is annotated.
 
-    Raises InputError if fewer than two CTs have annotations.
+    Args:
+        model: what is checked.
+        sources: CTs; the first that is annotated is the reference.
+        folder: of the annotations.
+        progress: gets (done, total, text) before each CT.
+
+    Raises:
+        InputError: if fewer than two CTs have annotations.
     """
     pairs = annotated(sources, folder)
     if len(pairs) < LEAST_ANNOTATED:
         raise InputError(
-            f"{folder}: {len(pairs)} of the CTs have a file of their name here (such as CT.seg.nrrd or CT.mrk.json);"
+            f"{folder}: {len(pairs)} of the CTs have a file of their name here"
+            " (such as CT.seg.nrrd or CT.mrk.json);"
             f" at least {LEAST_ANNOTATED} are needed"
         )
+
     options = Options() if model.fine is not None else Options(steps="coarse3")
     locator = Locator(model, options)
     reference, path = pairs[0]
     template = locator.make_template(locator.embed(reference.read()), load_targets(path))
     names = [target.name for target in template.targets]
+
     scores: list[Score] = []
     for number, (source, labels) in enumerate(pairs[1:]):
         progress(number, len(pairs) - 1, f"looking for {len(names)} targets in {source.name}")
@@ -87,11 +92,10 @@ def _measures(name: str, scores: Sequence[Score]) -> list[Measure]:
     used = [score for score in scores if score.scored == "yes"]
     columns = (("IoU", "%", "iou"), ("wall distance", "mm", "awd_mm"), ("error", "mm", "error_mm"))
     values = [(title, unit, [getattr(s, key) for s in used]) for title, unit, key in columns]
-    known = [(title, unit, [v for v in column if v is not None]) for title, unit, column in values]
-    return [Measure.of(f"{name}: {title}", unit, column) for title, unit, column in known if column]
-
-
-LEAST = 2
+    numbers = [
+        (title, unit, [v for v in column if v is not None]) for title, unit, column in values
+    ]
+    return [Measure.of(f"{name}: {title}", unit, row) for title, unit, row in numbers if row]
 
 
 def check_sources(run: Path) -> list[ImageSource]:
@@ -104,16 +108,17 @@ def check_sources(run: Path) -> list[ImageSource]:
 
 def unseen_sources(run: Path) -> tuple[list[ImageSource], bool]:
     """As ``check_sources``, and whether the training has seen none of them."""
-    notes = read_run(run)
-    if notes is None:
+    record = read_run(run)
+    if record is None:
         raise InputError(
             f"{run}: there is no training here (run.json is missing): give the CTs to check with"
         )
-    known = notes.request.get("sources")
-    if isinstance(known, list):
-        sources = [ImageSource.from_json(source) for source in known]
+    recorded = record.request.get("sources")
+    if isinstance(recorded, list):
+        sources = [ImageSource.from_json(source) for source in recorded]
     else:
-        sources = images_in(Path(str(notes.request.get("images"))))
+        sources = images_in(Path(str(record.request.get("images"))))
+
     held = held_out([(source.group, source.name) for source in sources]) if len(sources) > 1 else []
     chosen = [source for source, out in zip(sources, held, strict=False) if out]
-    return (chosen, True) if len(chosen) >= LEAST else (sources, False)
+    return (chosen, True) if len(chosen) >= LEAST_CTS else (sources, False)

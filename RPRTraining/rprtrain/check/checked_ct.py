@@ -77,7 +77,7 @@ class CheckedCt:
 
 
 def shown_by_all(points: FloatArray, copies: list[EmbeddedVolume]) -> np.ndarray:
-    """Which points (n, 3) LPS mm lie well between the lower and upper ends of all copies: (n,) bool."""
+    """Which points (n, 3) LPS mm lie well between the ends of all copies: (n,) bool."""
     bounds = [copy.geometry.bounds() for copy in copies]
     low = max(b.lower[2] for b in bounds) + SHOWN_MM
     high = min(b.upper[2] for b in bounds) - SHOWN_MM

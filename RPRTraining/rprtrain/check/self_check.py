@@ -108,7 +108,7 @@ class Report:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object; of each kind of error, at most ``MOST_ERRORS``, sorted and evenly spread."""
+        """A JSON object; of each kind of error at most ``MOST_ERRORS``, evenly spread."""
         rows = [asdict(row) for row in self.rows]
         counts = {"volumes": self.volumes, "pairs": self.pairs, "left_out": self.left_out}
         errors = {name: thinned(values) for name, values in self.errors.items()}

@@ -128,7 +128,7 @@ def _volumes(folder: Path) -> Iterator[ImageSource]:
 
 
 def _series(folder: Path) -> list[ImageSource]:
-    """The DICOM series of a folder; the folder itself where they cannot be listed, to tell of it."""
+    """The DICOM series of a folder; the folder itself, to tell of it, if they cannot be listed."""
     try:
         headers = list_series(folder)
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""The atlas of the training CTs: placements, registration to the mean, and pairs across patients."""
+"""The atlas of the training CTs: placements, registration to the mean, pairs across patients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The self-check: it runs on a model with random weights; with stand-ins for the search its figures are exact."""
+"""The self-check: it runs with random weights; with stand-ins for the search it is exact."""
 
 from __future__ import annotations
 
@@ -14,12 +14,18 @@ from support.training_calls import call
 
 from rprloc.cli.main import main
 from rprloc.errors import InputError
+from rprloc.localization.locator import Locator, Options
+from rprloc.localization.result import Result
 from rprloc.model.loading import load_model
+from rprloc.model.settings import ConfidenceThresholds
 from rprtrain.check import self_check
 from rprtrain.check.annotated import annotated, check_sources, check_targets, unseen_sources
+from rprtrain.check.checked_ct import CheckedCt, shown_by_all
 from rprtrain.check.picture import write_check_picture
+from rprtrain.check.right_answers import propose, right_answers
 from rprtrain.check.self_check import CYCLE, REPEATABILITY, Measure, Report, check_model, thinned
 from rprtrain.data.sources import ImageSource, images_in
+from rprtrain.random_stream import RandomStream
 from rprtrain.run.record import RunRecord
 from rprtrain.run.request import TrainingRequest
 
@@ -67,6 +73,7 @@ def test_a_real_search_runs_and_is_shown(
     told: list[tuple[int, int, str]] = []
     broken = ImageSource(tmp_path / "none.nrrd", name="none", group="none")
     report = check_model(load_model(tiny_model, CPU), [*sources, broken], lambda *a: told.append(a))
+    assert report.to_json()["thresholds"] is None and "right answers" in report.proposal.problem
     assert len(report.left_out) == 1 and "none" in report.left_out[0]
     assert [done for done, _, _ in told] == sorted(done for done, _, _ in told) and told[-1][
         0
@@ -78,6 +85,42 @@ def test_a_real_search_runs_and_is_shown(
     assert write_check_picture(tmp_path / "p.png", report).read_bytes()[:4] == b"\x89PNG"
     with pytest.raises(InputError, match="at least 2"):
         check_model(load_model(tiny_model, CPU), sources[:1])
+
+
+def answer(error_mm: float, similarity: float | None = 0.8) -> Result:
+    """A landmark so far from the origin."""
+    center = np.array([error_mm, 0.0, 0.0])
+    doubts = {"cycle_mm": 8.0, "spread_mm": 4.0, "similarity": similarity}
+    return Result("q", "0", "landmark", "low-confidence", "", center, **doubts)  # type: ignore[arg-type]
+
+
+def test_thresholds_follow_from_right_answers() -> None:
+    present = ConfidenceThresholds(missing=0.2)
+    made = propose([answer(0.0)] * 120, 3, present)
+    assert made.problem == "" and made.thresholds is not None
+    assert (made.thresholds.cycle_mm, made.thresholds.spread_mm) == (10.0, 5.0)
+    assert made.thresholds.missing == 0.2 and "3 CTs" in made.thresholds.source
+    assert made.thresholds.similarity == pytest.approx(0.64)
+    few = propose([answer(0.0)] * 20, 3, present)
+    assert few.thresholds is None and "more CTs" in few.problem
+
+
+def test_only_answers_near_the_truth_are_right(
+    sources: list[ImageSource], tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locator = Locator(load_model(tiny_model, CPU), Options(steps="coarse3"))
+    ct = CheckedCt.of(sources[0].read(), locator)
+    copies = ct.altered_copies(locator, RandomStream("copies"))
+    errors = iter([0.0, 20.0])
+
+    def locate(self: Any, points: np.ndarray, target: Any, locator: Any) -> list[Result]:
+        away = next(errors)
+        return [replace(answer(0.0), center=point + [away, 0.0, 0.0]) for point in points]
+
+    monkeypatch.setattr(CheckedCt, "locate", locate)
+    right = right_answers(ct, copies, locator, RandomStream("answers"))
+    shown = shown_by_all(ct.body_points(24, RandomStream("answers")), copies)
+    assert len(copies) == 2 and len(right) == int(shown.sum()) > 0
 
 
 def test_measures_and_verdicts() -> None:

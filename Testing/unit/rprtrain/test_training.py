@@ -1,4 +1,4 @@
-"""Training on small phantoms: resumes to the same curve, stops on request, exports a model that loads and verifies."""
+"""Training on small phantoms: resumes to the same curve, stops on request, exports a model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A training under way: events, pause, stop, memory and disk that run out, and what is left of it on disk."""
+"""A training under way: events, pause, stop, memory and disk that run out, what is left on disk."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from rprtrain.run.train import train_model
 
 
 class Script(Control):
-    """Answers from lists: ``wishes`` before each step (then go), ``answers`` to each wait (then stop)."""
+    """Answers from lists: ``wishes`` before each step (then go), ``answers`` to waits (then stop)."""
 
     can_wait = True
 
