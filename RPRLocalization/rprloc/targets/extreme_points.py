@@ -33,7 +33,7 @@ def face_centres(box: Box) -> Float:
 
 
 def box_and_extreme_points(mask: Mask, geometry: Geometry) -> tuple[Box, Points]:
-    """Return the box of a mask (k, j, i) that is not empty, and its six extreme points (6, 3), both LPS.
+    """Return the box of a mask (k, j, i) and its six extreme points (6, 3), both LPS.
 
     The box holds the voxels as physical boxes: along a patient axis a voxel reaches half its extent
     ``sum_k |direction[axis, k]| * spacing[k] / 2`` beyond its centre. An extreme point lies on its
@@ -87,7 +87,8 @@ def _coordinate(shape: tuple[int, ...], geometry: Geometry, axis: int) -> Float:
 def spread_over(mask: Mask, geometry: Geometry, count: int) -> Points:
     """Choose at most ``count`` voxel centres (LPS) of a mask (k, j, i), on its surface and inside.
 
-    They lie far apart, and depend on the physical mask only, not on the order in which its axes are stored.
+    They lie far apart, and depend on the physical mask only, not on the order in which its axes
+    are stored.
     """
     voxels = int(np.count_nonzero(mask))
     apart = float(np.cbrt(voxels / _CANDIDATES * np.prod(geometry.spacing)))

@@ -1,4 +1,4 @@
-"""The check with annotations: targets of one CT sought in the others, as ``rprloc evaluate`` does."""
+"""The check with annotations: targets of one CT, sought in others as ``rprloc evaluate`` does."""
 
 from __future__ import annotations
 

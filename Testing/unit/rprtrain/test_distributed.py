@@ -1,4 +1,4 @@
-"""Two processes that share a batch train the network that one process with the same batch trains."""
+"""Two processes that share a batch train the network that one process with it trains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scan of a folder: every kind of file, the reason where one is left out, and what belongs to one patient."""
+"""The scan of a folder: every kind of file, why one is left out, and whose it is."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ from rprtrain.run.train import train_model
 
 
 class Script(Control):
-    """Answers from lists: ``wishes`` before each step (then go), ``answers`` to waits (then stop)."""
+    """Answers from lists: ``wishes`` before each step (then go), ``answers`` to waits."""
 
     can_wait = True
 

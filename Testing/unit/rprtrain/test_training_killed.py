@@ -1,4 +1,4 @@
-"""SIGKILL at random moments: at most the steps since the last checkpoint are lost, and no file is ever broken."""
+"""SIGKILL at random moments: at most the steps since the last checkpoint are lost."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ NOTHING_HIDDEN = Augmentation(blur_probability=0.0, noise_probability=0.0, erase
 
 
 def smooth_source() -> torch.Tensor:
-    """HU that grow linearly along the three axes in their own measure, so that a value tells a position."""
+    """HU that grow linearly along the three axes, so that a value tells a position."""
     axes = torch.meshgrid(*[torch.arange(n).float() for n in (32, 36, 40)], indexing="ij")
     return (axes[0] * 10 + axes[1] * 5 - axes[2] * 7).to(torch.int16)
 

@@ -1,4 +1,4 @@
-"""Fine-tuning: the folded weights of a model give the same field in a network that can be trained."""
+"""Fine-tuning: the folded weights of a model give the same field in a trainable network."""
 
 from __future__ import annotations
 
