@@ -204,7 +204,7 @@ def _caption(result: Result, true: _Shape | None) -> str:
     """Name, status unless ``ok``, size, and the distance to the truth where that is known."""
     parts = [result.target]
     if result.status != "ok":
-        parts.append("low confidence" if result.status == "low-confidence" else result.status)
+        parts.append(result.status)
     if result.size is not None:
         parts.append(" \u00d7 ".join(f"{n:.0f}" for n in result.size) + " mm")
     if true is not None and result.center is not None:
@@ -326,7 +326,7 @@ def _annotate(axes: Axes, plane: Plane, at: float, extent: Sequence[float]) -> N
 
 def _legend(page: _Page, cell: int, results: Sequence[Result], with_truth: bool) -> None:
     """What the lines mean, then every target that is not drawn, with its status."""
-    lines = ["coloured: located (dashed: low confidence)", "every slice goes through the centre"]
+    lines = ["coloured: located (dashed: low-confidence)", "every slice goes through the centre"]
     if with_truth:
         lines.insert(1, "thin white: the truth")
     lines.append(f"window {WINDOW_HU[0]:.0f} to {WINDOW_HU[1]:.0f} HU; places in LPS mm")

@@ -120,7 +120,7 @@ def test_every_found_target_has_slices_through_its_centre_with_its_truth_in_view
     np.testing.assert_allclose(panels[0].center, center)
     assert (panels[0].lower < lower).all() and (panels[0].upper > upper).all()
     assert "centre 12.0 mm off" in panels[0].caption
-    assert panels[1].truth is None and "low confidence" in panels[1].caption
+    assert panels[1].truth is None and "low-confidence" in panels[1].caption
     assert not panels[1].sure
 
 
