@@ -6,7 +6,8 @@ r"""The README's picture of the training panel: a real training of minutes on a 
 
 FOLDER holds CTs of one body region (60 are enough). Nothing in the picture is invented: the worker
 reads the CTs, trains on them and measures the errors. It differs from what a user has in one thing:
-it validates every few steps (``support.frequent_validation``), because minutes have few steps.
+it validates every few steps (``support.trainings.frequent_validation``), because minutes have
+few steps.
 The picture is taken shortly before the end; what minutes reach is not what a user will get.
 """
 
@@ -29,7 +30,7 @@ PATIENCE_S = 3600.0
 
 def client_that_validates_often() -> WorkerClient:
     """The client of the module with one plug-in more."""
-    plugins = [PLUGIN, "support.frequent_validation"]
+    plugins = [PLUGIN, "support.trainings.frequent_validation"]
     return WorkerClient(
         arguments=process.workerArguments(plugins),
         environment=process.workerEnvironment((process.EXTENSION_FOLDER, TRAINING_FOLDER)),

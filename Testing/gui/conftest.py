@@ -12,8 +12,8 @@ import pytest
 import slicerhost
 from slicerhost import environment
 from slicerhost.views.rendering import RenderingUnavailable
-from support.panel_driver import panel  # noqa: F401 (a fixture)
-from support.training_panel_driver import bench  # noqa: F401 (a fixture)
+from support.panels.panel_driver import panel  # noqa: F401 (a fixture)
+from support.panels.training_panel_driver import bench  # noqa: F401 (a fixture)
 
 REASON = environment.missing()
 if not REASON:

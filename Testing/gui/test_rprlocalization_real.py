@@ -15,7 +15,7 @@ from RPRLocalizationLib.panel.resultssection import STATUS
 from RPRLocalizationLib.sampledata import QUERY, REFERENCE, loadSample
 from RPRLocalizationLib.scene import conversion
 from slicerhost.application.window import Window
-from support.panel_driver import PanelDriver
+from support.panels.panel_driver import PanelDriver
 from support.paths import SAMPLE_DATA as SAMPLE
 
 pytest.importorskip("torch", reason="the worker needs torch")

@@ -9,7 +9,7 @@ import pytest
 import qt
 import slicer
 from RPRLocalizationLib.panel.resultssection import TARGET
-from support.fake_worker import template
+from support.panels.fake_worker import template
 
 
 def test_emptySceneExplainsWhatIsMissing(panel):

@@ -20,7 +20,7 @@ from RPRLocalizationLib.panel.resultssection import (
     TARGET,
 )
 from RPRLocalizationLib.scene import conversion, viewing
-from support.panel_driver import PanelDriver
+from support.panels.panel_driver import PanelDriver
 from support.paths import SAMPLE_DATA as SAMPLE
 
 # Pixels that a module panel of the usual width leaves for a table.

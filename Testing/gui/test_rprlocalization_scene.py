@@ -15,7 +15,7 @@ from RPRLocalizationLib.logic import RPRLocalizationLogic
 from RPRLocalizationLib.panel.resultssection import CENTER, CT, STATUS
 from RPRLocalizationLib.parameters import ReferenceSource
 from RPRLocalizationLib.scene.resultrows import Run
-from support.fake_worker import FakeWorker
+from support.panels.fake_worker import FakeWorker
 
 MOST_MEGABYTES = 100
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import qt
 import slicer
-from support.fake_trainer import row
+from support.panels.fake_trainer import row
 
 
 def tick(bench, index: int, on: bool) -> None:

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import slicer
 from RPRLocalizationLib.scene import conversion
+from support.panels.training_panel_driver import TrainingPanelDriver
 from support.paths import HAN, SAMPLE_DATA
-from support.training_panel_driver import TrainingPanelDriver
 
 pytest.importorskip("torch", reason="the worker needs torch")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import slicer
 import vtk
-from support.fake_trainer import trained, training_events
+from support.panels.fake_trainer import trained, training_events
 
 
 def paused(bench, message: str = "") -> None:

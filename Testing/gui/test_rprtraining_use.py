@@ -8,7 +8,7 @@ import pytest
 import qt
 import slicer
 from RPRTrainingLib.errorpicture import COLORS, SIZE
-from support.fake_trainer import write_card
+from support.panels.fake_trainer import write_card
 
 
 @pytest.fixture

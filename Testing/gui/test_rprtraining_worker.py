@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from RPRTrainingLib.trainingrun import RunState
+from support.panels.training_panel_driver import TrainingPanelDriver
 from support.paths import SAMPLE_DATA as SAMPLE
-from support.training_panel_driver import TrainingPanelDriver
 
 pytest.importorskip("torch", reason="the worker needs torch")
 

@@ -13,8 +13,8 @@ from RPRLocalizationLib.jobs.templatejob import TemplateJob
 from RPRLocalizationLib.jobs.workerjob import EngineChoice, JobObserver, TemplateSource, Worker
 from RPRLocalizationLib.scene.markedtargets import targetsOf
 from RPRLocalizationLib.worker.exchangefolder import ExchangeFolder
-from support import scenes
-from support.fake_worker import FakeWorker, template
+from support.panels import scenes
+from support.panels.fake_worker import FakeWorker, template
 
 from rprloc.errors import InputError
 

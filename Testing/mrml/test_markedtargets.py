@@ -14,7 +14,7 @@ from RPRLocalizationLib.scene.markedtargets import (
     targetsOf,
     targetSpec,
 )
-from support import scenes
+from support.panels import scenes
 
 from rprloc.errors import InputError
 

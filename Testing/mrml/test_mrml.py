@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import slicer
 from RPRLocalizationLib.scene import conversion
-from support import scenes
+from support.panels import scenes
 
 from rprloc.errors import InputError
 from rprloc.geometry import Geometry

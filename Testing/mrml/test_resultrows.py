@@ -18,7 +18,7 @@ from RPRLocalizationLib.scene.resultnodes import (
     updateRow,
 )
 from RPRLocalizationLib.scene.resultrows import ResultRow, Run
-from support import scenes
+from support.panels import scenes
 
 BOX = {"kind": "box", "center": [10.0, 20.0, 30.0], "size": [4.0, 6.0, 8.0]}
 POINTS = [

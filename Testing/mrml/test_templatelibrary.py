@@ -6,7 +6,7 @@ import json
 
 import pytest
 from RPRLocalizationLib.library.templatelibrary import TemplateLibrary, readTemplate
-from support.fake_worker import template
+from support.panels.fake_worker import template
 
 from rprloc.errors import InputError, TemplateError
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support.training_calls import call
+from support.trainings.training_calls import call
 
 from rprloc.cli.main import main
 from rprloc.errors import InputError

@@ -12,7 +12,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from support.paths import SUPPORT
-from support.tiny_training import make_trainer, phantom_volume
+from support.trainings.tiny_training import make_trainer, phantom_volume
 
 from rprloc.cli.main import main
 from rprloc.errors import InputError
@@ -20,7 +20,7 @@ from rprtrain import __main__ as entry
 from rprtrain.distributed import ProcessGroup
 from rprtrain.optimization.batch import batch_gradients
 
-PROGRAM = SUPPORT / "distributed_training.py"
+PROGRAM = SUPPORT / "trainings" / "distributed_training.py"
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 STEPS, BATCH = 4, 4
 
@@ -60,7 +60,7 @@ def test_two_processes_do_what_one_does(tmp_path: Path) -> None:
 
 
 def trained_start() -> dict[str, torch.Tensor]:
-    from support.tiny_training import TINY_FINE
+    from support.trainings.tiny_training import TINY_FINE
 
     from rprloc.model.pnet import Pnet
 

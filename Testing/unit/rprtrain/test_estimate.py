@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from support.tiny_training import CPU, TINY, TINY_FINE
+from support.trainings.tiny_training import CPU, TINY, TINY_FINE
 
 from rprloc.errors import InputError
 from rprtrain.config import COARSE, StageConfig

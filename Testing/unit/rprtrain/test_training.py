@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from support.samples import Sample
-from support.tiny_training import CPU, TINY, TINY_FINE, phantom_volume
+from support.trainings.tiny_training import CPU, TINY, TINY_FINE, phantom_volume
 
 from rprloc.errors import InputError, ModelError, OutputError
 from rprloc.model.card import read_card

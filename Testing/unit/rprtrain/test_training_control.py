@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from support.tiny_training import CPU, TINY, TINY_FINE, make_trainer, phantom_volume
+from support.trainings.tiny_training import CPU, TINY, TINY_FINE, make_trainer, phantom_volume
 
 from rprloc.errors import InputError, OutputError
 from rprloc.model.card import read_card

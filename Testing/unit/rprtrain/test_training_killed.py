@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.paths import SUPPORT
 
-PROGRAM = SUPPORT / "killable_training.py"
+PROGRAM = SUPPORT / "trainings" / "killable_training.py"
 KILLS = 10
 
 

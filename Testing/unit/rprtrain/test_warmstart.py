@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from support.tiny_training import TINY, TINY_FINE, phantom_volume
+from support.trainings.tiny_training import TINY, TINY_FINE, phantom_volume
 
 from rprloc.errors import ModelError
 from rprloc.model.card import read_card

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.tiny_training import TINY, TINY_FINE
-from support.training_calls import call
+from support.trainings.tiny_training import TINY, TINY_FINE
+from support.trainings.training_calls import call
 from support.workers import RecordedJob, Worker
 
 from rprloc.errors import InputError, RprLocError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support import frequent_validation
+from support.trainings import frequent_validation
 
 from rprloc.worker.job import Registry
 from rprtrain.optimization.schedule import TrainingSchedule

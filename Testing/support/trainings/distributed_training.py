@@ -14,7 +14,7 @@ import torch
 from rprtrain.distributed import ProcessGroup, join_process_group
 from rprtrain.optimization.schedule import TrainingSchedule
 from rprtrain.optimization.trainer import Trainer
-from support.tiny_training import CPU, TINY_FINE, phantom_volume
+from support.trainings.tiny_training import CPU, TINY_FINE, phantom_volume
 
 
 def main(out: Path, steps: int, batch: int) -> None:

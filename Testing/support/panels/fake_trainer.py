@@ -8,7 +8,7 @@ from typing import Any
 
 from rprloc.model.card import CARD_NAME
 from support import version_0_1
-from support.fake_worker import FakeRequest, FakeWorker
+from support.panels.fake_worker import FakeRequest, FakeWorker
 
 Event = dict[str, Any]
 STEPS = 40

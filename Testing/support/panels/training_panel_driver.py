@@ -77,7 +77,7 @@ def bench(host, loadModule, tmp_path, monkeypatch):
     from RPRTrainingLib.trainingsettings import TrainingSettings
     from RPRTrainingLib.trainingwidget import RPRTrainingWidget
 
-    from support.fake_trainer import FakeTrainer
+    from support.panels.fake_trainer import FakeTrainer
 
     settings = TrainingSettings()
     settings.chosenRunsFolder = str(tmp_path / "trainings")

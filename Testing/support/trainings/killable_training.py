@@ -26,7 +26,7 @@ from rprtrain.optimization.trainer import Trainer
 from rprtrain.run.record import RunRecord, is_locked, locked, read_run
 from rprtrain.run.request import TrainingRequest
 from rprtrain.run.session import TrainingSession
-from support.tiny_training import CPU, TINY, phantom_volume
+from support.trainings.tiny_training import CPU, TINY, phantom_volume
 
 SAVE_EVERY_S = 0.05
 

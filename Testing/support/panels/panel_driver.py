@@ -114,7 +114,7 @@ def panel(host, loadModule, tmp_path, monkeypatch):
     from RPRLocalizationLib.widget import RPRLocalizationWidget
     from RPRLocalizationLib.widgets import torchsetup
 
-    from support.fake_worker import FakeWorker
+    from support.panels.fake_worker import FakeWorker
 
     worker = FakeWorker(lambda then: qt.QTimer.singleShot(0, then))
     library = TemplateLibrary(tmp_path / "templates")

@@ -1,0 +1,1 @@
+"""Panels driven without a user, and workers that only play their protocol."""
