@@ -115,7 +115,7 @@ def test_only_answers_near_the_truth_are_right(
 
     def locate(self: Any, points: np.ndarray, target: Any, locator: Any) -> list[Result]:
         away = next(errors)
-        return [replace(answer(0.0), center=[*point, away, 0.0, 0.0]) for point in points]
+        return [replace(answer(0.0), center=point + np.array([away, 0.0, 0.0])) for point in points]
 
     monkeypatch.setattr(CheckedCt, "locate", locate)
     right = right_answers(ct, copies, locator, RandomStream("answers"))
