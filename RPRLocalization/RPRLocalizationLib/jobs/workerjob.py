@@ -8,7 +8,8 @@ as .npy files that are removed as soon as they are answered.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -86,7 +87,7 @@ class Request:
 
     method: str
     params: Event = field(default_factory=dict)
-    onPartial: Callable[[Event], None] = lambda event: None
+    onPartial: EventHandler = lambda event: None
 
 
 Steps = Generator[Request, Event, None]
@@ -235,16 +236,27 @@ class WorkerJob:
         self._observer.onProgress(fraction, text, secondsLeft)
 
     def _advance(self, move: Callable[[Steps], Request]) -> None:
-        """Let the steps run to their next request, and send it.
-
-        What goes wrong ends the job here: it must not get lost in Qt's event loop.
-        """
+        """Let the steps run to their next request, and send it."""
         if self._steps is None:
             return
-        try:
-            request = move(self._steps)
-        except StopIteration:
+        request, done = None, False
+        with self._endingOnErrors():
+            try:
+                request = move(self._steps)
+            except StopIteration:
+                done = True
+
+        if done:
             self._end()
+        # The steps may have ended the job from within, e.g. when a row's observer cancels.
+        if request is not None and not self.finished:
+            self._send(request)
+
+    @contextmanager
+    def _endingOnErrors(self) -> Iterator[None]:
+        """End the job with what goes wrong: it must not get lost in Qt's event loop."""
+        try:
+            yield
         except WorkerProblem as error:
             self._end(error.problem)
         except RprLocError as error:
@@ -252,10 +264,6 @@ class WorkerJob:
         except Exception as error:
             self._end(Problem("internal", _("Internal error: {error}").format(error=repr(error))))
             raise
-        else:
-            # The steps may have ended the job from within, e.g. when a row's observer cancels.
-            if not self.finished:
-                self._send(request)
 
     def _send(self, request: Request) -> None:
         """Send one request; answers that come after the end only free the arrays."""
@@ -285,18 +293,11 @@ class WorkerJob:
             onError=answered(fail),
         )
 
-    def _whileRunning(self, handle: Callable[[Event], None]) -> Callable[[Event], None]:
+    def _whileRunning(self, handle: EventHandler) -> EventHandler:
         def call(event: Event) -> None:
-            if self.finished:
-                return
-            try:
-                handle(event)
-            except RprLocError as error:
-                self._end(Problem("input", str(error)))
-            except Exception as error:
-                text = _("Internal error: {error}").format(error=repr(error))
-                self._end(Problem("internal", text))
-                raise
+            if not self.finished:
+                with self._endingOnErrors():
+                    handle(event)
 
         return call
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ..errors import OutputError
 from ..files import atomic_write_bytes
+from ..image.hounsfield import DISPLAY_WINDOW_HU
 from ..image.planes import AXIAL, CORONAL, SAGITTAL, Plane, cut_slice
 from ..image.volume import Volume
 from ..localization.result import Result
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     from ..targets.target import Target
 
-WINDOW_HU = (-160.0, 240.0)
 PLANES = (AXIAL, CORONAL, SAGITTAL)
 
 # Around a target: as much as shows which organ it is in.
@@ -262,7 +262,7 @@ def _draw_panel(page: _Page, cell: int, volume: Volume, panel: _Panel) -> None:
 
 def _draw_slice(axes: Axes, plane: Plane, pixels: NDArray[np.float32], panel: _Panel) -> None:
     extent = plane.extent(panel.lower, panel.upper)
-    low, high = WINDOW_HU
+    low, high = DISPLAY_WINDOW_HU
     image: dict[str, Any] = {"cmap": "gray", "vmin": low, "vmax": high, "aspect": "auto"}
     axes.imshow(pixels, extent=extent, interpolation="bilinear", **image)
     axes.set_xlim(extent[0], extent[1])
@@ -329,7 +329,9 @@ def _legend(page: _Page, cell: int, results: Sequence[Result], with_truth: bool)
     lines = ["coloured: located (dashed: low-confidence)", "every slice goes through the centre"]
     if with_truth:
         lines.insert(1, "thin white: the truth")
-    lines.append(f"window {WINDOW_HU[0]:.0f} to {WINDOW_HU[1]:.0f} HU; places in LPS mm")
+    lines.append(
+        f"window {DISPLAY_WINDOW_HU[0]:.0f} to {DISPLAY_WINDOW_HU[1]:.0f} HU; places in LPS mm"
+    )
     found = [result for result in results if result.found]
     lines += [f"{result.target}: {result.status}" for result in results if not result.found]
     lines += [f"{result.target}: found, not drawn" for result in found[_MOST_TARGETS:]]

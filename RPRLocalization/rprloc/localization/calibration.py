@@ -8,7 +8,7 @@ one view of a CT are found in another view of it, so that the right answer is kn
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +22,8 @@ FALSE_ALARMS = 0.01
 #: The limits of han-ct lie this much above the quantile that they were chosen from (17 and 14 mm to
 #: 20 mm): views of one CT agree better than patients do.
 HEADROOM = 1.25
+#: Under every limit in mm: one of 0 would doubt all answers of a model that is perfect on its CTs.
+LEAST_MM = 0.1
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,11 @@ def propose_thresholds(
         lowest = _quantile("similarity", answers.similarity, FALSE_ALARMS)
         similarity = float(np.clip(lowest / HEADROOM, 0.01, 1.0))
 
-    return ConfidenceThresholds(
-        cycle_mm=round(HEADROOM * cycle, 1),
-        spread_mm=round(HEADROOM * spread, 1),
+    return replace(
+        usual,
+        cycle_mm=round(HEADROOM * max(cycle, LEAST_MM), 1),
+        spread_mm=round(HEADROOM * max(spread, LEAST_MM), 1),
         similarity=round(similarity, 3),
-        missing=usual.missing,
-        outside_mm=usual.outside_mm,
-        cycle_bandwidth_mm=usual.cycle_bandwidth_mm,
         source=source,
     )
 
@@ -85,5 +85,4 @@ def _quantile(name: str, values: Sequence[float], share: float) -> float:
     if not np.isfinite(measured).all():
         raise InputError(f"the {name} of some answers is not a number")
 
-    # A limit of 0 would doubt every answer of a model that is perfect on these CTs.
-    return float(max(np.quantile(measured, share), 0.1 if share > 0.5 else -1.0))
+    return float(np.quantile(measured, share))
