@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import SimpleITK as sitk
 
 from ..errors import InputError
 from ..geometry import Geometry
 from . import nifti
 from .dicom import read_series
+from .raw import RawImage
 
 _SUFFIXES = (
     ".nii.gz",
@@ -34,18 +34,6 @@ _SUFFIXES = (
     ".dcm",
 )
 _LARGEST_MM = 5000.0
-
-
-@dataclass(frozen=True)
-class RawImage:
-    """Voxels (k, j, i), or (k, j, i, layer) for several numbers per voxel.
-
-    ``fields``: text of the header.
-    """
-
-    array: npt.NDArray[Any]
-    geometry: Geometry
-    fields: dict[str, str] = field(default_factory=dict)
 
 
 def stem_of(path: str | Path) -> str:

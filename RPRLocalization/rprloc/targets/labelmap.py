@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from ..geometry import Geometry
-from ..image.reading import RawImage, read_raw, stem_of
+from ..image.raw import RawImage
+from ..image.reading import read_raw, stem_of
 
 LabelArray = npt.NDArray[np.integer[Any]]
 
