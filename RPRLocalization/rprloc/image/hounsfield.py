@@ -45,10 +45,34 @@ DISPLAY_WINDOW_HU: Final = (-160.0, 240.0)
 _SAMPLES = 500_000
 
 
-def check_ct(array: npt.NDArray[Any]) -> None:
-    """Raise InputError unless ``array`` (k, j, i) plausibly holds Hounsfield units of a patient.
+#: A constant at the bottom that takes this share of a volume, below ``_FILL_HU``, is a fill.
+_FILL_SHARE = 0.01
+_FILL_HU = -500
+#: What scanners store and what files hold differ by this where the rescale was left out or doubled.
+_OFFSET = 1024
+#: Soft tissue, and what is denser than gas, in HU.
+_SOFT_HU = (-200, 300)
+_DENSE_HU = -800
+#: Of what is denser than gas at least so much is soft tissue: 65 to 92 % in 60 CTs of 15 makers.
+_LEAST_SOFT = 0.5
+#: Lower than any CT reaches that is not padded: with an offset of -1024 air lies at -2024.
+_TOO_LOW_HU = -1500
+#: Where fat and muscle peak: -110 to 90 in the same CTs.
+_USUAL_PEAK_HU = (-160.0, 140.0)
+_PEAK_BIN_HU = 20
 
-    Values below -1100 count as padding outside the scanner's field of view and are not judged.
+
+def check_ct(array: npt.NDArray[Any]) -> tuple[str, ...]:
+    """Judge whether ``array`` (k, j, i) plausibly holds Hounsfield units of a patient.
+
+    What fills a volume outside of the scanner's field of view (everything below -1100, or a low
+    constant) is not judged.
+
+    Returns:
+        Notes for the user: what is unusual, although it was accepted.
+
+    Raises:
+        InputError: not a CT in HU.
     """
     if array.size == 0:
         raise InputError("the volume is empty")
@@ -61,10 +85,50 @@ def check_ct(array: npt.NDArray[Any]) -> None:
     if sample.min() == sample.max() and array.min() == array.max():
         raise InputError(f"the volume is empty: every voxel is {sample[0]:g}")
 
-    scanned = sample[sample >= PADDING_HU]
+    if _is_rescaled_twice(sample):
+        raise InputError(
+            f"values from {sample.min():g} on look like a CT stored with an offset of about -1024: "
+            "was the rescale intercept applied twice? Add 1024 first"
+        )
+    scanned = _scanned(sample)
     if scanned.size == 0:
         raise InputError("the volume holds nothing above -1100: not a CT in Hounsfield units")
     _check_range(scanned, padded=scanned.size < 0.99 * sample.size)
+    return _unusual(scanned)
+
+
+def _scanned(sample: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Leave out what fills the volume outside of the field of view."""
+    bottom = sample.min()
+    if bottom < _FILL_HU and np.mean(sample == bottom) > _FILL_SHARE:
+        sample = sample[sample > bottom]
+    return sample[sample >= PADDING_HU]
+
+
+def _is_rescaled_twice(sample: npt.NDArray[np.float32]) -> bool:
+    """Tell whether soft tissue lies 1024 too low, and not where it should be."""
+    if sample.min() > _TOO_LOW_HU:
+        return False
+    return _soft_share(sample, 0) < _LEAST_SOFT < _soft_share(sample, -_OFFSET)
+
+
+def _soft_share(sample: npt.NDArray[np.float32], offset: int) -> float:
+    """Return the share of soft tissue in what is denser than gas, all moved by ``offset``."""
+    dense = sample[sample > _DENSE_HU + offset] - offset
+    return float(np.mean((dense > _SOFT_HU[0]) & (dense < _SOFT_HU[1]))) if dense.size else 0.0
+
+
+def _unusual(scanned: npt.NDArray[np.float32]) -> tuple[str, ...]:
+    """Return a note where fat and muscle do not lie where they do on the scale of Hounsfield."""
+    edges = np.arange(-300, 400 + _PEAK_BIN_HU, _PEAK_BIN_HU)
+    counts = np.convolve(np.histogram(scanned, bins=edges)[0], np.ones(3), mode="same")
+    peak = float(edges[counts.argmax()]) + _PEAK_BIN_HU / 2
+    if _USUAL_PEAK_HU[0] <= peak <= _USUAL_PEAK_HU[1]:
+        return ()
+    return (
+        f"soft tissue lies at about {peak:.0f} HU, so the gray values are not calibrated "
+        "(a cone-beam CT?): look closely at the answers",
+    )
 
 
 def _check_range(sample: npt.NDArray[np.float32], padded: bool) -> None:

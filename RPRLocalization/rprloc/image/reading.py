@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ import SimpleITK as sitk
 
 from ..errors import InputError
 from ..geometry import Geometry
-from . import nifti
+from . import metaimage, nifti, nrrd
 from .dicom import read_series
 from .raw import RawImage
+from .text_header import Declared
 
 _SUFFIXES = (
     ".nii.gz",
@@ -65,6 +66,10 @@ def read_header(path: Path) -> Header:
 
     Raises InputError if that fails.
     """
+    if _has_suffix(path, nifti.SUFFIXES):
+        found = nifti.read_header(path)
+        return Header(found.size, found.spacing, 1)
+    declared = _declared(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
@@ -72,9 +77,8 @@ def read_header(path: Path) -> Header:
             reader.ReadImageInformation()
     except RuntimeError as error:
         raise InputError(f"{path}: {_reason(error)}") from error
-    return Header(
-        tuple(reader.GetSize()), tuple(reader.GetSpacing()), reader.GetNumberOfComponents()
-    )
+    spacing = tuple(s * declared.mm for s in reader.GetSpacing())
+    return Header(tuple(reader.GetSize()), spacing, reader.GetNumberOfComponents())
 
 
 def read_raw(path: Path, *, layers: bool = False, series: str = "") -> RawImage:
@@ -83,7 +87,7 @@ def read_raw(path: Path, *, layers: bool = False, series: str = "") -> RawImage:
     layers: allow several numbers per voxel (layered segmentations). series: UID of the DICOM
     series, where a folder holds several; empty for the one with most slices. Raises InputError if
     the file is missing, truncated or damaged, of an unknown type, not 3D, or its lattice is
-    unusable.
+    unusable. What was accepted with a doubt is said in the image's notes.
     """
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
@@ -91,11 +95,46 @@ def read_raw(path: Path, *, layers: bool = False, series: str = "") -> RawImage:
         with _quiet():
             if path.is_dir():
                 return _taken(read_series(path, series), str(path), layers)
-            if path.name.lower().endswith(nifti.SUFFIXES):
-                return _read_nifti(path)
-            return _taken(sitk.ReadImage(str(path)), str(path), layers)
+            if _has_suffix(path, nifti.SUFFIXES):
+                return _checked(nifti.read_nifti(path), str(path))
+            declared = _declared(path)
+            return _in_mm(_taken(sitk.ReadImage(str(path)), str(path), layers), declared, str(path))
     except (RuntimeError, MemoryError) as error:
         raise InputError(f"{path}: {_reason(error)}") from error
+
+
+def _has_suffix(path: Path, suffixes: tuple[str, ...]) -> bool:
+    return path.name.lower().endswith(suffixes)
+
+
+def _declared(path: Path) -> Declared:
+    """What the header tells that ITK does not hand over; raises InputError."""
+    try:
+        if _has_suffix(path, nrrd.SUFFIXES):
+            return nrrd.declared_by_nrrd(path)
+        if _has_suffix(path, metaimage.SUFFIXES):
+            return metaimage.declared_by_metaimage(path)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return Declared()
+
+
+def _in_mm(raw: RawImage, declared: Declared, name: str) -> RawImage:
+    """Turn ITK's lattice, which is in the file's unit, into mm, and add the header's notes."""
+    lattice = raw.geometry
+    if declared.mm != 1.0:
+        lattice = Geometry(
+            lattice.size,
+            lattice.spacing * declared.mm,
+            lattice.origin * declared.mm,
+            lattice.direction,
+        )
+    return _checked(replace(raw, geometry=lattice, notes=(*raw.notes, *declared.notes)), name)
+
+
+def _checked(raw: RawImage, name: str) -> RawImage:
+    check_lattice(raw.geometry, name)
+    return raw
 
 
 def geometry_of(image: Any, name: str) -> Geometry:
@@ -108,10 +147,6 @@ def geometry_of(image: Any, name: str) -> Geometry:
         text = " x ".join(map(str, size))
         raise InputError(f"{name}: expected one 3D volume, but this is {len(size)}D ({text})")
 
-    if min(size) < 2:
-        raise InputError(
-            f"{name}: expected a 3D volume, but this is a single slice (for DICOM give the folder)"
-        )
     try:
         direction = np.array(image.GetDirection()).reshape(3, 3)
         geometry = Geometry(
@@ -119,12 +154,19 @@ def geometry_of(image: Any, name: str) -> Geometry:
         )
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
+    return geometry
 
+
+def check_lattice(geometry: Geometry, name: str) -> None:
+    """Raise InputError (beginning with ``name``) for a single slice, or one that is not in mm."""
+    if min(geometry.size) < 2:
+        raise InputError(
+            f"{name}: expected a 3D volume, but this is a single slice (for DICOM give the folder)"
+        )
     if geometry.bounds().size.max() > _LARGEST_MM:
         raise InputError(
             f"{name}: the volume is more than 5 m long: its voxel spacing is not in mm"
         )
-    return geometry
 
 
 def _taken(image: sitk.Image, name: str, layers: bool) -> RawImage:
@@ -138,17 +180,6 @@ def _taken(image: sitk.Image, name: str, layers: bool) -> RawImage:
     geometry = geometry_of(image, name)
     fields = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys()}
     return RawImage(sitk.GetArrayFromImage(image), geometry, fields)
-
-
-def _read_nifti(path: Path) -> RawImage:
-    array = nifti.read_voxels(path)
-
-    # ITK reads the lattice right, but fills truncated voxels with 0 (see nifti).
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    reader.ReadImageInformation()
-    geometry = geometry_of(reader, str(path))
-    return RawImage(array, geometry)
 
 
 @contextmanager

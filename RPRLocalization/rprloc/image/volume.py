@@ -13,19 +13,24 @@ import SimpleITK as sitk
 from ..errors import InputError
 from ..geometry import Geometry
 from .hounsfield import HU_MAX, HU_MIN, check_ct
-from .reading import geometry_of, read_raw, stem_of
+from .reading import check_lattice, geometry_of, read_raw, stem_of
 
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """A CT: ``array`` (k, j, i) int16 of HU clipped to [-1024, 3071].
+    """A CT.
 
-    ``geometry``: its lattice in LPS mm.
+    Attributes:
+        array: (k, j, i) int16 of HU clipped to [-1024, 3071].
+        geometry: its lattice, LPS mm.
+        name: for tables and messages.
+        notes: what the user should know although the CT was accepted, one sentence each.
     """
 
     array: npt.NDArray[np.int16]
     geometry: Geometry
     name: str
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.array.shape != self.geometry.size[::-1]:
@@ -41,7 +46,8 @@ class Volume:
         if parts != 1:
             raise InputError(f"{name}: expected one number per voxel, but this image has {parts}")
         geometry = geometry_of(image, name)
-        return Volume(_hounsfield(sitk.GetArrayViewFromImage(image), name), geometry, name)
+        check_lattice(geometry, name)
+        return Volume(*_hounsfield(sitk.GetArrayViewFromImage(image), geometry, name))
 
     @staticmethod
     def from_array(array: npt.NDArray[Any], ijk_to_lps: npt.ArrayLike, name: str) -> Volume:
@@ -57,26 +63,31 @@ class Volume:
             geometry = Geometry.from_matrix(ijk_to_lps, (i, j, k))
         except InputError as error:
             raise InputError(f"{name}: {error}") from error
-        return Volume(_hounsfield(array, name), geometry, name)
+        check_lattice(geometry, name)
+        return Volume(*_hounsfield(array, geometry, name))
 
 
 def read_volume(path: str | Path, series: str = "") -> Volume:
     """Read a CT from a file (.nii, .nii.gz, .nrrd, .mha, ...) or a folder with a DICOM series.
 
     Raises InputError (one line) if it is missing, unreadable, truncated, not 3D, not scalar, or no
-    CT in HU. Warns (UserWarning) if a DICOM folder holds several series and ``series`` names none;
-    the one with most slices is read.
+    CT in HU. What was taken although the file leaves doubt (several series, no orientation, ...) is
+    said in the volume's notes.
     """
     raw = read_raw(Path(path), series=series)
-    return Volume(_hounsfield(raw.array, str(path)), raw.geometry, stem_of(path))
+    array, geometry, _, notes = _hounsfield(raw.array, raw.geometry, str(path))
+    return Volume(array, geometry, stem_of(path), (*raw.notes, *notes))
 
 
-def _hounsfield(array: npt.NDArray[Any], name: str) -> npt.NDArray[np.int16]:
+def _hounsfield(
+    array: npt.NDArray[Any], geometry: Geometry, name: str
+) -> tuple[npt.NDArray[np.int16], Geometry, str, tuple[str, ...]]:
+    """Return the fields of a ``Volume``; raises InputError unless the values are a CT's."""
     try:
-        check_ct(array)
+        notes = check_ct(array)
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
 
     rounded = np.rint(array) if array.dtype.kind == "f" else array
     hounsfield: npt.NDArray[np.int16] = np.clip(rounded, HU_MIN, HU_MAX).astype(np.int16)
-    return hounsfield
+    return hounsfield, geometry, name, notes
