@@ -36,7 +36,8 @@ from rprloc.localization.template import Template
 from rprloc.model.devices import resolve_device
 from rprloc.model.loading import find_model, load_model
 from rprloc.targets.labelmap import read_label_map
-from rprloc.targets.target import Target, targets_from_label_map
+from rprloc.targets.loading import targets_from_label_map
+from rprloc.targets.target import Target
 
 FOUR_ORGANS = ("Brainstem", "RightParotid", "LeftParotid", "Mandible")
 BELOW_MANDIBLE_MM = 15.0

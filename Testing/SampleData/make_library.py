@@ -20,7 +20,7 @@ from rprloc.localization.locator import Locator
 from rprloc.localization.template import Example, Template
 from rprloc.model.loading import find_model, load_model
 from rprloc.targets.labelmap import read_label_map
-from rprloc.targets.target import targets_from_label_map
+from rprloc.targets.loading import targets_from_label_map
 
 # A template of many references uses no more points of each (and the file stays small).
 KEPT_POINTS = 30

@@ -14,7 +14,7 @@ from pathlib import Path
 from rprloc.evaluation.picture import save_picture
 from rprloc.image.volume import read_volume
 from rprloc.localization.result import Result
-from rprloc.targets.target import load_targets
+from rprloc.targets.loading import load_targets
 
 SAMPLE = Path(__file__).resolve().parents[2] / "RPRLocalization" / "Resources" / "SampleData"
 

@@ -26,7 +26,7 @@ BETWEEN_FRAMES_MM = 3.0
 
 def truth(stem: str, organ: str) -> np.ndarray:
     """Middle (LPS) of an organ's box in a sample CT."""
-    from rprloc.targets.target import load_targets
+    from rprloc.targets.loading import load_targets
 
     targets = load_targets(SAMPLE / f"{stem}.labels.nii.gz", SAMPLE / "label_ids.json")
     return next(target.box.center for target in targets if target.name == organ)

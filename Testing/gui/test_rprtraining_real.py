@@ -53,7 +53,7 @@ def finish(bench: TrainingPanelDriver) -> None:
 
 def organ(path: Path):
     """The organ's box (LPS) in a labelled CT."""
-    from rprloc.targets.target import load_targets
+    from rprloc.targets.loading import load_targets
 
     labels = path.with_name(path.name.replace(".nii.gz", ".labels.nii.gz"))
     return next(

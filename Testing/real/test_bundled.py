@@ -19,7 +19,8 @@ from rprloc.localization.result import Result
 from rprloc.localization.template import Template
 from rprloc.model.loading import find_model, load_model
 from rprloc.model.network_config import PnetConfig
-from rprloc.targets.target import Target, load_targets, target_from_point
+from rprloc.targets.loading import load_targets
+from rprloc.targets.target import Target, target_from_point
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "RPRLocalization" / "Resources" / "SampleData"
@@ -232,6 +233,6 @@ def test_real_patients_one_reference(locator: Locator) -> None:
 
 def _organs(name: str, ids: dict[str, int]) -> list[Target]:
     from rprloc.targets.labelmap import read_label_map
-    from rprloc.targets.target import targets_from_label_map
+    from rprloc.targets.loading import targets_from_label_map
 
     return targets_from_label_map(read_label_map(HAN / "val" / f"{name}.labels.nii.gz"), ids)

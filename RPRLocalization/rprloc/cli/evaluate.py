@@ -14,9 +14,10 @@ from ..errors import InputError
 from ..files import atomic_write_text, prepare_output_file
 from .arguments import Commands, add_model, add_overwrite, add_search, add_targets_or_template
 from .exit_codes import EPILOG, EXIT_OK, EXIT_SOME_FAILED, Interrupted
+from .notes import show_note
 
 if TYPE_CHECKING:
-    from ..evaluation.scores import Score
+    from ..evaluation.scores import Score, Truth
     from ..localization.batch import LocalizationTask
 
 NAME = "evaluate"
@@ -64,17 +65,18 @@ class Case:
 
 @dataclass
 class Tally:
-    """What has been measured so far: scores, seconds per query, and why queries failed."""
+    """What has been measured so far: scores, seconds per query, why queries failed, and notes."""
 
     scores: list[Score] = field(default_factory=list)
     seconds: dict[str, dict[str, float]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, list[str]] = field(default_factory=dict)
 
 
 def run(args: argparse.Namespace) -> int:
     """Locate in every labelled query and score; the files are written again after each."""
     from ..evaluation.scores import summarize
-    from ..targets.target import read_label_ids
+    from ..targets.label_ids import read_label_ids
     from .score_table import score_table
     from .shared import open_search
 
@@ -93,7 +95,12 @@ def run(args: argparse.Namespace) -> int:
         try:
             _evaluate_case(task, case, ids, names, tally)
             figures = summarize(names, tally.scores, tally.seconds)
-            summary = {**figures, "failed": tally.failed, "settings": settings}
+            summary = {
+                **figures,
+                "failed": tally.failed,
+                "notes": tally.notes,
+                "settings": settings,
+            }
             _write(args, summary, tally.scores)
         except KeyboardInterrupt as error:
             place = f" in {args.json}" if number else ""
@@ -147,8 +154,21 @@ def _evaluate_case(
     except Exception as error:
         tally.failed[case.name] = describe(error)
         return
+    _take_notes(case, answer.volume.notes, truths, tally)
     tally.scores.extend(scores)
     tally.seconds[case.name] = answer.seconds
+
+
+def _take_notes(
+    case: Case, of_image: tuple[str, ...], truths: dict[str, Truth], tally: Tally
+) -> None:
+    """Say on stderr what is odd about a query and its labels, and keep it for the JSON file."""
+    of_labels = [note for truth in truths.values() for note in truth.target.notes]
+    notes = list(dict.fromkeys((*of_image, *of_labels)))
+    for note in notes:
+        show_note(f"{case.name}: {note}")
+    if notes:
+        tally.notes[case.name] = notes
 
 
 def _settings(args: argparse.Namespace, task: LocalizationTask) -> dict[str, Any]:

@@ -8,7 +8,10 @@ EXIT_BAD_INPUT = 2
 # As a shell reports a program that Ctrl-C ended: 128 and the number of SIGINT.
 EXIT_INTERRUPTED = 130
 
-EPILOG = "exit codes: 0 success, 1 some query failed, 2 wrong use or bad input, 130 interrupted"
+EPILOG = (
+    "exit codes: 0 success, 1 some query or target failed, 2 wrong use or bad input, "
+    "130 interrupted"
+)
 
 
 class Interrupted(KeyboardInterrupt):

@@ -18,6 +18,7 @@ from ..own_warnings import own_warnings
 from . import evaluate, locate, models, template
 from .arguments import Parser
 from .exit_codes import EPILOG, EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_OK
+from .notes import show_note
 from .registry import AddedCommands, Command, added_commands
 
 COMMANDS: tuple[Command, ...] = (locate, template, evaluate, models)
@@ -36,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         added = added_commands()
         args = _parse(words, added)
         command: Callable[[argparse.Namespace], int] = args.command
-        with own_warnings(_print_note, added.packages):
+        with own_warnings(show_note, added.packages):
             return command(args)
     except RprLocError as error:
         return _fail(str(error), EXIT_BAD_INPUT)
@@ -78,10 +79,6 @@ def _never_fail_to_print() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-
-
-def _print_note(text: str) -> None:
-    print(f"rprloc: note: {text}", file=sys.stderr)
 
 
 def _fail(message: str, code: int) -> int:

@@ -6,6 +6,7 @@ Imports torch, so that commands import this module only when they run.
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
 import SimpleITK as sitk
@@ -14,12 +15,15 @@ import torch
 from ..errors import InputError
 from ..image.volume import Volume, read_volume
 from ..localization.batch import LocalizationTask
+from ..localization.learning import Learned, learn
 from ..localization.locator import Locator, Options
 from ..localization.template import Template
 from ..model.card import DEFAULT_MODEL
 from ..model.devices import resolve_device
 from ..model.loading import find_model, load_model
-from ..targets.target import Target, check_inside, load_targets
+from ..targets.loading import read_target_file
+from ..targets.placement import UsableTargets, usable_targets
+from .notes import show_note
 
 
 def set_threads(threads: int | None) -> None:
@@ -57,24 +61,49 @@ def open_search(args: argparse.Namespace) -> LocalizationTask:
         raise InputError(
             "--reference needs --targets: a label map or markups file of the reference"
         )
-    volume, targets = read_reference(args.reference, args.targets, args.label_ids)
+    reference = read_reference(args.reference, args.targets, args.label_ids)
     locator = open_locator(args)
-    return LocalizationTask(locator, learn(locator, volume, targets))
+    learned = learn_reference(locator, reference)
+    return LocalizationTask(locator, learned.template, learned.left_out)
 
 
-def read_reference(
-    reference: Path, targets: Path, label_ids: Path | None
-) -> tuple[Volume, list[Target]]:
-    """Read a reference CT and the targets marked on it.
+@dataclass(frozen=True, eq=False)
+class MarkedReference:
+    """A reference CT and the targets marked on it, judged."""
 
-    Raises InputError if either cannot be used, or if a target lies outside of the CT.
+    volume: Volume
+    usable: UsableTargets
+
+
+def read_reference(reference: Path, targets: Path, label_ids: Path | None) -> MarkedReference:
+    """Read a reference CT and the targets marked on it, and say what was left out of their file.
+
+    Raises InputError if either cannot be used.
     """
     volume = read_volume(reference)
-    marked = load_targets(targets, label_ids)
-    check_inside(marked, volume.geometry)
-    return volume, marked
+    file = read_target_file(targets, label_ids)
+    for note in file.notes:
+        show_note(f"{targets}: {note}")
+    try:
+        return MarkedReference(volume, usable_targets(file.targets, volume))
+    except InputError as error:
+        raise InputError(f"{targets}: {error}") from error
 
 
-def learn(locator: Locator, volume: Volume, targets: list[Target]) -> Template:
-    """The template of targets marked on a reference."""
-    return locator.make_template(locator.embed(volume), targets)
+def learn_reference(locator: Locator, reference: MarkedReference) -> Learned:
+    """Learn the targets of a reference, and say on stderr what is wrong with some of them."""
+    learned = learn(locator, reference.volume, reference.usable)
+    for target in learned.left_out:
+        show_note(f"target {target.name!r} is left out: it {target.reason}")
+    for note, names in notes_by_target(learned.template).items():
+        show_note(f"{names}: {note}")
+    return learned
+
+
+def notes_by_target(template: Template) -> dict[str, str]:
+    """Note -> the targets that have it, in their order, for people to read."""
+    found: dict[str, list[str]] = {}
+    for target in template.targets:
+        for note in target.notes:
+            found.setdefault(note, []).append(target.name)
+    return {note: ", ".join(names) for note, names in found.items()}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..errors import TemplateError
 from ..files import prepare_output_file
 from .arguments import Commands, add_model, add_overwrite, add_targets
-from .exit_codes import EPILOG, EXIT_OK
+from .exit_codes import EPILOG, EXIT_OK, EXIT_SOME_FAILED
 
 if TYPE_CHECKING:
     from ..localization.template import Template
@@ -50,7 +50,7 @@ def add_arguments(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Make, extend or show a template; returns the exit code."""
     from ..localization.template import Template
-    from .shared import learn, open_locator, read_reference
+    from .shared import learn_reference, open_locator, read_reference
 
     if args.action == "show":
         print(describe_template(Template.read(args.template)))
@@ -58,21 +58,22 @@ def run(args: argparse.Namespace) -> int:
 
     # All that can be refused comes before the long work of the network.
     existing = _existing(args)
-    volume, targets = read_reference(args.reference, args.targets, args.label_ids)
+    reference = read_reference(args.reference, args.targets, args.label_ids)
     if args.name:
-        volume = replace(volume, name=args.name)
+        reference = replace(reference, volume=replace(reference.volume, name=args.name))
     locator = open_locator(args)
     if existing is not None:
         existing.check_model(locator.model.card)
 
-    template = learn(locator, volume, targets)
+    learned = learn_reference(locator, reference)
+    template = learned.template
     if existing is not None:
         template = existing.merged(template)
     overwrite = existing is not None or args.overwrite
     prepare_output_file(args.out, overwrite)
     template.write(args.out, overwrite=overwrite)
     print(describe_template(template))
-    return EXIT_OK
+    return EXIT_SOME_FAILED if learned.left_out else EXIT_OK
 
 
 def _existing(args: argparse.Namespace) -> Template | None:

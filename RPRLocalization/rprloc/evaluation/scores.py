@@ -14,7 +14,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,8 +26,10 @@ from ..geometry import Geometry, Points
 from ..localization.result import Result
 from ..localization.status import Status
 from ..targets.labelmap import LabelMap, read_label_map
+from ..targets.loading import is_markups, targets_from_markups
 from ..targets.markups import clean_name
-from ..targets.target import Kind, Target, target_from_mask, targets_from_markups
+from ..targets.placement import lattice_conflict
+from ..targets.target import Kind, Target, target_from_mask
 from .metrics import box_iou, landmark_error, wall_distance
 
 SUCCESS_MM = 10.0
@@ -117,16 +119,15 @@ def read_truths(
 ) -> dict[str, Truth]:
     """Read the true targets among ``names`` from a label map or markups file of a query.
 
-    ``image`` is the lattice of the query.
+    ``image`` is the lattice of the query. What has to be said of the file is in the targets' notes.
 
     Raises InputError if the file cannot be used, or if none of its targets lies in the CT.
     """
-    if path.name.lower().endswith(".json"):
-        truths = [
-            Truth(target, False) for target in targets_from_markups(path) if target.name in names
-        ]
-    else:
-        truths = _truths_of_labels(read_label_map(path), ids, names)
+    truths = (
+        [Truth(target, False) for target in targets_from_markups(path) if target.name in names]
+        if is_markups(path)
+        else _truths_of_label_file(path, ids, names, image)
+    )
 
     # A voxel of the CT: label maps and CTs may have different lattices.
     margin = float(image.spacing.max())
@@ -141,6 +142,21 @@ def read_truths(
         truth.target.name: Truth(truth.target, truth.cut or not bool(one.all()))
         for truth, one in pairs
     }
+
+
+def _truths_of_label_file(
+    path: Path, ids: Mapping[str, int] | None, names: Collection[str], image: Geometry
+) -> list[Truth]:
+    labels = read_label_map(path)
+    try:
+        conflict = lattice_conflict(labels.geometry, image)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    notes = (*labels.notes, *[conflict] * bool(conflict))
+    return [
+        replace(truth, target=replace(truth.target, notes=(*notes, *truth.target.notes)))
+        for truth in _truths_of_labels(labels, ids, names)
+    ]
 
 
 def _truths_of_labels(

@@ -47,7 +47,7 @@ _SAMPLES = 500_000
 
 #: A constant at the bottom that takes this share of a volume, below ``_FILL_HU``, is a fill.
 _FILL_SHARE = 0.01
-_FILL_HU = -500
+_FILL_HU = -900
 #: What scanners store and what files hold differ by this where the rescale was left out or doubled.
 _OFFSET = 1024
 #: Soft tissue, and what is denser than gas, in HU.
@@ -55,6 +55,8 @@ _SOFT_HU = (-200, 300)
 _DENSE_HU = -800
 #: Of what is denser than gas at least so much is soft tissue: 65 to 92 % in 60 CTs of 15 makers.
 _LEAST_SOFT = 0.5
+#: Less soft tissue than this share of a volume is no patient.
+_SOME_SOFT = 0.005
 #: Lower than any CT reaches that is not padded: with an offset of -1024 air lies at -2024.
 _TOO_LOW_HU = -1500
 #: Where fat and muscle peak: -110 to 90 in the same CTs.
@@ -133,7 +135,8 @@ def _unusual(scanned: npt.NDArray[np.float32]) -> tuple[str, ...]:
 
 def _check_range(sample: npt.NDArray[np.float32], padded: bool) -> None:
     low, high = np.percentile(sample, [0.5, 99.9])
-    if high - low < 100:
+    has_soft_tissue = np.mean((sample > _SOFT_HU[0]) & (sample < _SOFT_HU[1])) >= _SOME_SOFT
+    if high - low < 100 and has_soft_tissue:
         raise InputError(
             f"values from {low:g} to {high:g} are not Hounsfield units (normalised, or a label "
             "map?)"
@@ -150,7 +153,7 @@ def _check_range(sample: npt.NDArray[np.float32], padded: bool) -> None:
             "image?)"
         )
 
-    if np.mean((sample > -200) & (sample < 300)) < 0.005:
+    if not has_soft_tissue:
         raise InputError(
             "no soft tissue (-200 to 300) in the volume: not a CT of a patient in Hounsfield units"
         )

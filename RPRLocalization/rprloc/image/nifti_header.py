@@ -172,7 +172,7 @@ def _dtype(fields: dict[str, Any]) -> np.dtype[Any]:
     kind = _TYPES.get(int(fields["datatype"]))
     if kind is None:
         raise InputError("expected one number per voxel, but this is a colour or complex image")
-    dtype = np.dtype(fields["order"] + kind)
+    dtype: np.dtype[Any] = np.dtype(fields["order"] + kind)
     if int(fields["bitpix"]) not in (0, 8 * dtype.itemsize):
         raise InputError(
             f"its header is damaged (voxels of {int(fields['bitpix'])} bits and of type {dtype})"

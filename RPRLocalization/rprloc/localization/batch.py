@@ -13,7 +13,9 @@ from ..errors import RprLocError, explain_unexpected, one_line
 from ..files import safe_names
 from ..image.reading import stem_of
 from ..image.volume import Volume, read_volume
+from ..targets.placement import LeftOut
 from .result import Result
+from .status import FAILED
 
 if TYPE_CHECKING:
     from .locator import Locator
@@ -24,10 +26,11 @@ PHASES = ("read", "resample", "embed", "locate")
 
 @dataclass(frozen=True, eq=False)
 class LocalizationTask:
-    """What is sought, and with what."""
+    """What is sought, and with what; ``left_out``: marked, but of no use."""
 
     locator: Locator
     template: Template
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,10 +81,13 @@ def locate_query(search: LocalizationTask, path: Path, name: str) -> QueryResult
         read = time.perf_counter()
         embedding = search.locator.embed(volume)
         results = search.locator.locate(embedding, search.template)
+        results += left_out_results(search.left_out, name)
         total = time.perf_counter() - started
     except Exception as error:
         problem = describe(error)
-        return QueryResult(name, path, failed_results(search.template, name, problem), {}, problem)
+        failed = failed_results(search.template, name, problem)
+        failed += left_out_results(search.left_out, name)
+        return QueryResult(name, path, failed, {}, problem)
     spent = read - started
 
     seconds = {"read": spent, **embedding.seconds, "after_read": total - spent, "total": total}
@@ -92,6 +98,14 @@ def failed_results(template: Template, query: str, reason: str) -> list[Result]:
     """One ``failed`` result per target of the template."""
     return [
         Result(query, target.name, target.kind, "failed", reason) for target in template.targets
+    ]
+
+
+def left_out_results(left_out: Sequence[LeftOut], query: str) -> list[Result]:
+    """One ``failed`` result per target that could not be learned, so that none disappears."""
+    return [
+        Result(query, t.name, t.kind, FAILED, f"as marked on the reference it {t.reason}")
+        for t in left_out
     ]
 
 

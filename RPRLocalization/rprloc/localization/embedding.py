@@ -32,6 +32,7 @@ class EmbeddedVolume:
     Attributes:
         name: of the volume. geometry: of the volume as stored.
         seconds: time spent, by ``resample`` and ``embed``.
+        notes: of the volume.
     """
 
     name: str
@@ -40,6 +41,7 @@ class EmbeddedVolume:
     model: ModelPair
     coarse: LatentField
     seconds: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def fine(self, around: Tensor | None = None, margin_mm: float = 0.0) -> LatentField:
         """The fine field, of everything or only of the box around LPS points (n, 3) with a margin.
@@ -97,7 +99,9 @@ def embed_volume(volume: Volume, model: ModelPair) -> EmbeddedVolume:
     if int(coarse.body.sum()) < LEAST_BODY_CELLS:
         raise InputError(f"{volume.name}: too little of a body in this volume to locate anything")
     seconds = {"resample": resampled - started, "embed": time.perf_counter() - resampled}
-    return EmbeddedVolume(volume.name, volume.geometry, grids, model, coarse, seconds)
+    return EmbeddedVolume(
+        *(volume.name, volume.geometry, grids, model, coarse, seconds), volume.notes
+    )
 
 
 def cropped(

@@ -97,6 +97,7 @@ def make_example(target: Target, embedding: EmbeddedVolume, fields: ReferenceFie
         offsets=(points - centre).astype(np.float32),
         coarse=_numpy(fields.coarse_at(at)),
         fine=_numpy(fields.fine_at(at)) if fields.fine else None,
+        notes=target.notes,
     )
 
 

@@ -19,7 +19,8 @@ from ..image.volume import Volume
 from ..model.field import LatentField
 from ..model.loading import ModelPair
 from ..model.settings import ConfidenceThresholds, SearchSettings
-from ..targets.target import Target, check_inside
+from ..targets.placement import check_inside
+from ..targets.target import Target
 from .confidence import cycle_consistency_error, judge, missing_surroundings
 from .embedding import EmbeddedVolume, embed_volume, synchronize
 from .estimate import (
@@ -31,7 +32,7 @@ from .estimate import (
     stack_examples,
 )
 from .example import ReferenceFields, make_example
-from .result import Result
+from .result import Result, with_notes
 from .steps import COARSE_ROUNDS, Steps
 from .template import Template, TemplateTarget
 from .voting import Consensus, multi_run_ensemble
@@ -234,7 +235,7 @@ class Locator:
             target=target.name,
             kind=target.kind,
             status=verdict.status,
-            reason=verdict.reason,
+            reason=with_notes(verdict.reason, (*embedding.notes, *target.notes)),
             center=center,
             size=None if target.kind == "landmark" else upper - lower,
             spread_mm=estimate.spread_mm,

@@ -34,9 +34,10 @@ class Result:
     center: (3,) of the landmark or box, size: (3,) of the box; None where there is none. spread_mm:
     scatter of the votes; cycle_mm: distance to the target after mapping back to the reference.
     similarity: cosine similarity of the matched descriptors, None without a fine network.
-    points: the six located extreme points (6, 3). reason: why the status is not ``ok``, empty
-    otherwise. Raises InputError for an ``ok`` or ``low-confidence`` result without a position, or
-    for numbers that are not finite.
+    points: the six located extreme points (6, 3). reason: why the status is not ``ok``, with the
+    notes on the query and on the marking behind it (``with_notes``); empty if there is nothing to
+    say. Raises InputError for an ``ok`` or ``low-confidence`` result without a position, or for
+    numbers that are not finite.
     """
 
     query: str
@@ -78,6 +79,16 @@ class Result:
         if self.kind != "box" or self.center is None or self.size is None:
             return None
         return Box.from_center_size(self.center, self.size, Frame.LPS)
+
+
+def with_notes(reason: str, notes: Sequence[str]) -> str:
+    """Return the reason with notes behind it, for the row of a result.
+
+    Example:
+        >>> with_notes("", ["the file tells no unit"])
+        'note: the file tells no unit'
+    """
+    return "; ".join([reason] * bool(reason) + [f"note: {note}" for note in notes])
 
 
 def write_csv(path: str | Path, results: Sequence[Result]) -> None:

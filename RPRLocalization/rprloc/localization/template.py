@@ -48,6 +48,7 @@ class Example:
             first, then context.
         coarse: (P, 3) latents of the coarse network (Eq. 2).
         fine: (P, 3 + D) latents and descriptors of the fine network; None if the model has none.
+        notes: what the user should know of the target on this reference.
     """
 
     reference: str
@@ -55,6 +56,7 @@ class Example:
     offsets: Floats
     coarse: Floats
     fine: Floats | None
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """JSON object; latents to 1e-5, descriptors to 1e-3, positions to 0.01 mm."""
@@ -68,6 +70,8 @@ class Example:
         if self.fine is not None:
             data["fine"] = _rounded(self.fine[:, :3], 5)
             data["descriptors"] = _rounded(self.fine[:, 3:], 3)
+        if self.notes:
+            data["notes"] = list(self.notes)
         return data
 
     @classmethod
@@ -92,7 +96,10 @@ class Example:
             size is not None and (size.shape != (3,) or not (size > 0).all())
         ):
             raise ValueError("size_mm is missing or not three lengths")
-        return cls(str(data["reference"]), size, offsets, coarse, fine)
+        notes = data.get("notes", [])
+        if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
+            raise ValueError("the notes are not a list of texts")
+        return cls(str(data["reference"]), size, offsets, coarse, fine, tuple(notes))
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +109,11 @@ class TemplateTarget:
     name: str
     kind: Kind
     examples: tuple[Example, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the answers' rows say of the marking; of several references none decides alone."""
+        return self.examples[0].notes if len(self.examples) == 1 else ()
 
 
 @dataclass(frozen=True, eq=False)

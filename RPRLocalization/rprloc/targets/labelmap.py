@@ -22,7 +22,8 @@ LabelArray = npt.NDArray[np.integer[Any]]
 class LabelMap:
     """Labels (k, j, i) on ``geometry``.
 
-    ``names``: segment name -> label value ({} if the file has none).
+    ``names``: segment name -> label value ({} if the file has none). ``notes``: what its reader
+    had to assume.
 
     A layered segmentation (segments that overlap) keeps its layers: ``layers`` are all of them,
     ``array`` the first, and ``layer_of`` tells the layer of each named segment.
@@ -34,6 +35,7 @@ class LabelMap:
     layers: tuple[LabelArray, ...] = ()
     layer_of: dict[str, int] = field(default_factory=dict)
     name: str = "label map"
+    notes: tuple[str, ...] = ()
 
     def mask(self, label: int | str) -> npt.NDArray[np.bool_]:
         """Return the voxels (k, j, i) of a label value or segment name.
@@ -87,7 +89,8 @@ def read_label_map(path: str | Path) -> LabelMap:
     names = {name: value for name, (_, value) in named.items()}
     layer_of = {name: layer for name, (layer, _) in named.items()}
     return LabelMap(
-        layers[0] if layers else array, raw.geometry, names, layers, layer_of, stem_of(path)
+        *(layers[0] if layers else array, raw.geometry, names, layers, layer_of),
+        *(stem_of(path), raw.notes),
     )
 
 

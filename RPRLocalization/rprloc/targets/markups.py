@@ -27,6 +27,8 @@ SCHEMA = (
 _ACCEPTED_SCHEMA = re.compile(r"markups-schema-v1\.\d+\.\d+\.json#*$", re.IGNORECASE)
 _FRAMES = {"LPS": Frame.LPS, "1": Frame.LPS, "RAS": Frame.RAS, "0": Frame.RAS}
 _IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+#: So many names are listed when something is left out.
+_MOST_NAMED = 10
 _RAS_AXES = [-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0]
 
 
@@ -49,23 +51,41 @@ class BoxMark:
     box: Box
 
 
-def read_markups(path: str | Path) -> list[PointMark | BoxMark]:
-    """Read the points of all fiducial lists and all ROIs of a markups file, with unique names.
+@dataclass(frozen=True, eq=False)
+class MarkupsFile:
+    """What a markups file marks, in its order, with unique names.
 
-    In the order of the file.
+    ``left_out``: what of it cannot be a target, in words for the user; empty if nothing.
+    """
+
+    marks: list[PointMark | BoxMark]
+    left_out: str = ""
+
+
+def read_markups(path: str | Path) -> list[PointMark | BoxMark]:
+    """Read the marks of ``read_markups_file`` alone."""
+    return read_markups_file(path).marks
+
+
+def read_markups_file(path: str | Path) -> MarkupsFile:
+    """Read the points of all fiducial lists and all ROIs of a markups file, with unique names.
 
     A point is named by its label, or ``list-1``, ``list-2``, ... without one; an ROI by its
     markup's name, else by the file. Points that are not placed (positionStatus other than
-    ``defined``) are left out, and so are markups of other types (lines, curves, planes, ...).
-    Raises InputError (one line) for a file that is not such a file, or holds numbers that are not
-    finite.
+    ``defined``) and markups of other types (lines, curves, planes, ...) are left out, and
+    ``left_out`` names them. Raises InputError (one line) for a file that is not such a file, or
+    holds numbers that are not finite.
     """
     file = Path(path)
     try:
-        marks = _marks(_markups_of(file), file)
+        found = _marks(_markups_of(file), file)
     except InputError as error:
         raise InputError(f"{file}: {error}") from error
+    return found
 
+
+def uniquely_named(marks: Sequence[PointMark | BoxMark]) -> list[PointMark | BoxMark]:
+    """Number the names that occur again."""
     names = unique([mark.name for mark in marks])
     return [replace(mark, name=name) for mark, name in zip(marks, names, strict=True)]
 
@@ -120,39 +140,79 @@ def _refuse_constant(text: str) -> NoReturn:
     raise InputError(f"holds {text}, which is not a position: save the markups from Slicer again")
 
 
-def _marks(markups: Sequence[Any], file: Path) -> list[PointMark | BoxMark]:
+def _marks(markups: Sequence[Any], file: Path) -> MarkupsFile:
     file_name = (
         clean_name(re.sub(r"(\.mrk)?\.json$", "", file.name, flags=re.IGNORECASE)) or "target"
     )
     marks: list[PointMark | BoxMark] = []
+    unplaced: list[str] = []
+    others: list[str] = []
     for markup in markups:
         if not isinstance(markup, dict):
             raise InputError(
                 "holds a markup that is not an object: save the markups from Slicer again"
             )
         name = clean_name(markup.get("name")) or file_name
-        if markup.get("type") == "Fiducial":
-            marks += _points(markup, name)
-        elif markup.get("type") == "ROI":
+        kind = clean_name(markup.get("type"))
+        if kind == "Fiducial":
+            placed, waiting = _points(markup, name)
+            marks += placed
+            unplaced += waiting
+        elif kind == "ROI" and _is_placed(markup):
             marks.append(_roi(markup, name))
-    return marks
+        elif kind == "ROI":
+            unplaced.append(name)
+        else:
+            others.append(f"{kind.lower() or 'markup'} {name}")
+    return MarkupsFile(uniquely_named(marks), describe_left_out(unplaced, others))
 
 
-def _points(markup: dict[str, Any], name: str) -> list[PointMark]:
+def describe_left_out(unplaced: Sequence[str], others: Sequence[str]) -> str:
+    """Say which points are not placed and which markups are no targets; empty if there are none.
+
+    Example:
+        >>> describe_left_out(["B", "C"], ["line L"])
+        'points B, C (not placed), line L (only points and boxes are targets)'
+    """
+    parts = []
+    if unplaced:
+        plural = "points" if len(unplaced) > 1 else "point"
+        parts.append(f"{plural} {_listed(unplaced)} (not placed)")
+    if others:
+        parts.append(f"{_listed(others)} (only points and boxes are targets)")
+    return ", ".join(parts)
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_MOST_NAMED])
+    return f"{shown} and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else shown
+
+
+def _is_placed(markup: dict[str, Any]) -> bool:
+    """Tell whether an ROI has a centre; one that was begun and not placed has none."""
+    points = markup.get("controlPoints")
+    if markup.get("center") is not None or not isinstance(points, list):
+        return True
+    return any(isinstance(p, dict) and p.get("positionStatus") == "defined" for p in points)
+
+
+def _points(markup: dict[str, Any], name: str) -> tuple[list[PointMark], list[str]]:
+    """Return the placed points of a fiducial list, and the names of those that are not."""
     frame = _frame(markup, name)
     points = markup.get("controlPoints", [])
     if not isinstance(points, list):
         raise InputError(f"the points of {name!r} are not a list")
-    marks = []
+    marks, unplaced = [], []
     for number, point in enumerate(points, start=1):
         if not isinstance(point, dict):
             raise InputError(f"point {number} of {name!r} is not an object")
-        if point.get("positionStatus", "defined") != "defined":
-            continue
         label = clean_name(point.get("label")) or f"{name}-{number}"
+        if point.get("positionStatus", "defined") != "defined":
+            unplaced.append(label)
+            continue
         position = _numbers(point.get("position"), 3, f"the position of {label!r}")
         marks.append(PointMark(label, Points(position[None], frame).to(Frame.LPS)))
-    return marks
+    return marks, unplaced
 
 
 def _roi(markup: dict[str, Any], name: str) -> BoxMark:

@@ -8,12 +8,8 @@ source.
 
 from __future__ import annotations
 
-import json
-import warnings
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +17,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..geometry import Box, Frame, Geometry, Points
 from .extreme_points import box_and_extreme_points, face_centres, spread_over
-from .labelmap import LabelMap, read_label_map
-from .markups import BoxMark, PointMark, clean_name, read_markups, unique
+from .parts import without_slips
 
 INSIDE_POINTS = 200
 _ROI_LATTICE = 3
@@ -41,6 +36,8 @@ class Target:
         face of a drawn box.
     box: outer voxel edges of the mask along the patient axes, or the drawn box; None for a
         landmark.
+    lattice: of the label map or segmentation that a mask comes from, else None.
+    notes: what the user should know of it although it is used.
     inside: up to 200 well-spread points of the mask, surface included (for a drawn box: of the
         box).
     """
@@ -51,6 +48,8 @@ class Target:
     box: Box | None
     inside: Points | None
     source: Source
+    lattice: Geometry | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         expected = 1 if self.kind == "landmark" else 6
@@ -72,22 +71,31 @@ class Target:
 def target_from_mask(name: str, mask: NDArray[np.bool_], geometry: Geometry) -> Target:
     """Box target of a boolean mask (k, j, i) in the given geometry, of any orientation.
 
-    Raises InputError for an empty mask.
+    Tiny parts far from the rest are left out, and the target's notes say so. Raises InputError for
+    an empty mask.
     """
-    used = [np.flatnonzero(mask.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
-    if not len(used[0]):
+    if not mask.any():
         raise InputError(f"target {name!r} has no voxels: mark it on the reference first")
+    crop, lattice = _cropped(mask, geometry)
+    whole, notes = without_slips(crop, lattice)
+    if notes:
+        whole, lattice = _cropped(whole, lattice)
 
+    box, points = box_and_extreme_points(whole, lattice)
+    inside = spread_over(whole, lattice, INSIDE_POINTS)
+    return Target(name, "box", points, box, inside, "mask", geometry, notes)
+
+
+def _cropped(mask: NDArray[np.bool_], geometry: Geometry) -> tuple[NDArray[np.bool_], Geometry]:
+    """Cut a mask (k, j, i) that is not empty, and its lattice, to the box of its voxels."""
+    used = [np.flatnonzero(mask.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
     first = [int(indices[0]) for indices in used]
     crop = mask[
         tuple(slice(low, int(indices[-1]) + 1) for low, indices in zip(first, used, strict=True))
     ]
     size = (crop.shape[2], crop.shape[1], crop.shape[0])
     origin = geometry.index_to_lps([first[::-1]]).xyz[0]
-    cropped = Geometry(size, geometry.spacing, origin, geometry.direction)
-
-    box, points = box_and_extreme_points(crop, cropped)
-    return Target(name, "box", points, box, spread_over(crop, cropped, INSIDE_POINTS), "mask")
+    return crop, Geometry(size, geometry.spacing, origin, geometry.direction)
 
 
 def target_from_box(name: str, box: Box) -> Target:
@@ -112,150 +120,3 @@ def target_from_point(name: str, point: Points) -> Target:
     return Target(
         name=name, kind="landmark", points=point, box=None, inside=None, source="fiducial"
     )
-
-
-def targets_from_label_map(
-    labels: LabelMap, ids: Mapping[str, int] | None = None, *, skip_absent: bool = False
-) -> list[Target]:
-    """Box targets of a label map, in the order of ``ids``.
-
-    ids: name -> label value; without it the segment names of a .seg.nrrd, else every label as
-        ``label_7``.
-    skip_absent: leave out labels of ``ids`` without voxels; otherwise they raise InputError naming
-    the label and its id. Empty segments that nobody asked for are left out with a warning. Raises
-    InputError if nothing is left.
-    """
-    targets = []
-    for name, key, shown in _requested(labels, ids):
-        mask = labels.mask(key)
-        if mask.any():
-            targets.append(target_from_mask(name, mask, labels.geometry))
-        elif ids is None:
-            warnings.warn(f"segment {shown} is empty and left out", stacklevel=2)
-        elif not skip_absent:
-            raise InputError(
-                f"label {shown} has no voxels in the label map: check the ids, or leave it out"
-            )
-    if not targets:
-        raise InputError("the label map has none of the targets: draw or list at least one")
-    return targets
-
-
-def _requested(labels: LabelMap, ids: Mapping[str, int] | None) -> list[tuple[str, int | str, str]]:
-    """(target name, key for LabelMap.mask, text for messages) of every label asked for."""
-    if ids is not None:
-        keys = [name if labels.names.get(name) == value else value for name, value in ids.items()]
-        shown = [f"{name!r} (id {value})" for name, value in ids.items()]
-        return list(zip(ids, keys, shown, strict=True))
-    if labels.names:
-        names = unique([clean_name(name) for name in labels.names])
-        return [
-            (name, segment, repr(name)) for name, segment in zip(names, labels.names, strict=True)
-        ]
-
-    values = np.unique(labels.array)
-    return [(f"label_{value}", int(value), str(value)) for value in values[values != 0]]
-
-
-def targets_from_markups(path: str | Path) -> list[Target]:
-    """Targets of a Slicer markups JSON: every defined control point a landmark, every ROI a box.
-
-    Raises InputError if the file cannot be read or marks nothing.
-    """
-    marks = read_markups(path)
-    if not marks:
-        raise InputError(
-            f"{path}: no placed point and no ROI in it: mark the target on the reference first"
-        )
-    return [_target_from_mark(mark) for mark in marks]
-
-
-def _target_from_mark(mark: PointMark | BoxMark) -> Target:
-    if isinstance(mark, PointMark):
-        return target_from_point(mark.name, mark.position)
-    return target_from_box(mark.name, mark.box)
-
-
-def load_targets(
-    path: str | Path, label_ids: str | Path | None = None, *, skip_absent: bool = False
-) -> list[Target]:
-    """Targets of a file.
-
-    Markups for ``.json``, else a label map (``label_ids``: JSON file of its ids).
-
-    Raises InputError if the file or the ids cannot be used.
-    """
-    if Path(path).name.lower().endswith(".json"):
-        return targets_from_markups(path)
-
-    ids = read_label_ids(label_ids) if label_ids is not None else None
-
-    labels = read_label_map(path)
-    try:
-        return targets_from_label_map(labels, ids, skip_absent=skip_absent)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-
-
-def read_label_ids(path: str | Path) -> dict[str, int]:
-    """Name -> label value, from a JSON file such as ``{"Mandible": 7}``.
-
-    Raises InputError unless names are given once and not empty, and ids are positive and given
-    once.
-    """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-        pairs = json.loads(text, object_pairs_hook=list)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(
-            f'{path}: not a JSON file of label ids such as {{"Mandible": 7}}'
-        ) from error
-    if (
-        not isinstance(pairs, list)
-        or not pairs
-        or not all(isinstance(pair, tuple) for pair in pairs)
-    ):
-        raise InputError(f'{path}: label ids must be one JSON object such as {{"Mandible": 7}}')
-    return _checked_ids(path, pairs)
-
-
-def _checked_ids(path: str | Path, pairs: Sequence[tuple[str, Any]]) -> dict[str, int]:
-    ids: dict[str, int] = {}
-    for raw, value in pairs:
-        name = clean_name(raw)
-        if not name:
-            raise InputError(f"{path}: a label has an empty name")
-        if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
-            raise InputError(f"{path}: the id of {name!r} must be a whole number above 0")
-        if name in ids or value in ids.values():
-            raise InputError(f"{path}: {name!r} or its id {value} is given twice")
-        ids[name] = value
-    return ids
-
-
-def check_inside(targets: Sequence[Target], geometry: Geometry) -> None:
-    """Raises InputError, naming the first target that does not lie in the volume of ``geometry``.
-
-    Landmarks must be inside; the six points of a box may be up to one voxel outside (a label map
-    may have another lattice than the CT).
-    """
-    for target in targets:
-        margin = 0.0 if target.kind == "landmark" else float(np.max(np.asarray(geometry.spacing)))
-        inside = geometry.contains(target.points, margin)
-
-        if inside.all():
-            continue
-
-        if target.kind == "box" and inside.any():
-            raise InputError(
-                f"target {target.name!r} reaches beyond the reference CT: make its box smaller, or "
-                "use a CT "
-                "that shows it whole"
-            )
-        raise InputError(
-            f"target {target.name!r} lies outside the reference CT: check that both belong to the "
-            "same "
-            "patient and coordinate system"
-        )

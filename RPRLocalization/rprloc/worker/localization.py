@@ -5,14 +5,15 @@ from __future__ import annotations
 import sys
 import time
 import traceback
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from ..image.volume import Volume
-from ..localization.batch import failed_results
+from ..localization.batch import failed_results, left_out_results
+from ..localization.learning import Learned
 from ..localization.locator import Locator, Options
 from ..localization.result import Result
-from ..localization.template import Template
 from ..model.card import DEFAULT_MODEL, ModelCard
 from ..model.loading import ModelEntry, ModelPair, list_models
 from ..targets.markups import clean_name
@@ -54,8 +55,12 @@ class SessionMethods:
         return {"card": card_json(model.card), "device": str(model.device)}
 
     def template_make(self, job: Job) -> dict[str, Any]:
-        """The template of targets on a reference."""
-        return {"template": self._learn(job, self._open(job)).to_json()}
+        """The template of targets on a reference, and the targets that cannot be learned."""
+        learned = self._learn(job, self._open(job))
+        answer: dict[str, Any] = {"template": learned.template.to_json()}
+        if learned.left_out:
+            answer["left_out"] = [asdict(target) for target in learned.left_out]
+        return answer
 
     def template_merge(self, job: Job) -> dict[str, Any]:
         """Several templates of one model as one; equal target names are pooled (few-shot)."""
@@ -75,10 +80,10 @@ class SessionMethods:
         started = time.perf_counter()
         model = self._open(job)
         Locator(model, options)  # refuses options that do not fit the model
-        template = self._template(job, model)
-        template.check_model(model.card)
+        learned = self._template(job, model)
+        learned.template.check_model(model.card)
 
-        failed = _Run(self.session, job, options, template).all_of(queries)
+        failed = _Run(self.session, job, options, learned).all_of(queries)
         spent = time.perf_counter() - started
         device = str(self.session.device)
         return {
@@ -93,20 +98,19 @@ class SessionMethods:
         device = _text(job, "device", "auto")
         return self.session.open(job, model, device, try_again)
 
-    def _template(self, job: Job, model: ModelPair) -> Template:
+    def _template(self, job: Job, model: ModelPair) -> Learned:
         if ("template" in job.params) == ("reference" in job.params):
             raise BadRequestError("locate needs either a template, or a reference and targets")
-        return (
-            template_of(job.params["template"])
-            if "template" in job.params
-            else self._learn(job, model)
-        )
+        if "template" in job.params:
+            return Learned(template_of(job.params["template"]))
+        return self._learn(job, model)
 
-    def _learn(self, job: Job, model: ModelPair) -> Template:
+    def _learn(self, job: Job, model: ModelPair) -> Learned:
         volume = volume_of(job.params.get("reference"))
-        targets = targets_of(job.params.get("targets"))
+        targets, empty = targets_of(job.params.get("targets"))
         job.check()
-        return self.session.learn(job, volume, targets)
+        learned = self.session.learn(job, volume, targets)
+        return replace(learned, left_out=(*learned.left_out, *empty))
 
 
 def _text(job: Job, name: str, default: str) -> str:
@@ -120,8 +124,9 @@ def _text(job: Job, name: str, default: str) -> str:
 class _Run:
     """One ``locate`` request: its queries one after the other."""
 
-    def __init__(self, session: Session, job: Job, options: Options, template: Template) -> None:
-        self.session, self.job, self.options, self.template = session, job, options, template
+    def __init__(self, session: Session, job: Job, options: Options, learned: Learned) -> None:
+        self.session, self.job, self.options = session, job, options
+        self.template, self.left_out = learned.template, learned.left_out
         self._state = ""
 
     def all_of(self, queries: list[tuple[str, dict[str, Any]]]) -> int:
@@ -157,6 +162,7 @@ class _Run:
             if code == "internal":
                 traceback.print_exc(file=sys.stderr)
             results = failed_results(self.template, name, problem)
+        results += left_out_results(self.left_out, name)
         seconds = round(time.perf_counter() - started, 3)
         rows = [row_json(result) for result in results]
         self.job.partial(key=key, name=name, results=rows, seconds=seconds, problem=problem)

@@ -6,6 +6,7 @@ Everything is checked: the client may be any program.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from ..localization.locator import Options
 from ..localization.steps import STEPS
 from ..localization.template import Template
 from ..targets.markups import clean_name
-from ..targets.target import Target, target_from_box, target_from_mask, target_from_point
+from ..targets.placement import LeftOut
+from ..targets.target import Kind, Target, target_from_box, target_from_mask, target_from_point
 from .errors import BadRequestError
 
 MOST_VOXELS = 2**31 - 1  # libraries count with 32 bits
@@ -43,7 +45,7 @@ def volume_of(data: Any) -> Volume:
     name = clean_name(data.get("name"))
     if "path" in data:
         volume = read_volume(_path(data, "path"))
-        return Volume(volume.array, volume.geometry, name) if name else volume
+        return replace(volume, name=name) if name else volume
     file = _path(data, "npy")
     return Volume.from_array(read_array(file), _matrix(data), name or file.stem)
 
@@ -71,19 +73,28 @@ def read_array(file: Path) -> NDArray[Any]:
     return array
 
 
-def targets_of(data: Any) -> list[Target]:
-    """The targets of a list of TARGET objects.
+def targets_of(data: Any) -> tuple[list[Target], list[LeftOut]]:
+    """The targets of a list of TARGET objects, and those that mark nothing (an empty mask, ...).
 
-    Raises BadRequestError, or InputError if two have the same name or a box has no extent.
+    Raises BadRequestError, or InputError if two have the same name or none marks anything.
     """
     if not isinstance(data, list) or not data:
         raise BadRequestError("'targets' must be a list of at least one target")
-    targets = [_target(entry) for entry in data]
-    names = [target.name for target in targets]
+    targets: list[Target] = []
+    left_out: list[LeftOut] = []
+    for entry in data:
+        try:
+            targets.append(_target(entry))
+        except InputError as error:
+            kind: Kind = "landmark" if entry.get("kind") == "landmark" else "box"
+            left_out.append(LeftOut(clean_name(entry["name"]), kind, f"cannot be used: {error}"))
+    names = [target.name for target in targets] + [target.name for target in left_out]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise InputError(f"two targets are called {twice!r}: give each its own name")
-    return targets
+    if not targets:
+        raise InputError(left_out[0].reason.removeprefix("cannot be used: "))
+    return targets, left_out
 
 
 def _target(data: Any) -> Target:

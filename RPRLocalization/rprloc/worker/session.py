@@ -16,12 +16,13 @@ from ..errors import ModelError, is_out_of_memory, one_line
 from ..image.volume import Volume
 from ..localization.embedding import EmbeddedVolume
 from ..localization.example import ReferenceFields
+from ..localization.learning import Learned, learn
 from ..localization.locator import Locator
-from ..localization.template import Template
 from ..model.card import read_card
 from ..model.devices import resolve_device
 from ..model.loading import ModelPair, find_model, load_model
-from ..targets.target import Target, check_inside
+from ..targets.placement import UsableTargets, usable_targets
+from ..targets.target import Target
 from .job import Job
 
 # Going back and forth between a few references costs nothing; a template is small.
@@ -57,7 +58,7 @@ class Session:
         self._model: ModelPair | None = None
         self._folder: Path | None = None
         self._replaced: torch.device | None = None
-        self._templates: OrderedDict[bytes, Template] = OrderedDict()
+        self._templates: OrderedDict[bytes, Learned] = OrderedDict()
         self._reference: Reference | None = None
 
     @property
@@ -117,12 +118,11 @@ class Session:
         del model
         return work(self._fall_back(job, folder, device, reason))
 
-    def learn(self, job: Job, volume: Volume, targets: Sequence[Target]) -> Template:
-        """The template of targets marked on a reference; the same asked for again costs nothing.
+    def learn(self, job: Job, volume: Volume, targets: Sequence[Target]) -> Learned:
+        """Learn what is marked on a reference; the same asked for again costs nothing.
 
-        Raises InputError if the reference or a target cannot be used.
+        Raises InputError if the reference or all of its targets cannot be used.
         """
-        check_inside(targets, volume.geometry)
         reference = volume_key(volume)
         key = reference + targets_key(targets)
         if key in self._templates:
@@ -130,15 +130,14 @@ class Session:
             return self._templates[key]
 
         job.progress("reference", f"learning the reference {volume.name}")
-        template = self.on_device(job, lambda model: self._make(model, volume, targets, reference))
-        self._templates[key] = template
+        usable = usable_targets(targets, volume)
+        learned = self.on_device(job, lambda model: self._make(model, volume, usable, reference))
+        self._templates[key] = learned
         while len(self._templates) > KEPT_TEMPLATES:
             self._templates.popitem(last=False)
-        return template
+        return learned
 
-    def _make(
-        self, model: ModelPair, volume: Volume, targets: Sequence[Target], key: bytes
-    ) -> Template:
+    def _make(self, model: ModelPair, volume: Volume, usable: UsableTargets, key: bytes) -> Learned:
         """The template; the fields of the latest reference are kept for a target that is moved.
 
         Only in the machine's memory: a GPU computes them quickly, and has none to spare.
@@ -154,7 +153,10 @@ class Session:
                 self._reference = reference
         else:
             reference = self._reference
-        return locator.make_template(reference.embedding, targets, reference.fields)
+        embedding, kept = reference.embedding, reference.fields
+        return learn(
+            locator, volume, usable, lambda targets: locator.make_template(embedding, targets, kept)
+        )
 
     def drop(self) -> None:
         """Forget the model and what was made with it, and give the memory of the GPU back."""
@@ -194,20 +196,21 @@ def gpu_problem(error: Exception, device: torch.device) -> str | None:
 
 
 def volume_key(volume: Volume) -> bytes:
-    """A digest of a volume's name, lattice and voxels."""
+    """A digest of a volume's name, notes, lattice and voxels."""
     digest = hashlib.blake2b(digest_size=32)
-    digest.update(repr((volume.name, volume.array.shape)).encode())
+    digest.update(repr((volume.name, volume.notes, volume.array.shape)).encode())
     digest.update(np.ascontiguousarray(volume.geometry.ijk_to_lps).data)
     digest.update(np.ascontiguousarray(volume.array).data)
     return digest.digest()
 
 
 def targets_key(targets: Sequence[Target]) -> bytes:
-    """A digest of names, kinds and places of targets."""
+    """A digest of names, kinds, places and notes of targets."""
     digest = hashlib.blake2b(digest_size=32)
     for target in targets:
         places = [target.points] if target.inside is None else [target.points, target.inside]
-        digest.update(repr((target.name, target.kind, [len(p) for p in places])).encode())
+        texts = (target.name, target.kind, target.notes)
+        digest.update(repr((*texts, [len(p) for p in places])).encode())
         for points in places:
             digest.update(np.ascontiguousarray(points.xyz).data)
         if target.box is not None:

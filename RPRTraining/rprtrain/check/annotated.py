@@ -7,9 +7,11 @@ from pathlib import Path
 
 from rprloc.errors import InputError
 from rprloc.evaluation.scores import Score, read_truths, score_results
+from rprloc.localization.learning import learn
 from rprloc.localization.locator import Locator, Options
 from rprloc.model.loading import ModelPair
-from rprloc.targets.target import load_targets
+from rprloc.targets.loading import load_targets
+from rprloc.targets.placement import usable_targets
 
 from ..data.sources import ImageSource, held_out, images_in
 from ..run.record import read_run
@@ -72,7 +74,9 @@ def check_targets(
     options = Options() if model.fine is not None else Options(steps="coarse3")
     locator = Locator(model, options)
     reference, path = pairs[0]
-    template = locator.make_template(locator.embed(reference.read()), load_targets(path))
+    volume = reference.read()
+    usable = usable_targets(load_targets(path), volume)
+    template = learn(locator, volume, usable).template
     names = [target.name for target in template.targets]
 
     scores: list[Score] = []

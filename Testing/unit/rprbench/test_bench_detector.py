@@ -41,7 +41,7 @@ from rprloc.geometry import Box, Geometry
 from rprloc.image.resampling import to_grid
 from rprloc.image.volume import Volume
 from rprloc.targets.labelmap import LabelMap
-from rprloc.targets.target import targets_from_label_map
+from rprloc.targets.loading import targets_from_label_map
 
 CPU = torch.device("cpu")
 NET = NetSettings(spacing=8.0, channels=(8, 16, 16), pyramid=8, anchors=((48.0, 48.0, 48.0),))

@@ -12,7 +12,8 @@ from support.paths import TESTING
 
 from rprloc.image.volume import read_volume
 from rprloc.targets.labelmap import read_label_map
-from rprloc.targets.target import check_inside, load_targets
+from rprloc.targets.loading import load_targets
+from rprloc.targets.placement import check_inside
 
 sys.path.insert(0, str(TESTING / "SampleData"))
 

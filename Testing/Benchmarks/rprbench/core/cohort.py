@@ -13,7 +13,8 @@ from typing import Any
 from rprloc.errors import InputError
 from rprloc.image.volume import Volume, read_volume
 from rprloc.targets.labelmap import LabelMap, read_label_map
-from rprloc.targets.target import Target, targets_from_label_map
+from rprloc.targets.loading import targets_from_label_map
+from rprloc.targets.target import Target
 
 ORGANS = ("Brainstem", "Mandible", "LeftParotid", "RightParotid")
 TITLES = {

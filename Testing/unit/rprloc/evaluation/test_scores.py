@@ -17,6 +17,7 @@ from rprloc.evaluation.scores import (
     summarize,
     touches_edge,
 )
+from rprloc.geometry import Geometry
 from rprloc.localization.result import Result
 
 
@@ -68,10 +69,14 @@ def test_absent_and_incomplete_organs_are_counted_not_scored(tmp_path: Path) -> 
 
 
 def test_labels_of_another_place_are_refused(sample: Sample) -> None:
+    elsewhere = phantom_geometry((5000.0, 0.0, 0.0))
+    with pytest.raises(InputError, match="lies elsewhere, up to 5000 mm off"):
+        read_truths(sample.reference_labels, LABEL_IDS, ["Head"], elsewhere)
+
+    i, j, k = elsewhere.size
+    other = Geometry((i + 1, j, k), elsewhere.spacing, elsewhere.origin, elsewhere.direction)
     with pytest.raises(InputError, match="same patient"):
-        read_truths(
-            sample.reference_labels, LABEL_IDS, ["Head"], phantom_geometry((5000.0, 0.0, 0.0))
-        )
+        read_truths(sample.reference_labels, LABEL_IDS, ["Head"], other)
 
 
 def test_a_landmark_is_not_compared_with_a_box(sample: Sample) -> None:

@@ -35,7 +35,8 @@ from rprloc.localization.steps import Steps
 from rprloc.model.field import LatentField
 from rprloc.model.loading import ModelPair, load_model
 from rprloc.model.settings import ConfidenceThresholds
-from rprloc.targets.target import load_targets, target_from_point
+from rprloc.targets.loading import load_targets
+from rprloc.targets.target import target_from_point
 
 CPU = torch.device("cpu")
 BOUNDS = (torch.tensor([-100.0, -100.0, -100.0]), torch.tensor([100.0, 100.0, 100.0]))

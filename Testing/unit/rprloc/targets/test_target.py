@@ -6,25 +6,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rprloc.errors import InputError
 from rprloc.geometry import Box, Geometry, Points
 from rprloc.targets.extreme_points import face_centres, spread_over
+from rprloc.targets.label_ids import read_label_ids
 from rprloc.targets.labelmap import LabelMap
-from rprloc.targets.markups import write_fiducial, write_roi
-from rprloc.targets.target import (
-    Target,
-    check_inside,
+from rprloc.targets.loading import (
     load_targets,
-    read_label_ids,
-    target_from_box,
-    target_from_mask,
-    target_from_point,
+    read_target_file,
     targets_from_label_map,
     targets_from_markups,
 )
+from rprloc.targets.markups import write_fiducial, write_roi
+from rprloc.targets.placement import check_inside
+from rprloc.targets.target import Target, target_from_box, target_from_mask, target_from_point
 
 ORDERS = [
     (p, f)
@@ -261,10 +260,18 @@ def test_without_ids_every_label_or_segment_is_a_target() -> None:
     assert [t.name for t in named] == ["Left lung", "Heart"]
 
 
-def test_empty_segment_is_left_out_with_a_warning() -> None:
-    with pytest.warns(UserWarning, match="'Empty' is empty"):
-        targets = targets_from_label_map(label_map({"Empty": 5, "Heart": 3}))
-    assert [t.name for t in targets] == ["Heart"]
+def test_empty_segment_is_left_out_with_a_note(tmp_path: Path) -> None:
+    labels = label_map({"Empty": 5, "Heart": 3})
+    assert [t.name for t in targets_from_label_map(labels)] == ["Heart"]
+
+    image = sitk.GetImageFromArray(labels.array)
+    for number, (name, value) in enumerate(labels.names.items()):
+        image.SetMetaData(f"Segment{number}_Name", name)
+        image.SetMetaData(f"Segment{number}_LabelValue", str(value))
+    sitk.WriteImage(image, str(tmp_path / "a.seg.nrrd"))
+    file = read_target_file(tmp_path / "a.seg.nrrd")
+    assert [t.name for t in file.targets] == ["Heart"]
+    assert "left out: 'Empty' (empty)" in file.notes
 
 
 def test_layers_that_share_a_value_are_told_apart_by_name() -> None:
@@ -308,7 +315,7 @@ def test_markups_become_landmarks_and_boxes(tmp_path: Path) -> None:
 def test_markups_without_a_mark(tmp_path: Path) -> None:
     path = tmp_path / "line.mrk.json"
     path.write_text('{"@schema": "markups-schema-v1.0.3.json#", "markups": [{"type": "Line"}]}')
-    with pytest.raises(InputError, match="no placed point and no ROI"):
+    with pytest.raises(InputError, match=r"line line .only points and boxes are targets"):
         targets_from_markups(path)
 
 

@@ -162,7 +162,7 @@ def test_targets_of_every_kind(tmp_path: Path) -> None:
     labels = phantom_labels(geometry)
     box = Box(np.array([-10.0, -20.0, 100.0]), np.array([30.0, 20.0, 150.0]))
     path = saved(tmp_path / "mask.npy", labels == 1)
-    targets = targets_of(
+    targets, _ = targets_of(
         [
             {"name": " tip ", "kind": "landmark", "point_lps": [1, 2, 3.5]},
             {
@@ -194,7 +194,7 @@ def test_targets_of_every_kind(tmp_path: Path) -> None:
 
 def test_a_turned_box_becomes_the_box_around_it() -> None:
     corners = Box(np.full(3, -10.0), np.full(3, 10.0)).corners().xyz @ rotation([0, 0, 45]).T
-    (target,) = targets_of([{"name": "a", "kind": "box", "corners_lps": corners.tolist()}])
+    ((target,), _) = targets_of([{"name": "a", "kind": "box", "corners_lps": corners.tolist()}])
     assert target.box is not None
     assert np.ptp(corners, axis=0) == pytest.approx(target.box.size)
 

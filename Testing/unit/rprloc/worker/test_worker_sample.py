@@ -14,7 +14,7 @@ from support.workers import Worker
 from rprloc.image.volume import read_volume
 from rprloc.model.loading import BUNDLED
 from rprloc.targets.labelmap import read_label_map
-from rprloc.targets.target import load_targets
+from rprloc.targets.loading import load_targets
 
 SAMPLE = BUNDLED.parent / "SampleData"
 ORGANS = BUNDLED.parent / "Templates" / "han-ct-organs.json"

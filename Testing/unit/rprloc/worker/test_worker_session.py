@@ -19,8 +19,9 @@ from rprloc.errors import DeviceError, InputError, ModelError, TemplateError
 from rprloc.image.volume import read_volume
 from rprloc.localization.embedding import EmbeddedVolume
 from rprloc.localization.locator import Locator
+from rprloc.localization.template import Template
 from rprloc.model.loading import ModelPair, load_model
-from rprloc.targets.target import load_targets
+from rprloc.targets.loading import load_targets
 from rprloc.worker import session
 from rprloc.worker.errors import BadRequestError, CancelledError, explain
 from rprloc.worker.localization import SessionMethods
@@ -36,7 +37,7 @@ def test_rows_are_the_engines_results(
     assert (partial["key"], partial["name"], partial["problem"]) == ("q", "query", "")
     locator = Locator(load_model(tiny_model, torch.device("cpu")))
     expected = locator.locate(
-        locator.embed(read_volume(sample.query)), session.Template.from_json(template, "")
+        locator.embed(read_volume(sample.query)), Template.from_json(template, "")
     )
     assert [row["target"] for row in partial["results"]] == ["Vertex", "Neck"]
     for row, result in zip(partial["results"], expected, strict=True):
