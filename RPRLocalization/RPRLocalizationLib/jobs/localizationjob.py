@@ -18,6 +18,7 @@ from .workerjob import (
     EngineChoice,
     Event,
     JobObserver,
+    LeftOutTarget,
     Problem,
     Request,
     Steps,
@@ -141,6 +142,7 @@ class LocalizationJob(WorkerJob):
         self._take(query, [_failedRow(query, t, line) for t in self.template["targets"]], True)
 
     def _take(self, query: Query, rows: list[ResultRow], failed: bool) -> None:
+        rows = rows + [_leftOutRow(query, target) for target in self.leftOut]
         self.done += 1
         self.failed += failed
         if failed and rows:
@@ -160,6 +162,11 @@ class LocalizationJob(WorkerJob):
 def _failedRow(query: Query, target: dict[str, Any], reason: str) -> ResultRow:
     name, kind = str(target["name"]), str(target["kind"])
     return ResultRow(query.name, name, kind, FAILED, reason, path=query.path)
+
+
+def _leftOutRow(query: Query, target: LeftOutTarget) -> ResultRow:
+    reason = " ".join(target.reason.split())
+    return ResultRow(query.name, target.name, target.kind, FAILED, reason, path=query.path)
 
 
 def queriesOf(volumes: Iterable[Any], paths: Iterable[str]) -> list[Query]:

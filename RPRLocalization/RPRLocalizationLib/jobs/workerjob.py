@@ -15,10 +15,10 @@ from typing import Any, Protocol
 
 from slicer.i18n import tr as _
 
-from rprloc.errors import RprLocError
+from rprloc.errors import InputError, RprLocError
 
 from ..scene import conversion
-from ..scene.markedtargets import MarkedTarget, checkNames, targetSpec
+from ..scene.markedtargets import BOX, LANDMARK, MarkedTarget, checkNames, targetSpec
 from ..worker.exchangefolder import ExchangeFolder
 
 Event = dict[str, Any]
@@ -115,11 +115,36 @@ class TemplateSource:
     targets: tuple[MarkedTarget, ...] = ()
 
     def check(self) -> None:
-        """Raise RprLocError at once for targets that cannot be used, before the worker is asked."""
-        if self.template is None:
-            checkNames(self.targets)
-            for target in self.targets:
+        """Raise RprLocError at once if no target can be used, before the worker is asked.
+
+        One that cannot be used among others costs itself only: its row says why.
+        """
+        if self.template is not None:
+            return
+        checkNames(self.targets)
+        problems = []
+        for target in self.targets:
+            try:
                 targetSpec(target, lambda grid: {})
+            except InputError as error:
+                problems.append(error)
+        if len(problems) == len(self.targets):
+            raise problems[0]
+
+
+@dataclass(frozen=True)
+class LeftOutTarget:
+    """A marked target that cannot be used, and why; it gets a row in every query."""
+
+    name: str
+    kind: str
+    reason: str
+
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> LeftOutTarget:
+        """As the worker tells it."""
+        reason = _("As marked on the reference it {why}").format(why=data["reason"])
+        return cls(str(data["name"]), str(data["kind"]), reason)
 
 
 @dataclass
@@ -159,6 +184,7 @@ class WorkerJob:
         self._then: list[Callable[[], None]] = []
         self.device = engine.device
         self.template: dict[str, Any] = {}
+        self.leftOut: list[LeftOutTarget] = []
         self.problem: Problem | None = None
         self.finished = False
 
@@ -211,6 +237,9 @@ class WorkerJob:
         learned = yield Request("template.make", self._reference())
         self._worker.folder.clear()
         self.template = learned["template"]
+        self.leftOut += [LeftOutTarget.of(target) for target in learned.get("left_out", [])]
+        for target in self.leftOut:
+            self._observer.onLog("warning", f"{target.name}: {target.reason}")
 
     def greet(self) -> Steps:
         """Introduce the folder to the worker; again if it was started anew."""
@@ -221,7 +250,13 @@ class WorkerJob:
 
     def _reference(self) -> Event:
         reference = self._volume(self._source.reference)
-        targets = [targetSpec(target, self._saved) for target in self._source.targets]
+        targets = []
+        for target in self._source.targets:
+            try:
+                targets.append(targetSpec(target, self._saved))
+            except InputError as error:
+                kind = target.kind if target.kind == LANDMARK else BOX
+                self.leftOut.append(LeftOutTarget(target.name, kind, str(error)))
         return {**self._engine.params, "reference": reference, "targets": targets}
 
     def _volume(self, node: Any) -> Event:

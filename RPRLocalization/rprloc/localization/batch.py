@@ -14,7 +14,7 @@ from ..files import safe_names
 from ..image.reading import stem_of
 from ..image.volume import Volume, read_volume
 from ..targets.placement import LeftOut
-from .result import Result
+from .result import Result, with_notes
 from .status import FAILED
 
 if TYPE_CHECKING:
@@ -75,16 +75,18 @@ def locate_query(search: LocalizationTask, path: Path, name: str) -> QueryResult
 
     Results carry ``name`` as their query. KeyboardInterrupt is the only exception let through.
     """
+    notes: tuple[str, ...] = ()
     try:
         started = time.perf_counter()
         volume = replace(read_volume(path), name=name)
+        notes = volume.notes
         read = time.perf_counter()
         embedding = search.locator.embed(volume)
         results = search.locator.locate(embedding, search.template)
         results += left_out_results(search.left_out, name)
         total = time.perf_counter() - started
     except Exception as error:
-        problem = describe(error)
+        problem = with_notes(describe(error), notes)
         failed = failed_results(search.template, name, problem)
         failed += left_out_results(search.left_out, name)
         return QueryResult(name, path, failed, {}, problem)

@@ -29,6 +29,8 @@ _IN_AIR_MM = 20.0
 _LEAST_IN_BODY, _MOSTLY_IN_BODY = 0.05, 0.5
 #: Half a voxel of the CT: label maps whose corners differ by less share its lattice.
 _SAME_LATTICE = 0.5
+#: A label map fits better if the HU inside of its organs vary less than this share.
+_BETTER_FIT = 0.85
 #: A wall nearer than this to the end of the CT, in its voxels, is cut by it.
 _CUT_VOXELS = 0.75
 
@@ -56,7 +58,7 @@ def usable_targets(targets: Sequence[Target], volume: Volume) -> UsableTargets:
     Raises:
         InputError: no target can be used, or a label map has the CT's voxels but lies elsewhere.
     """
-    shared = _lattice_notes(targets, volume.geometry)
+    shared = _lattice_notes(targets, volume)
     patient = Patient.of(volume)
     used: list[Target] = []
     left_out: list[LeftOut] = []
@@ -153,14 +155,47 @@ def _differences(labels: Geometry, image: Geometry) -> str:
     return ", ".join(parts)
 
 
-def _lattice_notes(targets: Sequence[Target], image: Geometry) -> tuple[str, ...]:
-    """Return the notes of ``lattice_conflict`` for the label maps that targets come from."""
+def _lattice_notes(targets: Sequence[Target], volume: Volume) -> tuple[str, ...]:
+    """Return the notes of ``lattice_conflict`` for the label maps that targets come from.
+
+    Raises InputError for a label map that fits the CT by the numbers of its voxels, and not where
+    its header puts it.
+    """
     lattices: list[Geometry] = []
     for target in targets:
         if target.lattice is not None and target.lattice not in lattices:
             lattices.append(target.lattice)
-    notes = [lattice_conflict(lattice, image) for lattice in lattices]
-    return tuple(dict.fromkeys(note for note in notes if note))
+    notes = []
+    for lattice in lattices:
+        note = lattice_conflict(lattice, volume.geometry)
+        if not note:
+            continue
+        notes.append(note)
+        drawn = [target for target in targets if target.lattice == lattice]
+        declared, by_index = _roughness(drawn, volume, None), _roughness(drawn, volume, lattice)
+        if by_index < _BETTER_FIT * declared:
+            raise InputError(
+                "the label map fits the CT voxel by voxel, but its header turns or flips it: save "
+                "it again with the CT's geometry"
+            )
+    return tuple(dict.fromkeys(notes))
+
+
+def _roughness(
+    targets: Sequence[Target], volume: Volume, by_index_of: Geometry | None
+) -> float:
+    """Return how much the HU inside of targets vary (standard deviation, mean over the targets).
+
+    An organ is of one tissue, so it is low where label map and CT fit. The voxels are those at the
+    points' places, or those of the same number as in the lattice ``by_index_of``.
+    """
+    spreads = []
+    for target in targets:
+        points = target.points if target.inside is None else target.inside
+        index = (by_index_of or volume.geometry).lps_to_index(points)
+        ijk = np.clip(np.rint(index).astype(int), 0, np.array(volume.geometry.size) - 1)
+        spreads.append(float(volume.array[ijk[:, 2], ijk[:, 1], ijk[:, 0]].std()))
+    return float(np.mean(spreads))
 
 
 def _corners(geometry: Geometry) -> FloatArray:

@@ -13,7 +13,7 @@ from ..image.volume import Volume
 from ..localization.batch import failed_results, left_out_results
 from ..localization.learning import Learned
 from ..localization.locator import Locator, Options
-from ..localization.result import Result
+from ..localization.result import Result, with_notes
 from ..model.card import DEFAULT_MODEL, ModelCard
 from ..model.loading import ModelEntry, ModelPair, list_models
 from ..targets.markups import clean_name
@@ -150,9 +150,10 @@ class _Run:
         Returns True if it did not fail; raises CancelledError.
         """
         name, started = clean_name(data.get("name")) or key, time.perf_counter()
+        notes: tuple[str, ...] = ()
         try:
             volume = volume_of(data)
-            name = volume.name
+            name, notes = volume.name, volume.notes
             results = self._located(volume)
             problem = ""
         except CancelledError:
@@ -161,6 +162,7 @@ class _Run:
             code, problem = explain(error)
             if code == "internal":
                 traceback.print_exc(file=sys.stderr)
+            problem = with_notes(problem, notes)
             results = failed_results(self.template, name, problem)
         results += left_out_results(self.left_out, name)
         seconds = round(time.perf_counter() - started, 3)
