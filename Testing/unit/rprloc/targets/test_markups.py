@@ -12,11 +12,13 @@ from hypothesis.extra import numpy as hnp
 
 from rprloc.errors import InputError, OutputError
 from rprloc.geometry import Box, Frame, Points
+from rprloc.targets.loading import read_target_file
 from rprloc.targets.markups import (
     SCHEMA,
     BoxMark,
     PointMark,
     read_markups,
+    read_markups_file,
     unique,
     write_fiducial,
     write_roi,
@@ -261,3 +263,35 @@ def test_unique_names_keep_the_first(names: list[str]) -> None:
     assert len(set(answer)) == len(names)
     for name in set(names):
         assert answer[names.index(name)] == name
+
+
+def test_what_is_left_out_is_named(tmp_path: Path) -> None:
+    points = [
+        {"label": "A", "position": [1.0, 2.0, 3.0], "positionStatus": "defined"},
+        {"label": "B", "position": [1.0, 2.0, 3.0], "positionStatus": "preview"},
+        {"label": "C", "position": [1.0, 2.0, 3.0], "positionStatus": "undefined"},
+    ]
+    fiducials = {"type": "Fiducial", "name": "F", "controlPoints": points}
+    line = {"type": "Line", "name": "L", "controlPoints": points}
+    roi = {"type": "ROI", "name": "R", "controlPoints": []}
+    content = {"@schema": "markups-schema-v1.0.3.json#", "markups": [fiducials, line, roi]}
+    path = tmp_path / "mixed.mrk.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+    file = read_markups_file(path)
+    assert [mark.name for mark in file.marks] == ["A"]
+    words = "points B, C, R (not placed), line L (only points and boxes are targets)"
+    assert file.left_out == words
+    assert read_target_file(path).notes == (f"left out: {words}",)
+
+
+def test_nothing_placed_says_which_points_and_how_to_place_them(tmp_path: Path) -> None:
+    points = [
+        {"label": f"P{n}", "position": [1, 2, 3], "positionStatus": "preview"} for n in (1, 2)
+    ]
+    markup = {"type": "Fiducial", "controlPoints": points}
+    content = {"@schema": "markups-schema-v1.0.3.json#", "markups": [markup]}
+    path = tmp_path / "preview.mrk.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(InputError, match=r"points P1, P2 .not placed.*click each in a slice view"):
+        read_target_file(path)
