@@ -14,6 +14,7 @@ from slicer.i18n import tr as _
 
 from rprloc.errors import InputError, OutputError, TemplateError
 from rprloc.files import atomic_write_text, output_errors, remove_file, safe_name
+from rprloc.seal import broken_seal, sealed
 
 BUNDLED = Path(__file__).resolve().parents[2] / "Resources" / "Templates"
 SUFFIX = ".json"
@@ -205,6 +206,9 @@ def readTemplate(path: Path) -> dict[str, Any]:
         raise TemplateError(_("{path}: the template cannot be read").format(path=path)) from error
     if not isinstance(data, dict) or data.get("schema") != "rprloc-template":
         raise TemplateError(_("{path}: this is not an RPRLoc template").format(path=path))
+    problem = broken_seal(data)
+    if problem:
+        raise TemplateError(f"{path}: {problem}")
     return data
 
 
@@ -230,6 +234,6 @@ def describe(data: dict[str, Any], prefix: str, path: Path) -> TemplateInfo:
 
 def _text(data: dict[str, Any]) -> str:
     try:
-        return json.dumps(data, separators=(",", ":"), allow_nan=False) + "\n"
+        return json.dumps(sealed(data), separators=(",", ":"), allow_nan=False) + "\n"
     except ValueError as error:
         raise OutputError(_("The template holds numbers that cannot be saved.")) from error

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from ..geometry import Geometry
 from . import metaimage, nifti, nrrd
 from .dicom import read_series
 from .raw import RawImage
-from .text_header import Declared
 
 _SUFFIXES = (
     ".nii.gz",
@@ -69,16 +68,22 @@ def read_header(path: Path) -> Header:
     if _has_suffix(path, nifti.SUFFIXES):
         found = nifti.read_header(path)
         return Header(found.size, found.spacing, 1)
-    declared = _declared(path)
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
+    for reader, suffixes in (
+        (nrrd.read_header, nrrd.SUFFIXES),
+        (metaimage.read_header, metaimage.SUFFIXES),
+    ):
+        if _has_suffix(path, suffixes):
+            header = reader(path)
+            i, j, k = (float(s) for s in header.geometry.spacing)
+            return Header(header.size, (i, j, k), header.parts)
+    image = sitk.ImageFileReader()
+    image.SetFileName(str(path))
     try:
         with _quiet():
-            reader.ReadImageInformation()
+            image.ReadImageInformation()
     except RuntimeError as error:
         raise InputError(f"{path}: {_reason(error)}") from error
-    spacing = tuple(s * declared.mm for s in reader.GetSpacing())
-    return Header(tuple(reader.GetSize()), spacing, reader.GetNumberOfComponents())
+    return Header(tuple(image.GetSize()), tuple(image.GetSpacing()), image.GetNumberOfComponents())
 
 
 def read_raw(path: Path, *, layers: bool = False, series: str = "") -> RawImage:
@@ -93,48 +98,31 @@ def read_raw(path: Path, *, layers: bool = False, series: str = "") -> RawImage:
         raise InputError(f"{path}: no such file or folder")
     try:
         with _quiet():
-            if path.is_dir():
-                return _taken(read_series(path, series), str(path), layers)
-            if _has_suffix(path, nifti.SUFFIXES):
-                return _checked(nifti.read_nifti(path), str(path))
-            declared = _declared(path)
-            return _in_mm(_taken(sitk.ReadImage(str(path)), str(path), layers), declared, str(path))
+            raw = _read(path, series)
     except (RuntimeError, MemoryError) as error:
         raise InputError(f"{path}: {_reason(error)}") from error
+    if raw.array.ndim > 3 and not layers:
+        parts = raw.array.shape[3]
+        raise InputError(f"{path}: expected one number per voxel, but this image has {parts}")
+    check_lattice(raw.geometry, str(path))
+    return raw
+
+
+def _read(path: Path, series: str) -> RawImage:
+    if path.is_dir():
+        return _taken(read_series(path, series), str(path))
+    for suffixes, reader in (
+        (nifti.SUFFIXES, nifti.read_nifti),
+        (nrrd.SUFFIXES, nrrd.read_nrrd),
+        (metaimage.SUFFIXES, metaimage.read_metaimage),
+    ):
+        if _has_suffix(path, suffixes):
+            return reader(path)
+    return _taken(sitk.ReadImage(str(path)), str(path))
 
 
 def _has_suffix(path: Path, suffixes: tuple[str, ...]) -> bool:
     return path.name.lower().endswith(suffixes)
-
-
-def _declared(path: Path) -> Declared:
-    """What the header tells that ITK does not hand over; raises InputError."""
-    try:
-        if _has_suffix(path, nrrd.SUFFIXES):
-            return nrrd.declared_by_nrrd(path)
-        if _has_suffix(path, metaimage.SUFFIXES):
-            return metaimage.declared_by_metaimage(path)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-    return Declared()
-
-
-def _in_mm(raw: RawImage, declared: Declared, name: str) -> RawImage:
-    """Turn ITK's lattice, which is in the file's unit, into mm, and add the header's notes."""
-    lattice = raw.geometry
-    if declared.mm != 1.0:
-        lattice = Geometry(
-            lattice.size,
-            lattice.spacing * declared.mm,
-            lattice.origin * declared.mm,
-            lattice.direction,
-        )
-    return _checked(replace(raw, geometry=lattice, notes=(*raw.notes, *declared.notes)), name)
-
-
-def _checked(raw: RawImage, name: str) -> RawImage:
-    check_lattice(raw.geometry, name)
-    return raw
 
 
 def geometry_of(image: Any, name: str) -> Geometry:
@@ -169,17 +157,10 @@ def check_lattice(geometry: Geometry, name: str) -> None:
         )
 
 
-def _taken(image: sitk.Image, name: str, layers: bool) -> RawImage:
+def _taken(image: sitk.Image, name: str) -> RawImage:
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
         image = image[:, :, :, 0]
-
-    parts = image.GetNumberOfComponentsPerPixel()
-    if parts != 1 and not layers:
-        raise InputError(f"{name}: expected one number per voxel, but this image has {parts}")
-
-    geometry = geometry_of(image, name)
-    fields = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys()}
-    return RawImage(sitk.GetArrayFromImage(image), geometry, fields)
+    return RawImage(sitk.GetArrayFromImage(image), geometry_of(image, name))
 
 
 @contextmanager

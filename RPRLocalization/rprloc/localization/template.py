@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ..errors import TemplateError
 from ..files import atomic_write_text, prepare_output_file
 from ..model.card import ModelCard
+from ..seal import broken_seal, sealed
 from ..targets.target import Kind
 
 SCHEMA = "rprloc-template"
@@ -84,7 +85,7 @@ class Example:
                 [_matrix(data["fine"], 3), _matrix(data["descriptors"], None)], axis=1
             )
 
-        size = np.asarray(data["size_mm"], dtype=np.float32) if "size_mm" in data else None
+        size = _matrix([data["size_mm"]], 3)[0] if "size_mm" in data else None
         count = len(offsets)
         if (
             count < key_points(kind)
@@ -168,7 +169,8 @@ class Template:
         Raises OutputError if it exists (without ``overwrite``) or cannot be written.
         """
         file = prepare_output_file(path, overwrite)
-        atomic_write_text(file, json.dumps(self.to_json(), separators=(",", ":")) + "\n")
+        data = sealed(self.to_json())
+        atomic_write_text(file, json.dumps(data, separators=(",", ":")) + "\n")
 
     @classmethod
     def read(cls, path: str | Path) -> Template:
@@ -176,7 +178,12 @@ class Template:
 
         Raises TemplateError with one line if it is missing, damaged or of another version.
         """
-        return cls.from_json(_load(Path(path)), str(path))
+        data = _load(Path(path))
+        template = cls.from_json(data, str(path))
+        problem = broken_seal(data)
+        if problem:
+            raise TemplateError(f"{path}: {problem}")
+        return template
 
     @classmethod
     def from_json(cls, data: Any, where: str) -> Template:
@@ -216,7 +223,9 @@ def _rounded(values: Floats, digits: int) -> list[Any]:
 
 
 def _matrix(data: Any, columns: int | None) -> Floats:
-    matrix = np.asarray(data, dtype=np.float32)
+    # What single precision cannot hold becomes infinite, and is refused with the rest.
+    with np.errstate(over="ignore"):
+        matrix = np.asarray(data, dtype=np.float32)
     if (
         matrix.ndim != 2
         or (columns is not None and matrix.shape[1] != columns)

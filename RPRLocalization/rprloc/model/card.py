@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
+from ..seal import broken_seal
 from .network_config import PnetConfig
 from .settings import ConfidenceThresholds, SearchSettings
 
@@ -119,7 +120,7 @@ class ModelCard:
         return found
 
     def to_json(self) -> dict[str, Any]:
-        """The content of ``model.json``."""
+        """The content of ``model.json``, before it is sealed."""
         stages = {"coarse": self.coarse.to_json()}
         if self.fine is not None:
             stages["fine"] = self.fine.to_json()
@@ -170,7 +171,7 @@ def parse_card(text: str, path: str) -> ModelCard:
         )
     try:
         fine = data["stages"].get("fine")
-        return ModelCard(
+        card = ModelCard(
             name=str(data["name"]),
             version=str(data["version"]),
             body_region=str(data["body_region"]),
@@ -182,3 +183,8 @@ def parse_card(text: str, path: str) -> ModelCard:
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ModelError(f"{path}: the model card lacks or misstates {error}") from error
+    # Last, because what is wrong with a value says more.
+    problem = broken_seal(data)
+    if problem:
+        raise ModelError(f"{path}: {problem}")
+    return card

@@ -27,6 +27,8 @@ SCHEMA = (
 _ACCEPTED_SCHEMA = re.compile(r"markups-schema-v1\.\d+\.\d+\.json#*$", re.IGNORECASE)
 _FRAMES = {"LPS": Frame.LPS, "1": Frame.LPS, "RAS": Frame.RAS, "0": Frame.RAS}
 _IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+#: No scanner's frame reaches so far.
+FARTHEST_MM = 1e6
 #: So many names are listed when something is left out.
 _MOST_NAMED = 10
 _RAS_AXES = [-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0]
@@ -259,8 +261,8 @@ def _numbers(value: Any, count: int, what: str) -> NDArray[np.float64]:
     except OverflowError:
         numbers = np.array([np.inf])
 
-    if not np.isfinite(numbers).all():
-        raise InputError(f"{what} is not finite: save the markups from Slicer again")
+    if not np.isfinite(numbers).all() or np.abs(numbers).max() > FARTHEST_MM:
+        raise InputError(f"{what} is not finite, or not in mm: save the markups from Slicer again")
     return numbers
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from ..errors import InputError
 from ..geometry import Box, Frame, Points
 from .markups import (
+    FARTHEST_MM,
     BoxMark,
     MarkupsFile,
     PointMark,
@@ -111,6 +112,7 @@ def _position(cells: list[str], name: str) -> np.ndarray:
         position = np.array([float(cell) for cell in cells])
     except ValueError as error:
         raise InputError(f"the position of {name!r} is not three numbers; {_SAVE_AGAIN}") from error
-    if position.shape != (3,) or not np.isfinite(position).all():
+    finite = bool(np.isfinite(position).all()) and bool((np.abs(position) < FARTHEST_MM).all())
+    if position.shape != (3,) or not finite:
         raise InputError(f"the position of {name!r} is not three finite numbers; {_SAVE_AGAIN}")
     return position

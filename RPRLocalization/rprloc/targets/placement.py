@@ -181,9 +181,7 @@ def _lattice_notes(targets: Sequence[Target], volume: Volume) -> tuple[str, ...]
     return tuple(dict.fromkeys(notes))
 
 
-def _roughness(
-    targets: Sequence[Target], volume: Volume, by_index_of: Geometry | None
-) -> float:
+def _roughness(targets: Sequence[Target], volume: Volume, by_index_of: Geometry | None) -> float:
     """Return how much the HU inside of targets vary (standard deviation, mean over the targets).
 
     An organ is of one tissue, so it is low where label map and CT fit. The voxels are those at the

@@ -9,6 +9,7 @@ from pathlib import Path
 from rprloc.files import atomic_write_text
 from rprloc.model.card import CARD_NAME, read_card
 from rprloc.model.settings import ConfidenceThresholds
+from rprloc.seal import sealed
 
 SOURCE = "source"
 
@@ -37,5 +38,5 @@ def write_thresholds(folder: Path, thresholds: ConfidenceThresholds) -> Path:
     """
     card = replace(read_card(folder), confidence=thresholds)
     path = folder / CARD_NAME
-    atomic_write_text(path, json.dumps(card.to_json(), indent=1) + "\n")
+    atomic_write_text(path, json.dumps(sealed(card.to_json()), indent=1) + "\n")
     return path

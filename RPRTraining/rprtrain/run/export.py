@@ -20,6 +20,7 @@ from rprloc.files import atomic_write_text
 from rprloc.model.card import CARD_NAME, ModelCard, StageCard, read_card
 from rprloc.model.loading import file_sha256, find_model, verify_files
 from rprloc.model.pnet import fold_batch_norm
+from rprloc.seal import sealed
 
 from ..config import StageConfig
 from ..optimization.schedule import History
@@ -121,7 +122,7 @@ def update_card(request: TrainingRequest, stage: str, card: StageCard) -> Path |
     training = {**request.data, "images": request.images.name}
     model = ModelCard(request.name, request.version, request.body_region, coarse, fine, training)
     verify_files(request.out, model)
-    return write_json(request.out / CARD_NAME, model.to_json())
+    return write_json(request.out / CARD_NAME, sealed(model.to_json()))
 
 
 def _stage_card(folder: Path, stage: str) -> StageCard | None:

@@ -17,6 +17,7 @@ from support.samples import Sample, phantom_geometry, phantom_hu
 
 from rprloc.errors import OutputError
 from rprloc.localization import result
+from rprloc.seal import sealed
 
 
 def bad_ct(kind: str, folder: Path) -> Path:
@@ -98,7 +99,10 @@ def test_bad_templates_are_refused(
     data = json.loads(template.read_text(encoding="utf-8"))
     foreign, broken = tmp_path / "foreign.json", tmp_path / "broken.json"
     data["model"]["coarse_sha256"] = "0" * 64
-    foreign.write_text(json.dumps(data), encoding="utf-8")
+    edited = tmp_path / "edited.json"
+    edited.write_text(json.dumps(data), encoding="utf-8")
+    assert_refused(run("locate", "--template", edited, "--out", out, sample.query), "edited")
+    foreign.write_text(json.dumps(sealed(data)), encoding="utf-8")
     broken.write_text("[]", encoding="utf-8")
     assert_refused(run("locate", "--template", foreign, "--out", out, sample.query), "model")
     assert_refused(run("locate", "--template", broken, "--out", out, sample.query), "broken.json")

@@ -1,0 +1,1 @@
+"""Damaged files: what readers must answer to them, drawn by hypothesis."""
