@@ -159,9 +159,11 @@ class CTsSection(Section[RPRTrainingLogic]):
     def _items(self, index: int, row: dict[str, Any]) -> list[Any]:
         usable, path = self.scanned.usable(index), str(row.get("path", ""))
         name = tableItem(str(row.get("name", "")), path, checked=True if usable else None)
-        verdict = (
-            _("used") if usable else _("left out: {reason}").format(reason=row.get("reason", ""))
-        )
+        reason = str(row.get("reason") or "")
+        verdict = _("used; note: {reason}") if reason else _("used")
+        if not usable:
+            verdict = _("left out: {reason}")
+        verdict = verdict.format(reason=reason)
         hu = row.get("hu") or ()
         height = f"{row['z_mm']:g}" if row.get("z_mm") else ""
         texts = [str(row.get("group", "")), lengths(row.get("size")), lengths(row.get("spacing"))]

@@ -14,7 +14,7 @@ from slicer.i18n import tr as _
 
 from rprloc.errors import InputError, OutputError, TemplateError
 from rprloc.files import atomic_write_text, output_errors, remove_file, safe_name
-from rprloc.seal import broken_seal, sealed
+from rprloc.seal import broken_seal, sealed, unsealed
 
 BUNDLED = Path(__file__).resolve().parents[2] / "Resources" / "Templates"
 SUFFIX = ".json"
@@ -209,7 +209,7 @@ def readTemplate(path: Path) -> dict[str, Any]:
     problem = broken_seal(data)
     if problem:
         raise TemplateError(f"{path}: {problem}")
-    return data
+    return unsealed(data)
 
 
 def describe(data: dict[str, Any], prefix: str, path: Path) -> TemplateInfo:

@@ -25,8 +25,9 @@ from ..errors import InputError
 from ..geometry import Geometry, Points
 from ..localization.result import Result
 from ..localization.status import Status
+from ..targets.dicom_targets import is_dicom_target
 from ..targets.labelmap import LabelMap, read_label_map
-from ..targets.loading import is_markups, targets_from_markups
+from ..targets.loading import is_markups, load_targets
 from ..targets.markups import clean_name
 from ..targets.placement import lattice_conflict
 from ..targets.target import Kind, Target, target_from_mask
@@ -124,8 +125,8 @@ def read_truths(
     Raises InputError if the file cannot be used, or if none of its targets lies in the CT.
     """
     truths = (
-        [Truth(target, False) for target in targets_from_markups(path) if target.name in names]
-        if is_markups(path)
+        [Truth(target, False) for target in load_targets(path) if target.name in names]
+        if is_markups(path) or is_dicom_target(path)
         else _truths_of_label_file(path, ids, names, image)
     )
 

@@ -13,6 +13,10 @@ from pathlib import Path
 
 IMAGE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 _DICOM_MARK, _DICOM_MARK_AT = b"DICM", 128
+#: The media storage SOP class in the meta information, which is always explicit, little endian.
+_SOP_CLASS = b"\x02\x00\x02\x00UI"
+_META_BYTES = 1024
+_DICOMDIR, _DICOMDIR_CLASS = "DICOMDIR", "1.2.840.10008.1.3.10"
 
 
 @dataclass(frozen=True)
@@ -68,13 +72,42 @@ def is_label_map(path: Path) -> bool:
 
 
 def is_dicom_file(path: Path) -> bool:
-    """Tell a DICOM file by its suffix, or by the mark that follows its preamble."""
+    """Tell a DICOM file by its suffix, or by the mark that follows its preamble.
+
+    A DICOMDIR is none: it lists files, and holds no image.
+    """
+    if path.name.upper() == _DICOMDIR:
+        return False
     if path.suffix.lower() == ".dcm":
         return True
 
+    start = _start(path)
+    if start[_DICOM_MARK_AT : _DICOM_MARK_AT + len(_DICOM_MARK)] != _DICOM_MARK:
+        return False
+    return _sop_class(start) != _DICOMDIR_CLASS
+
+
+def sop_class_of(path: Path) -> str:
+    """Return the UID that says what a DICOM file is (a CT slice, a segmentation, ...).
+
+    Empty if the file does not tell.
+    """
+    return _sop_class(_start(path))
+
+
+def _start(path: Path) -> bytes:
     try:
         with open(path, "rb") as stream:
-            return stream.read(_DICOM_MARK_AT + len(_DICOM_MARK))[_DICOM_MARK_AT:] == _DICOM_MARK
+            return stream.read(_META_BYTES)
     except OSError:
         # A file that cannot be opened is none that could be read as a CT.
-        return False
+        return b""
+
+
+def _sop_class(start: bytes) -> str:
+    at = start.find(_SOP_CLASS)
+    if at < 0:
+        return ""
+    begin = at + len(_SOP_CLASS) + 2
+    length = int.from_bytes(start[begin - 2 : begin], "little")
+    return start[begin : begin + length].decode("ascii", errors="replace").strip("\0 ")

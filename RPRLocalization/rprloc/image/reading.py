@@ -17,7 +17,8 @@ import SimpleITK as sitk
 from ..errors import InputError
 from ..geometry import Geometry
 from . import metaimage, nifti, nrrd
-from .dicom import read_series
+from .dicom_series import read_dicom_file, read_series
+from .discovery import is_dicom_file
 from .raw import RawImage
 
 _SUFFIXES = (
@@ -110,7 +111,7 @@ def read_raw(path: Path, *, layers: bool = False, series: str = "") -> RawImage:
 
 def _read(path: Path, series: str) -> RawImage:
     if path.is_dir():
-        return _taken(read_series(path, series), str(path))
+        return read_series(path, series)
     for suffixes, reader in (
         (nifti.SUFFIXES, nifti.read_nifti),
         (nrrd.SUFFIXES, nrrd.read_nrrd),
@@ -118,6 +119,8 @@ def _read(path: Path, series: str) -> RawImage:
     ):
         if _has_suffix(path, suffixes):
             return reader(path)
+    if is_dicom_file(path):
+        return read_dicom_file(path)
     return _taken(sitk.ReadImage(str(path)), str(path))
 
 

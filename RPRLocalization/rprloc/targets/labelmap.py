@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from ..geometry import Geometry
+from ..image.dicom_files import kind_of_other
+from ..image.discovery import is_dicom_file
 from ..image.raw import RawImage
 from ..image.reading import read_raw, stem_of
 
@@ -68,6 +70,10 @@ def read_label_map(path: str | Path) -> LabelMap:
     path = Path(path)
     if path.is_dir():
         raise InputError(f"{path}: is a folder, but a label map file is needed")
+    if is_dicom_file(path):
+        raise InputError(
+            f"{path}: {kind_of_other(path) or 'is a DICOM image'}: a label map is needed"
+        )
     raw = read_raw(path, layers=True)
 
     array = _whole_numbers(raw.array, str(path))

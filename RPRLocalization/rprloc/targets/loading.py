@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
+from .dicom_targets import is_dicom_target, read_dicom_targets
 from .label_ids import read_label_ids
 from .labelmap import LabelMap, read_label_map
 from .markups import BoxMark, MarkupsFile, PointMark, clean_name, read_markups_file, unique
@@ -46,6 +47,8 @@ def read_target_file(
     path = Path(path)
     if is_markups(path):
         return _of_markups(path)
+    if is_dicom_target(path):
+        return _of_dicom(path, label_ids)
 
     ids = read_label_ids(label_ids) if label_ids is not None else None
     labels = read_label_map(path)
@@ -83,6 +86,22 @@ def _of_markups(path: Path) -> TargetFile:
         raise InputError(f"{path}: {_nothing_marked(file)}")
     notes = (f"left out: {file.left_out}",) if file.left_out else ()
     return TargetFile([_target_from_mark(mark) for mark in file.marks], notes)
+
+
+def _of_dicom(path: Path, label_ids: str | Path | None) -> TargetFile:
+    """Targets of a DICOM segmentation or RT structure set."""
+    if label_ids is not None:
+        raise InputError(f"{path}: names its segments itself: leave --label-ids out")
+    found = read_dicom_targets(path)
+    drawn = TargetFile([]) if found.labels is None else _of_label_map(found.labels, None, False)
+    marked = [target_from_point(mark.name, mark.position) for mark in found.points]
+    targets = [*drawn.targets, *marked]
+    if not targets:
+        raise InputError(f"{path}: has no closed contour and no point in it")
+    names = unique([target.name for target in targets])
+    notes = (f"left out: {found.left_out}",) if found.left_out else ()
+    renamed = [replace(target, name=name) for target, name in zip(targets, names, strict=True)]
+    return TargetFile(renamed, (*drawn.notes, *notes))
 
 
 def _nothing_marked(file: MarkupsFile) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from rprloc.evaluation.scores import Score, read_truths, score_results
 from rprloc.localization.learning import learn
 from rprloc.localization.locator import Locator, Options
 from rprloc.model.loading import ModelPair
-from rprloc.targets.loading import load_targets
+from rprloc.targets.loading import read_target_file
 from rprloc.targets.placement import usable_targets
 
 from ..data.sources import ImageSource, held_out, images_in
@@ -75,8 +76,11 @@ def check_targets(
     locator = Locator(model, options)
     reference, path = pairs[0]
     volume = reference.read()
-    usable = usable_targets(load_targets(path), volume)
-    template = learn(locator, volume, usable).template
+    file = read_target_file(path)
+    learned = learn(locator, volume, usable_targets(file.targets, volume))
+    for text in (*file.notes, *(f"{t.name} is left out: it {t.reason}" for t in learned.left_out)):
+        warnings.warn(f"{path}: {text}", stacklevel=2)
+    template = learned.template
     names = [target.name for target in template.targets]
 
     scores: list[Score] = []

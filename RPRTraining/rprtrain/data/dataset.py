@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -99,10 +98,7 @@ def load_volumes(
         progress(number, len(sources))
         source = ImageSource(item, name=stem_of(item)) if isinstance(item, Path) else item
         try:
-            # What a reader warns of is in the scan's verdict, once and not for every stage.
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                grid = to_grid(source.read(), spacing)
+            grid = to_grid(source.read(), spacing)
             volumes.append(replace(TrainingVolume.from_grid(source.name, grid), group=source.group))
         except RprLocError as error:
             report(f"left out: {error}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -39,7 +38,7 @@ class ScanRow:
         z_mm: extent from the feet towards the head; 0 where they were not read.
         body_mm: extent of the body (x, y, z); empty where they were not read.
         used: whether the training uses it.
-        reason: why not, in one line.
+        reason: why not, in one line; of a volume that is used, what is odd about it.
         sha256: of the voxels; equal for the same image in another file.
     """
 
@@ -128,10 +127,9 @@ def scan_volume(source: ImageSource) -> ScanRow:
     row = ScanRow(str(source.path), source.series, source.name, source.group)
     try:
         row = _with_header(row, source)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            volume = source.read()
-        return _judged(_with_voxels(row, volume))
+        volume = source.read()
+        judged = _judged(_with_voxels(row, volume))
+        return replace(judged, reason="; ".join(volume.notes)) if judged.used else judged
     except _LeftOutError as error:
         return replace(error.row, reason=str(error))
     except InputError as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rprloc.errors import InputError
-from rprloc.image.dicom import SeriesHeader, list_series
+from rprloc.image.dicom_series import SeriesHeader, list_series
 from rprloc.image.discovery import is_label_map, walk
 from rprloc.image.reading import stem_of
 from rprloc.image.volume import Volume, read_volume

@@ -1,0 +1,166 @@
+"""A CT out of DICOM files: the series of a folder, or one file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..errors import InputError
+from .dicom_choice import by_series, choose
+from .dicom_files import (
+    DicomFile,
+    dicom_files,
+    kind_of_other,
+    missing_pixel_bytes,
+    read_dicom_header,
+)
+from .dicom_multiframe import read_multiframe
+from .dicom_slices import Slice, stacked
+from .raw import RawImage
+
+_CT = ("", "CT")
+_MOST_NAMED = 3
+
+
+@dataclass(frozen=True)
+class SeriesHeader:
+    """What the files of a series tell.
+
+    ``size``: voxels along i, j, k, the last one the number of slices.
+    """
+
+    uid: str
+    size: tuple[int, int, int]
+    modality: str
+    patient: str
+
+
+def list_series(folder: Path) -> list[SeriesHeader]:
+    """The DICOM series in ``folder`` (not in its subfolders), sorted by UID; no pixels are read."""
+    headers, _ = _headers(folder)
+    series = by_series(headers)
+    if len(series) > 1:
+        merged = choose(folder, headers)
+        if merged.files[0].series == "":
+            series = {"": merged.files}
+    return [_series_header(uid, files) for uid, files in series.items()]
+
+
+def _series_header(uid: str, files: list[DicomFile]) -> SeriesHeader:
+    one = files[0]
+    size = (one.columns, one.rows, sum(file.frames for file in files))
+    return SeriesHeader(uid, size, one.modality, one.patient)
+
+
+def read_series(folder: Path, uid: str = "") -> RawImage:
+    """Read the DICOM series ``uid`` in ``folder`` (not in its subfolders), in HU.
+
+    The CT with most slices if empty; the notes say which others there are.
+
+    Raises InputError, whose text begins with the folder, if there is none, or its slices make no
+    volume (they do not say where they lie, are missing, doubled, truncated, ...).
+    """
+    headers, damaged = _headers(folder)
+    chosen = choose(folder, headers, uid)
+    try:
+        raw = _read(chosen.files)
+    except InputError as error:
+        # A file that cannot be read is the likeliest cause of a missing slice.
+        text = "; ".join([str(error), *_told(damaged)])
+        raise InputError(f"{folder}: {text}") from error
+    return RawImage(raw.array, raw.geometry, notes=(*chosen.notes, *raw.notes, *_told(damaged)))
+
+
+def read_dicom_file(path: Path) -> RawImage:
+    """Read one DICOM file as a CT: of many frames, as one slice is no volume.
+
+    Raises InputError, whose text begins with the path.
+    """
+    other = kind_of_other(path)
+    if other:
+        raise InputError(f"{path}: {other}, but a CT is needed")
+    header = read_dicom_header(path)
+    if header is None:
+        raise InputError(f"{path}: cannot be read: it holds no image, or is truncated or damaged")
+    try:
+        return _read([header])
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _headers(folder: Path) -> tuple[list[DicomFile], list[Path]]:
+    """The headers of a folder's images, and the files that are damaged."""
+    headers, damaged = [], []
+    for path in dicom_files(folder):
+        header = read_dicom_header(path)
+        if header is not None:
+            headers.append(header)
+        elif not kind_of_other(path):
+            damaged.append(path)
+    return headers, damaged
+
+
+def _told(damaged: Sequence[Path]) -> tuple[str, ...]:
+    """Return the note on files that cannot be read, which may be slices of the series."""
+    if not damaged:
+        return ()
+    names = ", ".join(path.name for path in damaged[:_MOST_NAMED])
+    more = ", ..." if len(damaged) > _MOST_NAMED else ""
+    plural = "files" if len(damaged) > 1 else "file"
+    return (
+        f"{len(damaged)} DICOM {plural} cannot be read ({names}{more}): slices may be missing at "
+        "the ends",
+    )
+
+
+def _read(files: Sequence[DicomFile]) -> RawImage:
+    """Read slices, or one file of many frames."""
+    one = files[0]
+    if one.modality not in _CT:
+        raise InputError(f"the DICOM series is of modality {one.modality}, but a CT is needed")
+    if any(file.samples != 1 for file in files):
+        raise InputError(
+            f"expected one number per voxel, but this image has {max(f.samples for f in files)}"
+        )
+    if len(files) == 1 and one.frames > 1:
+        return read_multiframe(one.path)
+    if len(files) < 2:
+        raise InputError("the DICOM series has a single slice, but a 3D volume is needed")
+    if any(file.frames > 1 for file in files):
+        raise InputError("the DICOM series mixes files of one and of many frames")
+
+    shapes = [Slice(f.position, f.axes, f.spacing, (f.rows, f.columns)) for f in files]
+    stack = stacked(shapes)
+    ordered = [files[n] for n in stack.order]
+    pixels = [_pixels(file) for file in ordered]
+    return RawImage(np.stack(pixels), stack.geometry, notes=_storage_notes(ordered))
+
+
+def _pixels(file: DicomFile) -> np.ndarray:
+    """Return the HU (rows, columns) of one slice; raises InputError if they are not all there."""
+    try:
+        missing = missing_pixel_bytes(file)
+        if missing:
+            raise InputError(
+                f"the slice {file.path.name} is truncated ({missing} bytes are missing)"
+            )
+        image = sitk.ReadImage(str(file.path), imageIO="GDCMImageIO")
+    except (RuntimeError, OSError) as error:
+        raise InputError(f"the slice {file.path.name} is truncated or damaged") from error
+    array: np.ndarray = sitk.GetArrayFromImage(image).reshape(file.rows, file.columns)
+    return array
+
+
+def _storage_notes(files: Sequence[DicomFile]) -> tuple[str, ...]:
+    """Return notes if slices are stored in different ways, as those of one scan are not."""
+    notes = []
+    if len({(file.storage, file.photometric, file.image_type) for file in files}) > 1:
+        notes.append("the slices differ in how their values are stored (rescale, bits, image type)")
+    longer = [file.path.name for file in files if file.longer]
+    if longer and len(longer) < len(files):
+        notes.append(f"some slices are longer than they say ({longer[0]}, ...)")
+    return tuple(notes)
