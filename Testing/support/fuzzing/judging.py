@@ -8,6 +8,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from rprloc.errors import RprLocError
@@ -28,6 +29,8 @@ def judge(original: Original, changes: list[Damage]) -> str:
     Raises DefectError for any exception but the project's own, for an error of several lines, for
     more than 5 s, and for an answer that differs without a note.
     """
+    if original.bare:
+        changes = [replace(change, anywhere=False) for change in changes]
     data = damaged(original.data, original.header, changes)
     original.path.write_bytes(data)
     started = time.monotonic()

@@ -38,6 +38,8 @@ class Original:
         read: reads ``opened``; raises RprLocError, or answers.
         differs: how an answer differs from the undamaged one without a note; empty if not.
         answer: the undamaged one.
+        bare: its voxels follow as they are, so that damage among them cannot be noticed and only
+            the header is damaged.
     """
 
     kind: str
@@ -48,6 +50,7 @@ class Original:
     read: Callable[[Path], Any]
     differs: Callable[[Any, Any], str]
     answer: Any
+    bare: bool = False
 
 
 def originals(folder: Path, model: Path) -> list[Original]:
@@ -83,7 +86,9 @@ def _image(
         header = _text_header(data)
     compare = voxels_differ if lattice_is_told_once else volumes_differ
     kind = path.parent.name
-    return Original(kind, path, path, data, header, read_volume, compare, read_volume(path))
+    answer = read_volume(path)
+    bare = not packed and not path.name.endswith(".gz")
+    return Original(kind, path, path, data, header, read_volume, compare, answer, bare)
 
 
 def _text_header(data: bytes) -> int:
