@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations, product
 
 import numpy as np
@@ -102,13 +102,14 @@ WRONG_SIZES = tuple(Layout(size=size) for s in SIZES for size in ((s, s, s), (s,
 def orders(spacing: FloatArray) -> tuple[Layout, ...]:
     """Layouts with exchanged axes, whose spacings (3,) z, y, x were exchanged with them or not."""
     found = []
-    for order, z, y in product(permutations(AS_DECLARED_ORDER), (False, True), (False, True)):
-        if order == AS_DECLARED_ORDER:
+    for (a, b, c), z, y in product(permutations(AS_DECLARED_ORDER), (False, True), (False, True)):
+        if (a, b, c) == AS_DECLARED_ORDER:
             continue
-        found.append(Layout(order, (z, y, False)))
-        left = spacing / spacing[list(order)]
-        if max(left) > SAME_SPACING:
-            found.append(Layout(order, (z, y, False), (left[0], left[1], left[2])))
+        turned = Layout((a, b, c), (z, y, False))
+        found.append(turned)
+        left = spacing / spacing[[a, b, c]]
+        if left.max() > SAME_SPACING:
+            found.append(replace(turned, size=(left[0], left[1], left[2])))
     return tuple(found)
 
 
@@ -185,7 +186,7 @@ def misfit(field: LatentField, middle: FloatArray, range_mm: float) -> float:
 
 def middle_of(grid: IsotropicVolume) -> FloatArray:
     """Middle (3,) of a grid, x, y, z LPS mm."""
-    return grid.zyx_to_lps([(np.array(grid.hu.shape) - 1) / 2])[0]
+    return grid.zyx_to_lps([(np.array(grid.hu.shape) - 1) / 2]).reshape(3)
 
 
 def layout_misfit(
@@ -200,12 +201,11 @@ def layout_misfit(
 def laid_out(hu: Float32, layout: Layout, edge: int) -> Float32:
     """Lay out the middle of HU (z, y, x) anew, at most ``edge`` voxels long along every axis."""
     turned = hu.transpose(layout.order)
-    reach = [math.ceil(edge / s) for s in layout.size]
+    reach = [max(1, int(edge / s)) for s in layout.size]
     start = [max(0, (n - r) // 2) for n, r in zip(turned.shape, reach, strict=True)]
     part = turned[tuple(slice(a, a + r) for a, r in zip(start, reach, strict=True))]
-    part = np.ascontiguousarray(
-        part[tuple(slice(None, None, -1 if r else 1) for r in layout.reversed)]
-    )
+    steps = tuple(slice(None, None, -1 if backward else 1) for backward in layout.reversed)
+    part = np.ascontiguousarray(part[steps])
     return part if set(layout.size) == {1.0} else _resized(part, layout.size)
 
 
