@@ -21,7 +21,7 @@ from ..model.loading import ModelPair
 from ..model.settings import ConfidenceThresholds, SearchSettings
 from ..targets.placement import check_inside
 from ..targets.target import Target
-from .confidence import cycle_consistency_error, judge, missing_surroundings
+from .confidence import cycle_consistency_error, judge, missing_surroundings, with_note
 from .embedding import EmbeddedVolume, embed_volume, synchronize
 from .estimate import (
     Estimate,
@@ -94,6 +94,9 @@ class Locator:
     ) -> Template:
         """Make a template of targets marked on the embedded reference.
 
+        Callers show ``embedding.orientation_note``: a reference that does not lie as its file says
+        makes a template that finds nothing in other CTs.
+
         Args:
             embedding: of the reference.
             targets: marked on it.
@@ -114,6 +117,7 @@ class Locator:
     def locate(self, embedding: EmbeddedVolume, template: Template) -> list[Result]:
         """Locate every target of the template, in its order.
 
+        None is ``ok`` if the patient seems not to lie as the file says.
         Raises TemplateError if the template belongs to another model. Adds ``locate`` to
         ``embedding.seconds``.
         """
@@ -229,6 +233,7 @@ class Locator:
             missing_surroundings(rows.offsets, torch.from_numpy(center), embedding.scan_bounds()),
             self.confidence,
         )
+        verdict = with_note(verdict, embedding.orientation_note)
 
         return Result(
             query=embedding.name,
