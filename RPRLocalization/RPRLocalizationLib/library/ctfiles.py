@@ -7,7 +7,7 @@ from pathlib import Path
 from slicer.i18n import tr as _
 
 from rprloc.errors import InputError
-from rprloc.image.discovery import is_label_map, walk
+from rprloc.formats.discovery import is_label_map, walk
 
 MOST_FOLDERS = 2000
 

@@ -114,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
 def _cases(args: argparse.Namespace) -> list[Case]:
     """The labelled queries; raises InputError for one that cannot be understood."""
     from ..evaluation.scores import read_complete, split_query
-    from ..image.reading import stem_of
+    from ..formats.reading import stem_of
     from ..localization.batch import query_names
 
     pairs = [split_query(text) for text in args.queries]
@@ -175,7 +175,7 @@ def _settings(args: argparse.Namespace, task: LocalizationTask) -> dict[str, Any
     """What the figures depend on, for the JSON file."""
     import torch
 
-    from ..image.reading import stem_of
+    from ..formats.reading import stem_of
 
     source = args.template if args.template is not None else args.reference
     return {

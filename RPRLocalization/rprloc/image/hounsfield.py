@@ -62,6 +62,8 @@ _TOO_LOW_HU = -1500
 #: Where fat and muscle peak: -110 to 90 in the same CTs.
 _USUAL_PEAK_HU = (-160.0, 140.0)
 _PEAK_BIN_HU = 20
+#: The lowest values of the same CTs lie at -1024 to -990.
+_AIR_AT_MOST_HU = -950.0
 
 
 def check_ct(array: npt.NDArray[Any]) -> tuple[str, ...]:
@@ -96,7 +98,7 @@ def check_ct(array: npt.NDArray[Any]) -> tuple[str, ...]:
     if scanned.size == 0:
         raise InputError("the volume holds nothing above -1100: not a CT in Hounsfield units")
     _check_range(scanned, padded=scanned.size < 0.99 * sample.size)
-    return _unusual(scanned)
+    return (*_unusual_air(sample), *_unusual_tissue(scanned))
 
 
 def _scanned(sample: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -120,7 +122,21 @@ def _soft_share(sample: npt.NDArray[np.float32], offset: int) -> float:
     return float(np.mean((dense > _SOFT_HU[0]) & (dense < _SOFT_HU[1]))) if dense.size else 0.0
 
 
-def _unusual(scanned: npt.NDArray[np.float32]) -> tuple[str, ...]:
+def _unusual_air(sample: npt.NDArray[np.float32]) -> tuple[str, ...]:
+    """Return a note where the lowest values are not those of air."""
+    below = sample[(sample < PADDING_HU) & (sample > _TOO_LOW_HU)]
+    lowest = float(np.percentile(sample[sample >= PADDING_HU], 0.5))
+    if below.size > _FILL_SHARE * sample.size and below.min() != below.max():
+        lowest = float(np.median(below))
+    if PADDING_HU <= lowest <= _AIR_AT_MOST_HU:
+        return ()
+    return (
+        f"the lowest values lie at about {lowest:.0f} HU, where air should be at -1000: the gray "
+        "values are not calibrated, or there is no air in the picture",
+    )
+
+
+def _unusual_tissue(scanned: npt.NDArray[np.float32]) -> tuple[str, ...]:
     """Return a note where fat and muscle do not lie where they do on the scale of Hounsfield."""
     edges = np.arange(-300, 400 + _PEAK_BIN_HU, _PEAK_BIN_HU)
     counts = np.convolve(np.histogram(scanned, bins=edges)[0], np.ones(3), mode="same")

@@ -11,9 +11,9 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from ..errors import InputError
+from ..formats.reading import check_lattice, geometry_of, read_raw, stem_of
 from ..geometry import Geometry
 from .hounsfield import HU_MAX, HU_MIN, check_ct
-from .reading import check_lattice, geometry_of, read_raw, stem_of
 
 
 @dataclass(frozen=True, eq=False)

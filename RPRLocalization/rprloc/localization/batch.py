@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import RprLocError, explain_unexpected, one_line
 from ..files import safe_names
-from ..image.reading import stem_of
+from ..formats.reading import stem_of
 from ..image.volume import Volume, read_volume
 from ..targets.placement import LeftOut
 from .result import Result, with_notes

@@ -5,12 +5,12 @@ Every target that can be used is learned; why another cannot is kept with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ..image.volume import Volume
 from ..targets.placement import LeftOut, UsableTargets
-from ..targets.target import Target
+from .embedding import EmbeddedVolume
+from .example import ReferenceFields
 from .locator import Locator
 from .template import Template
 
@@ -27,7 +27,8 @@ def learn(
     locator: Locator,
     volume: Volume,
     usable: UsableTargets,
-    make: Callable[[list[Target]], Template] | None = None,
+    embedding: EmbeddedVolume | None = None,
+    fields: ReferenceFields | None = None,
 ) -> Learned:
     """Learn every target that can be used.
 
@@ -38,13 +39,14 @@ def learn(
         locator: of the model.
         volume: the reference CT.
         usable: the targets marked on it, judged by ``usable_targets``.
-        make: makes the template, instead of ``locator`` (which embeds the reference first).
+        embedding: of the reference, if it is there already.
+        fields: of the embedding, if they are there already.
 
     Raises:
         InputError: the reference cannot be used.
     """
-    of_reference = tuple(f"reference CT: {note}" for note in volume.notes)
+    embedding = locator.embed(volume) if embedding is None else embedding
+    odd = [*[embedding.orientation_note] * bool(embedding.orientation_note), *volume.notes]
+    of_reference = tuple(f"reference CT: {note}" for note in odd)
     noted = [replace(t, notes=(*of_reference, *t.notes)) for t in usable.targets]
-    if make is not None:
-        return Learned(make(noted), usable.left_out)
-    return Learned(locator.make_template(locator.embed(volume), noted), usable.left_out)
+    return Learned(locator.make_template(embedding, noted, fields), usable.left_out)

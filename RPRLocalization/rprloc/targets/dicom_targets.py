@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
+from ..formats.dicom_files import RT_STRUCTURES, SEGMENTATION
+from ..formats.dicom_multiframe import first
+from ..formats.dicom_slices import Slice, stacked
+from ..formats.discovery import is_dicom_file, sop_class_of
+from ..formats.pydicom_reading import read_dataset, stored_pixels
 from ..geometry import FloatArray, Geometry, Points
-from ..image.dicom_files import RT_STRUCTURES, SEGMENTATION
-from ..image.dicom_multiframe import first
-from ..image.dicom_slices import Slice, stacked
-from ..image.discovery import is_dicom_file, sop_class_of
-from ..image.pydicom_reading import read_dataset, stored_pixels
 from .labelmap import LabelMap
 from .markups import PointMark, clean_name, unique
 

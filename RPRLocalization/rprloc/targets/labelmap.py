@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
+from ..formats.dicom_files import kind_of_other
+from ..formats.discovery import is_dicom_file
+from ..formats.raw import RawImage
+from ..formats.reading import read_raw, stem_of
 from ..geometry import Geometry
-from ..image.dicom_files import kind_of_other
-from ..image.discovery import is_dicom_file
-from ..image.raw import RawImage
-from ..image.reading import read_raw, stem_of
 
 LabelArray = npt.NDArray[np.integer[Any]]
 

@@ -153,10 +153,7 @@ class Session:
                 self._reference = reference
         else:
             reference = self._reference
-        embedding, kept = reference.embedding, reference.fields
-        return learn(
-            locator, volume, usable, lambda targets: locator.make_template(embedding, targets, kept)
-        )
+        return learn(locator, volume, usable, reference.embedding, reference.fields)
 
     def drop(self) -> None:
         """Forget the model and what was made with it, and give the memory of the GPU back."""

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from rprloc.errors import InputError, RprLocError
+from rprloc.formats.reading import stem_of
 from rprloc.image.hounsfield import TISSUE_HU
-from rprloc.image.reading import stem_of
 from rprloc.image.resampling import IsotropicVolume, to_grid
 
 from ..random_stream import RandomStream

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from rprloc.errors import InputError
+from rprloc.formats.discovery import is_label_map
+from rprloc.formats.reading import read_header
 from rprloc.image.body import body_mask
-from rprloc.image.discovery import is_label_map
-from rprloc.image.reading import read_header
 from rprloc.image.volume import Volume
 
 from .sources import ImageSource, find_sources

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from rprloc.errors import InputError
-from rprloc.image.dicom_series import SeriesHeader, list_series
-from rprloc.image.discovery import is_label_map, walk
-from rprloc.image.reading import stem_of
+from rprloc.formats.dicom_series import SeriesHeader, list_series
+from rprloc.formats.discovery import is_label_map, walk
+from rprloc.formats.reading import stem_of
 from rprloc.image.volume import Volume, read_volume
 
 # A folder with more volumes than this holds several patients.

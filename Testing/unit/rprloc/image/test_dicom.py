@@ -11,9 +11,9 @@ import pytest
 from support.phantoms import body_volume, dicom
 
 from rprloc.errors import InputError
+from rprloc.formats.dicom_series import list_series
+from rprloc.formats.discovery import is_dicom_file, sop_class_of, walk
 from rprloc.geometry import Geometry
-from rprloc.image.dicom_series import list_series
-from rprloc.image.discovery import is_dicom_file, sop_class_of, walk
 from rprloc.image.volume import Volume, read_volume
 
 pydicom = pytest.importorskip("pydicom", reason="pydicom writes the files of these tests")

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from support.phantoms import OBLIQUE, body_volume, written
 
 from rprloc.errors import InputError
+from rprloc.formats.nifti_header import parse_header
+from rprloc.formats.reading import read_header
 from rprloc.geometry import Geometry
-from rprloc.image.nifti_header import parse_header
-from rprloc.image.reading import read_header
 from rprloc.image.volume import Volume, read_volume
 
 Edit = Callable[[bytearray], None]

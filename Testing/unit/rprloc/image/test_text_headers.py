@@ -9,8 +9,8 @@ import pytest
 from support.phantoms import OBLIQUE, body_volume, written
 
 from rprloc.errors import InputError
-from rprloc.image.reading import read_header
-from rprloc.image.units import in_mm
+from rprloc.formats.reading import read_header
+from rprloc.formats.units import in_mm
 from rprloc.image.volume import Volume, read_volume
 
 

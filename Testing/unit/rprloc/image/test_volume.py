@@ -13,9 +13,9 @@ import SimpleITK as sitk
 from support.phantoms import OBLIQUE, body_volume, dicom, image_of, written
 
 from rprloc.errors import InputError
+from rprloc.formats.reading import stem_of
 from rprloc.geometry import Geometry
 from rprloc.image.hounsfield import check_ct
-from rprloc.image.reading import stem_of
 from rprloc.image.volume import Volume, read_volume
 
 

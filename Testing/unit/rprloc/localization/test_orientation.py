@@ -35,7 +35,7 @@ from rprloc.localization.orientation import (
 )
 from rprloc.model.field import LatentField
 from rprloc.model.loading import StageModel, load_model
-from rprloc.targets.target import load_targets
+from rprloc.targets.loading import load_targets
 
 # So large that tanh(x) is x for all offsets here: latents are positions divided by it.
 RANGE_MM = 1e5

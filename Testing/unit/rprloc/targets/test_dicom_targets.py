@@ -10,7 +10,7 @@ import pytest
 from support.samples import LABEL_IDS, phantom_geometry, phantom_labels
 
 from rprloc.errors import InputError
-from rprloc.image.dicom_files import RT_STRUCTURES, SEGMENTATION
+from rprloc.formats.dicom_files import RT_STRUCTURES, SEGMENTATION
 from rprloc.targets.labelmap import read_label_map
 from rprloc.targets.loading import read_target_file
 from rprloc.targets.target import Target, target_from_mask
