@@ -17,7 +17,23 @@ from .dicom_elements import wholeness
 from .discovery import is_dicom_file, is_image, sop_class_of
 
 SEGMENTATION: Final = "1.2.840.10008.5.1.4.1.1.66.4"
+LABEL_MAP: Final = "1.2.840.10008.5.1.4.1.1.66.7"
 RT_STRUCTURES: Final = "1.2.840.10008.5.1.4.1.1.481.3"
+
+#: Beginnings of the UIDs of what holds no CT, the longer ones first, and what it is.
+_STORED = "1.2.840.10008.5.1.4.1.1."
+_OTHERS = (
+    (SEGMENTATION, "is a DICOM segmentation"),
+    (LABEL_MAP, "is a DICOM segmentation"),
+    (RT_STRUCTURES, "holds DICOM RT structures"),
+    ("1.2.840.10008.1.3.10", "is a DICOMDIR, a list of files"),
+    (f"{_STORED}481.5", "holds a DICOM RT plan"),
+    (f"{_STORED}481.2", "holds a DICOM RT dose"),
+    (f"{_STORED}66", "holds DICOM data that are no image"),
+    (f"{_STORED}88.", "is a DICOM report"),
+    (f"{_STORED}104.", "is a document inside DICOM"),
+    (f"{_STORED}11.", "says how DICOM images are shown"),
+)
 
 #: Bits allocated and stored, signedness, rescale slope and intercept.
 _STORAGE = ("0028|0100", "0028|0101", "0028|0103", "0028|1053", "0028|1052")
@@ -123,13 +139,8 @@ def read_dicom_header(path: Path) -> DicomFile | None:
 
 def kind_of_other(path: Path) -> str:
     """Say in words what a DICOM file is that holds no CT; empty for all others."""
-    return {
-        SEGMENTATION: "is a DICOM segmentation",
-        RT_STRUCTURES: "holds DICOM RT structures",
-        "1.2.840.10008.1.3.10": "is a DICOMDIR, a list of files",
-        "1.2.840.10008.5.1.4.1.1.481.5": "holds a DICOM RT plan",
-        "1.2.840.10008.5.1.4.1.1.481.2": "holds a DICOM RT dose",
-    }.get(sop_class_of(path), "")
+    sop_class = sop_class_of(path)
+    return next((what for uid, what in _OTHERS if sop_class.startswith(uid)), "")
 
 
 def missing_pixel_bytes(file: DicomFile) -> int:

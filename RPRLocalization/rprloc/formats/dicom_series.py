@@ -10,7 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import InputError
-from .dicom_choice import by_series, choose
+from .dicom_choice import by_series, choose, slices_alone
 from .dicom_files import (
     DicomFile,
     dicom_files,
@@ -42,12 +42,13 @@ class SeriesHeader:
 def list_series(folder: Path) -> list[SeriesHeader]:
     """The DICOM series in ``folder`` (not in its subfolders), sorted by UID; no pixels are read."""
     headers, _ = _headers(folder)
-    series = by_series(headers)
-    if len(series) > 1:
-        merged = choose(folder, headers)
-        if merged.files[0].series == "":
-            series = {"": merged.files}
-    return [_series_header(uid, files) for uid, files in series.items()]
+    alone = slices_alone(headers)
+    used = {file.path for file in alone}
+    series = by_series([file for file in headers if file.path not in used])
+    if alone:
+        # Whether they fit together, ``read_series`` says; 100 rows of one slice would not.
+        series[""] = alone
+    return [_series_header(uid, files) for uid, files in sorted(series.items())]
 
 
 def _series_header(uid: str, files: list[DicomFile]) -> SeriesHeader:
@@ -70,9 +71,10 @@ def read_series(folder: Path, uid: str = "") -> RawImage:
         raw = _read(chosen.files)
     except InputError as error:
         # A file that cannot be read is the likeliest cause of a missing slice.
-        text = "; ".join([str(error), *_told(damaged)])
+        text = "; ".join([str(error), *chosen.notes, *_told(damaged, "copy the folder again")])
         raise InputError(f"{folder}: {text}") from error
-    return RawImage(raw.array, raw.geometry, notes=(*chosen.notes, *raw.notes, *_told(damaged)))
+    told = _told(damaged, "slices may be missing at the ends")
+    return RawImage(raw.array, raw.geometry, notes=(*chosen.notes, *raw.notes, *told))
 
 
 def read_dicom_file(path: Path) -> RawImage:
@@ -96,25 +98,24 @@ def _headers(folder: Path) -> tuple[list[DicomFile], list[Path]]:
     """The headers of a folder's images, and the files that are damaged."""
     headers, damaged = [], []
     for path in dicom_files(folder):
+        if kind_of_other(path):
+            continue
         header = read_dicom_header(path)
         if header is not None:
             headers.append(header)
-        elif not kind_of_other(path):
+        else:
             damaged.append(path)
     return headers, damaged
 
 
-def _told(damaged: Sequence[Path]) -> tuple[str, ...]:
+def _told(damaged: Sequence[Path], so: str) -> tuple[str, ...]:
     """Return the note on files that cannot be read, which may be slices of the series."""
     if not damaged:
         return ()
     names = ", ".join(path.name for path in damaged[:_MOST_NAMED])
     more = ", ..." if len(damaged) > _MOST_NAMED else ""
     plural = "files" if len(damaged) > 1 else "file"
-    return (
-        f"{len(damaged)} DICOM {plural} cannot be read ({names}{more}): slices may be missing at "
-        "the ends",
-    )
+    return (f"{len(damaged)} DICOM {plural} cannot be read ({names}{more}): {so}",)
 
 
 def _read(files: Sequence[DicomFile]) -> RawImage:
@@ -131,7 +132,9 @@ def _read(files: Sequence[DicomFile]) -> RawImage:
     if len(files) < 2:
         raise InputError("the DICOM series has a single slice, but a 3D volume is needed")
     if any(file.frames > 1 for file in files):
-        raise InputError("the DICOM series mixes files of one and of many frames")
+        raise InputError(
+            "the DICOM series has several files, some of many frames: give one of these files"
+        )
 
     shapes = [Slice(f.position, f.axes, f.spacing, (f.rows, f.columns)) for f in files]
     stack = stacked(shapes)

@@ -101,13 +101,40 @@ def test_slices_that_make_no_volume_are_refused(folder: Path, edit: Edit, words:
 
 def test_a_missing_slice_is_counted(tmp_path: Path, ct: Volume) -> None:
     text = refusal(dicom(tmp_path / "gap", ct, skip=5))
-    assert "1 steps are not of 12 mm, the first of 24 mm after slice 5" in text
+    assert "1 slice is missing in the DICOM series (1 between z = 53 and 77 mm" in text
+
+
+def test_gaps_are_told_from_uneven_steps(folder: Path, tmp_path: Path, ct: Volume) -> None:
+    for path in folder.iterdir():
+        if pydicom.dcmread(path).InstanceNumber in (3, 4):
+            path.unlink()
+    text = refusal(folder)
+    assert "2 slices are missing in the DICOM series (2 between z = 17 and 53 mm" in text
+
+    def two_steps(data: Any, number: int) -> None:
+        z = 5 + 12 * number if number <= 6 else 77 + 5 * (number - 6)
+        data.ImagePositionPatient = ["-60", "20", str(z)]
+
+    text = refusal(edited(dicom(tmp_path / "uneven", ct), two_steps))
+    assert "unevenly spaced (5 to 12 mm" in text
 
 
 def test_two_phases_under_one_series_are_counted(folder: Path, ct: Volume, tmp_path: Path) -> None:
     for path in dicom(tmp_path / "again", ct).iterdir():
         path.rename(folder / f"b{path.name}")
     assert "12 positions occur twice" in refusal(folder)
+    for path in dicom(tmp_path / "third", ct).iterdir():
+        path.rename(folder / f"c{path.name}")
+    edited(folder, lambda data, n: setattr(data, "SeriesDescription", "third"), "c*.dcm")
+    assert "12 positions occur up to 3 times" in refusal(folder)
+
+
+def test_copies_of_files_are_left_out(folder: Path, ct: Volume) -> None:
+    for number, path in enumerate(sorted(folder.iterdir())[:2]):
+        (folder / f"copy {number}.dcm").write_bytes(path.read_bytes())
+    volume = read_volume(folder)
+    assert same(volume, ct)
+    assert volume.notes == ("2 files are copies of others and were left out of the DICOM series",)
 
 
 def test_a_slice_cut_short_is_refused(folder: Path) -> None:
@@ -168,6 +195,44 @@ def test_slices_with_a_series_each_are_read_together(folder: Path, ct: Volume) -
     assert "every one of the 12 files is a DICOM series of its own" in volume.notes[0]
     (header,) = list_series(folder)
     assert header.size == AT.size
+
+
+@pytest.mark.parametrize(
+    ("tag", "what"), [("StudyInstanceUID", "studies"), ("FrameOfReferenceUID", "frames of ref")]
+)
+def test_slices_with_a_series_each_of_several_scans_are_refused(
+    folder: Path, tag: str, what: str
+) -> None:
+    def edit(data: Any, number: int) -> None:
+        data.SeriesInstanceUID = f"1.2.7.{number}"
+        setattr(data, tag, f"1.2.8.{number // 7}")
+
+    assert f"is a DICOM series of its own, and they are of 2 {what}" in refusal(
+        edited(folder, edit)
+    )
+    (header,) = list_series(folder)
+    assert header.size == AT.size
+
+
+def test_series_beside_slices_with_a_series_each_are_listed(folder: Path, ct: Volume) -> None:
+    edited(folder, lambda data, n: setattr(data, "SeriesInstanceUID", f"1.2.7.{n}"))
+    edited(dicom(folder, ct, uid="1.2.9"), having("Modality", "PT"), "*_1.2.9.dcm")
+    assert [(h.uid, h.modality) for h in list_series(folder)] == [("", "CT"), ("1.2.9", "PT")]
+    volume = read_volume(folder)
+    assert same(volume, ct)
+    assert len(volume.notes) == 2
+
+
+def test_series_of_which_none_is_a_ct_can_be_listed(folder: Path, ct: Volume) -> None:
+    edited(dicom(folder, ct, uid="1.2.9"), having("Modality", "PT"), "*_1.2.9.dcm")
+    edited(folder, having("Modality", "MR"), "*_1.2.3.4.dcm")
+    assert "series are of modalities MR and PT, but a CT is needed" in refusal(folder)
+    assert {header.modality for header in list_series(folder)} == {"MR", "PT"}
+
+
+def test_a_localizer_alone_is_refused(folder: Path) -> None:
+    edited(folder, having("ImageType", ["ORIGINAL", "PRIMARY", "LOCALIZER"]))
+    assert "is a localizer (scout view)" in refusal(folder)
 
 
 def test_a_folder_above_names_the_one_below(tmp_path: Path, ct: Volume) -> None:
