@@ -20,10 +20,12 @@ from .dicom_files import (
 )
 from .dicom_multiframe import read_multiframe
 from .dicom_slices import Slice, stacked
+from .dicom_values import check_values, value_notes
 from .raw import RawImage
 
 _CT = ("", "CT")
 _MOST_NAMED = 3
+_MOST_VOXELS = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ def read_series(folder: Path, uid: str = "") -> RawImage:
     volume (they do not say where they lie, are missing, doubled, truncated, ...).
     """
     headers, damaged = _headers(folder)
+    if damaged and not headers:
+        raise InputError(f"{folder}: {_told(damaged, 'copy the folder again')[0]}")
     chosen = choose(folder, headers, uid)
     try:
         raw = _read(chosen.files)
@@ -123,10 +127,7 @@ def _read(files: Sequence[DicomFile]) -> RawImage:
     one = files[0]
     if one.modality not in _CT:
         raise InputError(f"the DICOM series is of modality {one.modality}, but a CT is needed")
-    if any(file.samples != 1 for file in files):
-        raise InputError(
-            f"expected one number per voxel, but this image has {max(f.samples for f in files)}"
-        )
+    check_values(files)
     if len(files) == 1 and one.frames > 1:
         return read_multiframe(one.path)
     if len(files) < 2:
@@ -136,11 +137,13 @@ def _read(files: Sequence[DicomFile]) -> RawImage:
             "the DICOM series has several files, some of many frames: give one of these files"
         )
 
+    if one.rows * one.columns * len(files) > _MOST_VOXELS:
+        raise InputError("the DICOM series is too large to be read: give a part of it")
     shapes = [Slice(f.position, f.axes, f.spacing, (f.rows, f.columns)) for f in files]
     stack = stacked(shapes)
     ordered = [files[n] for n in stack.order]
     pixels = [_pixels(file) for file in ordered]
-    return RawImage(np.stack(pixels), stack.geometry, notes=_storage_notes(ordered))
+    return RawImage(np.stack(pixels), stack.geometry, notes=value_notes(ordered))
 
 
 def _pixels(file: DicomFile) -> np.ndarray:
@@ -156,14 +159,3 @@ def _pixels(file: DicomFile) -> np.ndarray:
         raise InputError(f"the slice {file.path.name} is truncated or damaged") from error
     array: np.ndarray = sitk.GetArrayFromImage(image).reshape(file.rows, file.columns)
     return array
-
-
-def _storage_notes(files: Sequence[DicomFile]) -> tuple[str, ...]:
-    """Return notes if slices are stored in different ways, as those of one scan are not."""
-    notes = []
-    if len({(file.storage, file.photometric, file.image_type) for file in files}) > 1:
-        notes.append("the slices differ in how their values are stored (rescale, bits, image type)")
-    longer = [file.path.name for file in files if file.longer]
-    if longer and len(longer) < len(files):
-        notes.append(f"some slices are longer than they say ({longer[0]}, ...)")
-    return tuple(notes)

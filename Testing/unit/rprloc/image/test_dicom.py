@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,8 @@ def having(tag: str, value: Any, *only: int) -> Edit:
         (having("ImagePositionPatient", ["0", "0", "0"]), "all slices lie at one place"),
         (having("ImageOrientationPatient", ["0", "1", "0", "0", "0", "1"], 3), "not parallel"),
         (having("Modality", "MR"), "modality MR"),
+        (having("RescaleSlope", "0"), "RescaleSlope is 0"),
+        (having("PhotometricInterpretation", "MONOCHROME1"), "stored as MONOCHROME1"),
     ],
 )
 def test_slices_that_make_no_volume_are_refused(folder: Path, edit: Edit, words: str) -> None:
@@ -161,6 +164,83 @@ def test_a_damaged_last_file_is_told(folder: Path) -> None:
 def test_slices_of_another_rescale_are_told(folder: Path) -> None:
     (note,) = read_volume(edited(folder, having("RescaleIntercept", "-1020", 3))).notes
     assert "differ in how their values are stored" in note
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (having("RescaleType", "MGML"), "of the type MGML and not HU"),
+        (without("Modality"), "do not say that they are a CT"),
+    ],
+)
+def test_doubts_about_the_values_are_told(folder: Path, ct: Volume, edit: Edit, words: str) -> None:
+    edited(folder, having("SOPClassUID", "1.2.840.10008.5.1.4.1.1.7"))
+    volume = read_volume(edited(folder, edit))
+    assert same(volume, ct)
+    (note,) = volume.notes
+    assert words in note
+
+
+def test_a_ct_without_rescale_is_taken_as_hu_and_told(folder: Path, ct: Volume) -> None:
+    def stored_as_hu(data: Any, number: int) -> None:
+        data.PixelData = ct.array[number - 1].astype("<i2").tobytes()
+        data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 16, 15, 1
+        del data.RescaleIntercept
+
+    volume = read_volume(edited(folder, stored_as_hu))
+    assert same(volume, ct)
+    (note,) = volume.notes
+    assert "do not say how their values become HU" in note
+
+
+def test_voxels_that_look_like_the_tag_of_pixels_are_read(folder: Path, ct: Volume) -> None:
+    def edit(data: Any, number: int) -> None:
+        pixels = bytearray(data.PixelData)
+        pixels[40:44] = b"\xe0\x7f\x10\x00"
+        data.PixelData = bytes(pixels)
+
+    assert read_volume(edited(folder, edit)).geometry.size == AT.size
+
+
+def test_a_private_sequence_of_unknown_kind_is_passed_over(folder: Path, ct: Volume) -> None:
+    # Of undefined length, its items implicit, as CP-246 of the standard asks.
+    item = struct.pack("<HHI", 0x0019, 0x1001, 4) + b"ABCD"
+    items = struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF) + item
+    ends = struct.pack("<HHIHHI", 0xFFFE, 0xE00D, 0, 0xFFFE, 0xE0DD, 0)
+    private = struct.pack("<HH2sH", 0x0019, 0x0010, b"LO", 4) + b"PRIV"
+    private += struct.pack("<HH2sHI", 0x0019, 0x1010, b"UN", 0, 0xFFFFFFFF) + items + ends
+    explicit = "1.2.840.10008.1.2.1"
+    edited(folder, lambda data, n: setattr(data.file_meta, "TransferSyntaxUID", explicit))
+    for path in folder.iterdir():
+        data = path.read_bytes()
+        at = data.index(struct.pack("<HH2s", 0x0020, 0x000D, b"UI"))
+        path.write_bytes(data[:at] + private + data[at:])
+    volume = read_volume(folder)
+    assert same(volume, ct)
+    assert volume.notes == ()
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"])
+def test_other_encodings_are_read(folder: Path, ct: Volume, syntax: str) -> None:
+    edited(folder, lambda data, n: setattr(data.file_meta, "TransferSyntaxUID", syntax))
+    assert same(read_volume(folder), ct)
+
+
+def test_packed_slices_are_read_and_their_size_is_bounded(folder: Path, ct: Volume) -> None:
+    edited(folder, lambda data, n: data.compress(pydicom.uid.RLELossless))
+    assert same(read_volume(folder), ct)
+
+    def huge(data: Any, number: int) -> None:
+        data.Rows = data.Columns = 65535
+
+    assert "too large" in refusal(edited(folder, huge))
+
+
+def test_a_folder_of_damaged_files_says_so(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.write_bytes(path.read_bytes()[:400])
+    assert "12 DICOM files cannot be read" in refusal(folder)
+    assert list_series(folder) == []
 
 
 def test_a_localizer_is_left_out(folder: Path, ct: Volume) -> None:
@@ -304,6 +384,58 @@ def test_frames_are_sorted_by_their_positions(
 def test_frames_with_a_gap_are_refused(folder: Path, tmp_path: Path) -> None:
     order = [0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11]
     assert "missing" in refusal(enhanced(tmp_path / "enhanced" / "a.dcm", folder, order))
+
+
+def changed(path: Path, edit: Callable[[Any], Any]) -> Path:
+    data = pydicom.dcmread(path)
+    edit(data)
+    data.save_as(path)
+    return path
+
+
+def shared(data: Any, name: str) -> Any:
+    return getattr(data.SharedFunctionalGroupsSequence[0], name)[0]
+
+
+def measures(data: Any) -> Any:
+    return shared(data, "PixelMeasuresSequence")
+
+
+def rescale(data: Any) -> Any:
+    return shared(data, "PixelValueTransformationSequence")
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda d: delattr(d, "PerFrameFunctionalGroupsSequence"), "do not say where they lie"),
+        (lambda d: setattr(measures(d), "PixelSpacing", [0, 0]), "0 mm or less"),
+        (lambda d: setattr(rescale(d), "RescaleSlope", "0"), "RescaleSlope is 0"),
+        (lambda d: setattr(d, "NumberOfFrames", 15), "of 15 frames it describes 12"),
+        (lambda d: setattr(d, "PixelData", d.PixelData[:900]), "fewer pixels than it says"),
+        (lambda d: setattr(d, "Modality", "MR"), "modality MR"),
+        (lambda d: d.update({"Rows": 60000, "Columns": 60000}), "truncated, damaged, or too large"),
+    ],
+)
+def test_frames_that_make_no_volume_are_refused(
+    folder: Path, tmp_path: Path, edit: Callable[[Any], Any], words: str
+) -> None:
+    path = enhanced(tmp_path / "enhanced" / "a.dcm", folder, list(range(12)))
+    assert words in refusal(changed(path, edit))
+
+
+def test_doubts_about_the_values_of_frames_are_told(
+    folder: Path, ct: Volume, tmp_path: Path
+) -> None:
+    path = enhanced(tmp_path / "enhanced" / "a.dcm", folder, list(range(12)))
+
+    def edit(data: Any) -> None:
+        rescale(data).RescaleType = "MGML"
+        del rescale(data).RescaleSlope
+
+    volume = read_volume(changed(path, edit))
+    assert same(volume, ct)
+    assert len(volume.notes) == 2
 
 
 def test_frames_without_pydicom_say_what_to_do(
