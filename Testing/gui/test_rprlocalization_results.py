@@ -89,6 +89,17 @@ def test_tableTellsEverythingByTextAndColour(done):
     assert done.ui.summaryLabel.text == "✓ ok: 4, ? low-confidence: 2, ○ outside: 2"
 
 
+def test_anAnswerWithANoteSaysSoWithoutAClick(panel):
+    panel.ready(queries=1)
+    panel.addBox("noted spleen")
+    panel.localize()
+    row = panel.cells(TARGET).index("noted spleen")
+    assert panel.cells(STATUS)[row] == "✓ ok, see note"
+    panel.click(panel.ui.nextButton)
+    assert panel.ui.resultsTable.currentRow() == row
+    assert "the file tells no orientation" in panel.ui.reasonLabel.text
+
+
 def test_ctIsNamedOnlyWhereThereAreSeveral(done):
     table = done.ui.resultsTable
     assert not table.isColumnHidden(CT)

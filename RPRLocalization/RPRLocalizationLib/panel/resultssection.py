@@ -138,7 +138,7 @@ class ResultsSection(Section[PanelLogic]):
         moved = _(" (moved)") if row.edited else ""
         reviews = {ACCEPTED: _("accepted"), REJECTED: _("rejected")}
         cells = {
-            STATUS: statusText(row.status),
+            STATUS: _statusCell(row),
             TARGET: row.target,
             CT: row.query,
             SIZE: _triple(row.size),
@@ -236,14 +236,15 @@ class ResultsSection(Section[PanelLogic]):
         self.changed()
 
     def _onNext(self) -> None:
-        """Select the next row without a review; those of low confidence come first."""
+        """Select the next row without a review: first low confidence, then what has a note."""
         rows = self.run.rows if self.run else []
         start = self._index() or 0
         order = [*range(start + 1, len(rows)), *range(start + 1)]
         left = [n for n in order if not rows[n].review]
         lowConfidence = [n for n in left if rows[n].status == LOW_CONFIDENCE]
+        noted = [n for n in left if hasNote(rows[n])]
         if left:
-            self._select((lowConfidence or left)[0])
+            self._select((lowConfidence or noted or left)[0])
         self.changed()
 
     def _onLoad(self) -> None:
@@ -319,6 +320,16 @@ class ResultsSection(Section[PanelLogic]):
             self.changed()
 
 
+def hasNote(row: ResultRow) -> bool:
+    """True for an answer that is ok, but whose CT or marking is odd in some way."""
+    return row.status == OK and bool(row.reason)
+
+
+def _statusCell(row: ResultRow) -> str:
+    text = statusText(row.status)
+    return _("{status}, see note").format(status=text) if hasNote(row) else text
+
+
 def explanation(row: ResultRow) -> str:
     """What a status means, and why, in a sentence or two."""
     meaning = {
@@ -327,7 +338,7 @@ def explanation(row: ResultRow) -> str:
         OUTSIDE: _(
             "It does not seem to be in this CT; the position is a guess beyond what was scanned."
         ),
-        FAILED: _("This CT could not be searched."),
+        FAILED: _("It could not be searched for."),
     }[row.status]
     return " ".join(filter(None, [f"{row.query}, {row.target}: {meaning}", row.reason]))
 
