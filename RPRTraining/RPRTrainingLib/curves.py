@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,8 @@ LINES = {
     HELD_OUT: (slicer.vtkMRMLPlotSeriesNode.LineStyleSolid, 2),
     GUESS: (slicer.vtkMRMLPlotSeriesNode.LineStyleDot, 2),
 }
+# Attribute of the nodes that were made here.
+MARK = "RPRLoc.TrainingCurves"
 MARKER_SIZE = 7
 # The y axis ends this far above the largest error, and above the largest error of the curves that
 # stay large: the legend, top right, covers none.
@@ -33,6 +36,7 @@ class Curves:
 
     def __init__(self) -> None:
         self.title = ""
+        self._mark = uuid.uuid4().hex
         self.points: dict[tuple[str, str], list[tuple[float, float]]] = {}
         self._series: dict[tuple[str, str], str] = {}
         self._chartId = ""
@@ -41,8 +45,9 @@ class Curves:
         """Forget the curves of the training before, and use its nodes again."""
         self.title, self.points = title, {}
         for series in filter(None, map(self._node, self._series.values())):
-            for node in (series.GetTableNode(), series):
-                slicer.mrmlScene.RemoveNode(node)
+            for node in (self._node(series.GetTableNodeID()), series):
+                if node is not None:
+                    slicer.mrmlScene.RemoveNode(node)
         self._series = {}
         chart = self.chart()
         if chart is not None:
@@ -95,14 +100,20 @@ class Curves:
         chart.SetYAxisRangeAuto(False)
         chart.SetYAxisRange(0.0, max(HEADROOM * top, LEGEND_ROOM * max(lasting, default=0.0)))
 
-    @staticmethod
-    def _node(nodeId: str) -> Any:
-        return slicer.mrmlScene.GetNodeByID(nodeId) if nodeId else None
+    def _node(self, nodeId: str | None) -> Any:
+        """A node that was made here; after a scene was closed, another one may have its ID."""
+        node = slicer.mrmlScene.GetNodeByID(nodeId) if nodeId else None
+        return node if node is not None and node.GetAttribute(MARK) == self._mark else None
+
+    def _new(self, className: str, name: str) -> Any:
+        node = slicer.mrmlScene.AddNewNodeByClass(className, name)
+        node.SetAttribute(MARK, self._mark)
+        return node
 
     def _chartNode(self) -> Any:
         chart = self.chart()
         if chart is None:
-            chart = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotChartNode", _("Training curves"))
+            chart = self._new("vtkMRMLPlotChartNode", _("Training curves"))
             chart.SetTitle(self.title)
             chart.SetXAxisTitle(_("training step"))
             chart.SetYAxisTitle(_("mean error of point pairs (mm)"))
@@ -115,12 +126,10 @@ class Curves:
             return series
 
         name = curveName(curve)
-        table = slicer.mrmlScene.AddNewNodeByClass(
-            "vtkMRMLTableNode", _("Training: {curve}").format(curve=name)
-        )
+        table = self._new("vtkMRMLTableNode", _("Training: {curve}").format(curve=name))
         _fill(table, self.points[curve])
 
-        series = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", name)
+        series = self._new("vtkMRMLPlotSeriesNode", name)
         series.SetAndObserveTableNodeID(table.GetID())
         series.SetXColumnName(STEP)
         series.SetYColumnName(ERROR)

@@ -120,6 +120,32 @@ def test_nextTrainingUsesTheChartAgain(bench):
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTableNode") == 6
 
 
+def test_nodesOfTheUserThatHaveTheOldIDsAreLeftAlone(bench):
+    """After the scene was closed, the next nodes get the IDs that the curves' nodes had."""
+    bench.train()
+    slicer.mrmlScene.Clear(False)
+    chart = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotChartNode", "mine")
+    for _number in range(6):
+        table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", "mine")
+        series = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", "mine")
+        series.SetAndObserveTableNodeID(table.GetID())
+    bench.train()
+    assert len(slicer.util.getNodesByClass("vtkMRMLTableNode")) == 12
+    assert [n.GetName() for n in slicer.util.getNodesByClass("vtkMRMLPlotSeriesNode")][:6] == [
+        "mine"
+    ] * 6
+    assert not chart.GetTitle() and not chart.GetNumberOfPlotSeriesNodes()
+
+
+def test_tableOfTheUserInACurveIsNotRemovedWithIt(bench):
+    bench.train()
+    series = bench.logic.curves.chart().GetNthPlotSeriesNode(0)
+    table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", "mine")
+    series.SetAndObserveTableNodeID(table.GetID())
+    bench.train()
+    assert slicer.mrmlScene.IsNodePresent(table)
+
+
 def test_pauseAndContinue(bench):
     bench.begin()
     bench.tell(*training_events()[:5])
