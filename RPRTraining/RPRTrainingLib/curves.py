@@ -190,7 +190,19 @@ class CurveView:
         self._changed = changed
         self._before: int | None = None
         self._plotLayout: int | None = None
-        slicer.app.layoutManager().connect("layoutChanged(int)", self._onLayout)
+        # None where the application runs without a main window.
+        self._layouts = slicer.app.layoutManager()
+        if self._layouts is not None:
+            self._layouts.connect("layoutChanged(int)", self._onLayout)
+
+    @property
+    def unavailableReason(self) -> str:
+        """Why no curve can be shown in this Slicer, for the user; empty if one can."""
+        if self._layouts is None:
+            return _("This Slicer runs without a main window, and so without views.")
+        if not hasattr(slicer.modules, "plots"):
+            return _("This Slicer has no Plots module.")
+        return ""
 
     @property
     def shown(self) -> bool:
@@ -203,7 +215,7 @@ class CurveView:
         Where images are shown, they stay beside the chart. Without any, the chart has all the room
         instead of standing among black views.
         """
-        manager = slicer.app.layoutManager()
+        manager = self._layouts
         if self.shown:
             before, self._before = self._before, None
             manager.setLayout(before)
@@ -219,7 +231,8 @@ class CurveView:
 
     def cleanup(self) -> None:
         """The module is being unloaded."""
-        slicer.app.layoutManager().disconnect("layoutChanged(int)", self._onLayout)
+        if self._layouts is not None:
+            self._layouts.disconnect("layoutChanged(int)", self._onLayout)
 
     def _onLayout(self, layout: int) -> None:
         """The user has chosen another layout: that one stays."""

@@ -81,7 +81,8 @@ class TrainSection(Section[RPRTrainingLogic]):
         self.setEnabled(ui.resumeRunButton, self.logic.busyReason(), tip)
 
         noCurve = _("There is no curve yet: it begins with the first training steps.")
-        reason = "" if self.logic.curves.points else noCurve
+        reason = self.curveView.unavailableReason
+        reason = reason or ("" if self.logic.curves.points else noCurve)
         tip = _("Show the error during the training in plots; again: back to the former layout.")
         self.setEnabled(ui.curveButton, reason, tip)
         ui.curveButton.text = _("Back to my layout") if self.curveView.shown else _("Show curves")

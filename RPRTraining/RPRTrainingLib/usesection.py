@@ -13,6 +13,8 @@ from RPRLocalizationLib.widgets import dialogs
 from RPRLocalizationLib.widgets.section import Section, showingErrors
 from slicer.i18n import tr as _
 
+from rprloc.errors import InputError
+
 from .plansection import folderName
 from .traininglogic import RPRTrainingLogic
 
@@ -146,4 +148,9 @@ class UseSection(Section[RPRTrainingLogic]):
         ]
         if keys:
             self.logic.settings.model = keys[0]
-        slicer.util.selectModule("RPRLocalization")
+        with showingErrors(_("One-Shot Localization could not be opened.")):
+            try:
+                slicer.util.selectModule("RPRLocalization")
+            except RuntimeError as error:
+                # There is no module selector without a main window.
+                raise InputError(str(error)) from error

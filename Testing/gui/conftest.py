@@ -15,6 +15,7 @@ from slicerhost.views.rendering import RenderingUnavailable
 from support.panels.panel_driver import panel  # noqa: F401 (a fixture)
 from support.panels.training_panel_driver import bench  # noqa: F401 (a fixture)
 
+NO_WINDOW = "the test host runs without a main window"
 REASON = environment.missing()
 if not REASON:
     # The test files import qt and ctk, which exist once the host has started.
@@ -31,6 +32,13 @@ class _Skipped(pytest.Module):
 def pytest_pycollect_makemodule(module_path: Any, parent: Any) -> Any:
     """Report the test files of this folder as skipped where the host cannot run."""
     return _Skipped.from_parent(parent, path=module_path) if REASON else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Without a main window there are no views and no message boxes: leave out such tests."""
+    for item in items if not environment.wantsMainWindow() else ():
+        if item.get_closest_marker("mainwindow") is not None:
+            item.add_marker(pytest.mark.skip(reason=NO_WINDOW))
 
 
 def _skipWithoutRendering() -> Iterator[None]:

@@ -122,11 +122,13 @@ def test_doubtfulResultsExplainThemselves(done):
     assert "the votes disagree" in done.ui.resultsTable.item(3, STATUS).toolTip()
 
 
+@pytest.mark.mainwindow
 def test_firstResultIsShownAtOnce(done):
     assert done.ui.resultsTable.currentRow() == 0
     assert background() == slicer.util.getNode("query 1").GetID()
 
 
+@pytest.mark.mainwindow
 def test_clickedRowShowsItsVolumeAtItsPlace(done):
     layout = slicer.app.layoutManager().layout
     roi = done.run.result(5)
@@ -141,6 +143,7 @@ def test_clickedRowShowsItsVolumeAtItsPlace(done):
     assert slicer.app.layoutManager().layout == layout
 
 
+@pytest.mark.mainwindow
 def test_zoomOfANewCtIsTheSameInAllViewsAndShowsEveryResult(done):
     for n, center in ((5, (-60.0, 40.0, 10.0)), (6, (70.0, 5.0, -50.0))):
         done.run.result(n).SetCenter(*center)
@@ -155,6 +158,7 @@ def test_zoomOfANewCtIsTheSameInAllViewsAndShowsEveryResult(done):
         assert (pixels > 0).all() and (pixels < node.GetDimensions()[:2]).all()
 
 
+@pytest.mark.mainwindow
 def test_zoomOfTheUserStaysWhileOneCtIsReviewed(done):
     select(done, 1)
     for node in sliceNodes():
@@ -178,6 +182,7 @@ def test_onlyTheChosenBoxHasItsNameAndNoneCoversTheImage(done):
     assert all(display.GetFillOpacity() == 0 for display in displays.values())
 
 
+@pytest.mark.mainwindow
 def test_clickOnTheSelectedRowGoesBackToIt(done):
     select(done, 1)
     before = redPosition()
@@ -197,6 +202,7 @@ def test_onlyTheResultsOfTheShownPatientAreVisible(done):
     assert not done.run.result(5).GetDisplayNode().GetHandlesInteractive()
 
 
+@pytest.mark.mainwindow
 def test_outsideHasNoNodeAndDoesNotJump(done):
     select(done, 1)
     before = redPosition()
@@ -267,6 +273,7 @@ def test_exportStatesTheChosenFrame(done, tmp_path):
     assert not (tmp_path / "query 1" / "outside kidney.mrk.json").exists()
 
 
+@pytest.mark.mainwindow
 def test_exportThatFailsOrIsCancelled(done, tmp_path):
     done.host.dialogs.answerFile("")
     done.click(done.ui.exportCsvButton)
@@ -315,6 +322,7 @@ def test_deletedVolumeIsExplained(done):
     assert "Load this CT first" in done.ui.cropButton.toolTip
 
 
+@pytest.mark.mainwindow
 def test_cropVolumeInOneClick(done):
     done.run.result(1).SetCenter(0.0, 0.0, 0.0)
     done.host.processEvents()
@@ -326,6 +334,7 @@ def test_cropVolumeInOneClick(done):
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLCropVolumeParametersNode") == 0
 
 
+@pytest.mark.mainwindow
 def test_cropVolumeMayBeMissing(done, monkeypatch):
     monkeypatch.delattr(slicer.modules, "cropvolume", raising=False)
     select(done, 1)
@@ -334,6 +343,7 @@ def test_cropVolumeMayBeMissing(done, monkeypatch):
     assert "no Crop Volume" in done.host.dialogs.shown[-1].text
 
 
+@pytest.mark.mainwindow
 def test_fileOfARowIsLoadedOnRequest(panel, tmp_path):
     panel.ready()
     panel.click(panel.ui.noneButton)

@@ -238,6 +238,7 @@ def test_torchIsInstalledOnlyAfterAYes(panel, withoutTorch):
     assert len(panel.host.dialogs.shown) == 2
 
 
+@pytest.mark.mainwindow
 def test_failedInstallationIsExplained(panel, withoutTorch):
     withoutTorch.error = "no network"
     panel.host.dialogs.answerMessage("Install PyTorch")
