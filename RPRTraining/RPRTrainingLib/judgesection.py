@@ -10,7 +10,7 @@ import qt
 from RPRLocalizationLib.jobs.workerjob import Problem
 from RPRLocalizationLib.library.modelcatalog import ModelInfo, listModels, readCard
 from RPRLocalizationLib.widgets import torchsetup
-from RPRLocalizationLib.widgets.helpers import signalsBlocked, tableItem
+from RPRLocalizationLib.widgets.helpers import connectPath, signalsBlocked, tableItem
 from RPRLocalizationLib.widgets.section import Section, showingErrors
 from slicer.i18n import tr as _
 
@@ -43,7 +43,7 @@ class JudgeSection(Section[RPRTrainingLogic]):
         self._checked = ""
         self._outcome = ""
         ui.checkTargetsEdit.currentPath = logic.settings.targets
-        ui.checkTargetsEdit.connect("currentPathChanged(QString)", self._onTargets)
+        connectPath(ui.checkTargetsEdit, self._onTargets)
         ui.trainedSelector.connect("activated(int)", lambda index: self._onModel())
         ui.checkButton.connect("clicked(bool)", self._onCheck)
         ui.cancelCheckButton.connect("clicked(bool)", lambda: logic.cancel())

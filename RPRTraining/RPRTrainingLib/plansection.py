@@ -12,6 +12,7 @@ from RPRLocalizationLib.jobs.workerjob import Problem
 from RPRLocalizationLib.library.modelcatalog import listModels
 from RPRLocalizationLib.widgets import torchsetup
 from RPRLocalizationLib.widgets.helpers import (
+    connectPath,
     defaultDevices,
     detectedDevices,
     duration,
@@ -204,9 +205,7 @@ class PlanSection(Section[RPRTrainingLogic]):
         ui.minutesSpin.connect(
             "valueChanged(double)", lambda value: self._remember("minutes", f"{value:g}")
         )
-        ui.runsFolderEdit.connect(
-            "currentPathChanged(QString)", lambda path: self._remember("chosenRunsFolder", path)
-        )
+        connectPath(ui.runsFolderEdit, lambda path: self._remember("chosenRunsFolder", path))
         ui.findDevicesButton.connect("clicked(bool)", self._onFindDevices)
         ui.resetNumbersButton.connect("clicked(bool)", self._onResetNumbers)
         for key, spin in self._spins.items():
