@@ -238,7 +238,7 @@ def test_reloadedPanelWorks(bench):
 
 
 def test_emptiedFoldersAreForgotten(bench, tmp_path):
-    """The field of ctk tells no path when it is emptied: the default and "no targets" must come back."""
+    """The field of ctk tells no path when it is emptied: defaults must come back nevertheless."""
     default = bench.logic.settings.runsFolder
     for field in (bench.ui.runsFolderEdit, bench.ui.checkTargetsEdit, bench.ui.ctsFolderEdit):
         field.setCurrentPath(str(tmp_path / "other"))
