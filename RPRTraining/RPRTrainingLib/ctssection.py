@@ -9,6 +9,7 @@ from typing import Any
 import qt
 from RPRLocalizationLib.jobs.workerjob import Problem
 from RPRLocalizationLib.widgets.helpers import connectPath, signalsBlocked, tableItem
+from RPRLocalizationLib.widgets.oneaction import oneAction
 from RPRLocalizationLib.widgets.section import Section, showingErrors
 from slicer.i18n import tr as _
 
@@ -119,6 +120,7 @@ class CTsSection(Section[RPRTrainingLogic]):
         self.scanned, self._outcome, self.folder = ScanRows(), "", ""
         self.ui.ctsTable.setRowCount(0)
 
+    @oneAction
     def _onScan(self) -> None:
         self._clear()
         self.folder = self.ui.ctsFolderEdit.currentPath.strip()

@@ -19,6 +19,7 @@ from RPRLocalizationLib.widgets.helpers import (
     fillDevices,
     signalsBlocked,
 )
+from RPRLocalizationLib.widgets.oneaction import oneAction
 from RPRLocalizationLib.widgets.section import Section
 from slicer.i18n import tr as _
 
@@ -116,7 +117,8 @@ class PlanSection(Section[RPRTrainingLogic]):
         idle = not self.logic.training
         for field in (self.ui.planForm, self.ui.numbersBox):
             field.enabled = idle
-        busy = self.logic.busyReason() or (_("Looking for devices...") if self._finding else "")
+        looking = _("Looking for devices...") if self._finding else torchsetup.busyReason()
+        busy = self.logic.busyReason() or looking
         self.setEnabled(
             self.ui.findDevicesButton,
             busy,
@@ -262,8 +264,9 @@ class PlanSection(Section[RPRTrainingLogic]):
         self.logic.settings.device = self.ui.trainDeviceSelector.itemData(index)
         self.changed()
 
+    @oneAction
     def _onFindDevices(self) -> None:
-        if torchsetup.ensureTorch():
+        if torchsetup.ensureTorch(self.changed):
             self._finding = True
             self.logic.findDevices(self._onDevices)
         self.changed()

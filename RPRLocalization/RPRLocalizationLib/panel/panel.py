@@ -14,6 +14,7 @@ from slicer.util import VTKObservationMixin
 from ..jobs.workerjob import JobObserver
 from ..scene.markedtargets import MarkedTarget
 from ..widgets import dialogs, torchsetup
+from ..widgets.oneaction import oneAction
 from ..widgets.section import showingErrors
 from .panellogic import PanelLogic
 from .queriessection import QueriesSection, candidateVolumes
@@ -123,6 +124,7 @@ class Panel(VTKObservationMixin):
             if volumes:
                 self.parameters.referenceVolume = volumes[0]
 
+    @oneAction
     def _onSaveTemplate(self) -> None:
         title = dialogs.askText(_("Save as template"), _("Name of the template:"))
         if title:
@@ -130,6 +132,7 @@ class Panel(VTKObservationMixin):
                 lambda **options: self.logic.saveTemplate(*self._marked(), title, **options)
             )
 
+    @oneAction
     def _onAddToTemplate(self) -> None:
         own = {info.title: info for info in self.logic.library.templates() if not info.bundled}
         title = dialogs.askItem(_("Add to template"), _("Add this reference to:"), list(own))
@@ -142,7 +145,7 @@ class Panel(VTKObservationMixin):
         return self.parameters.referenceVolume, self.reference.usedTargets()
 
     def _makeTemplate(self, make: Callable[..., Any]) -> None:
-        if torchsetup.ensureTorch():
+        if torchsetup.ensureTorch(self.updateSoon):
             with showingErrors(_("The template could not be made.")):
                 make(waitForCompletion=False, listener=self.run.listener())
         self.updateSoon()

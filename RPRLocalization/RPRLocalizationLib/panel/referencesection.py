@@ -29,6 +29,7 @@ from ..scene.markedtargets import (
     targetsOf,
 )
 from ..widgets.helpers import signalsBlocked, tableItem
+from ..widgets.oneaction import oneAction
 from ..widgets.section import Section, showingErrors
 from .panellogic import PanelLogic
 from .templatesection import TemplatePart
@@ -249,6 +250,7 @@ class ReferenceSection(Section[PanelLogic]):
     def _onExisting(self, index: int | None = None) -> None:
         self._updateButtons()
 
+    @oneAction
     def _onAddExisting(self) -> None:
         with showingErrors(_("The target could not be added.")):
             self._add(self._chosenExisting())
@@ -280,6 +282,7 @@ class ReferenceSection(Section[PanelLogic]):
             self._shown = None
         self.changed()
 
+    @oneAction
     def _onRemove(self) -> None:
         target = self._target(self.ui.targetsTable.currentRow())
         if target is None:
