@@ -7,10 +7,10 @@ from collections.abc import Callable
 from html import escape
 from typing import Any
 
-import qt
 from RPRLocalizationLib.jobs.workerjob import Problem
 from RPRLocalizationLib.library.modelcatalog import listModels
 from RPRLocalizationLib.widgets import torchsetup
+from RPRLocalizationLib.widgets.delayed import Delayed
 from RPRLocalizationLib.widgets.helpers import (
     connectPath,
     defaultDevices,
@@ -51,10 +51,7 @@ class PlanSection(Section[RPRTrainingLogic]):
         self._planning = False
         self._finding = False
         self._devices = defaultDevices()
-        self._soon = qt.QTimer()
-        self._soon.setSingleShot(True)
-        self._soon.setInterval(PLAN_DELAY_MS)
-        self._soon.connect("timeout()", self._ask)
+        self._soon = Delayed(self._ask, PLAN_DELAY_MS)
         self._spins = {
             (stage, key): getattr(ui, f"{stage}{title}Spin")
             for stage in STAGES
@@ -66,7 +63,7 @@ class PlanSection(Section[RPRTrainingLogic]):
 
     def cleanup(self) -> None:
         """The module is being unloaded."""
-        self._soon.stop()
+        self._soon.end()
         super().cleanup()
 
     def incompleteReason(self) -> str:

@@ -5,6 +5,7 @@ One host per process, a clean application for every test.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -59,6 +60,12 @@ def pytest_runtest_call() -> Iterator[None]:
     return (yield from _skipWithoutRendering())
 
 
+def _ownCode() -> dict[str, Any]:
+    """What has been imported of the extension."""
+    packages = ("RPRLocalizationLib", "RPRTrainingLib", "rprloc", "rprtrain")
+    return {n: m for n, m in sys.modules.items() if n.partition(".")[0] in packages}
+
+
 @pytest.fixture
 def host() -> Iterator[Any]:
     """The host with an empty scene; a failure that no one could catch fails the test."""
@@ -67,9 +74,15 @@ def host() -> Iterator[Any]:
     started = slicerhost.start()
     started.clear()
     failures.take()
+    code = _ownCode()
     yield started
     left = started.dialogs.reset()
     started.clear()
+    if _ownCode() != code:
+        # A module was reloaded; test files hold on to the code that they have imported.
+        for name in _ownCode():
+            del sys.modules[name]
+        sys.modules.update(code)
     problems = failures.take() + left
     if problems:
         pytest.fail("\n".join(problems), pytrace=False)

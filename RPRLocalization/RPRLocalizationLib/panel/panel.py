@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
@@ -14,6 +13,7 @@ from slicer.util import VTKObservationMixin
 from ..jobs.workerjob import JobObserver
 from ..scene.markedtargets import MarkedTarget
 from ..widgets import dialogs, torchsetup
+from ..widgets.delayed import Delayed
 from ..widgets.oneaction import oneAction
 from ..widgets.section import showingErrors
 from .panellogic import PanelLogic
@@ -33,10 +33,7 @@ class Panel(VTKObservationMixin):
         self.parameters: Any = None
         self._guiTag: Any = None
         self._updating = False
-        self._soon = qt.QTimer()
-        self._soon.setSingleShot(True)
-        self._soon.setInterval(0)
-        self._soon.connect("timeout()", self.update)
+        self._soon = Delayed(self.update)
         self.reference = ReferenceSection(ui, logic, self.updateSoon)
         self.queries = QueriesSection(ui, logic, self.updateSoon)
         self.run = RunSection(ui, logic, self.updateSoon, self.whyNotReady, self.start)
@@ -80,7 +77,7 @@ class Panel(VTKObservationMixin):
 
     def cleanup(self) -> None:
         """The module is being unloaded."""
-        self._soon.stop()
+        self._soon.end()
         self.setParameters(None)
         for section in self.sections:
             section.cleanup()
