@@ -20,8 +20,13 @@ from RPRLocalizationLib.panel.resultssection import (
     TARGET,
 )
 from RPRLocalizationLib.scene import conversion, viewing
+from support import phantoms
 from support.panels.panel_driver import PanelDriver
 from support.paths import SAMPLE_DATA as SAMPLE
+
+from rprloc.errors import InputError
+from rprloc.geometry import Geometry
+from rprloc.image.volume import Volume
 
 # Pixels that a module panel of the usual width leaves for a table.
 PANEL_WIDTH = 460
@@ -341,6 +346,30 @@ def test_cropVolumeMayBeMissing(done, monkeypatch):
     done.host.dialogs.answerMessage()
     done.click(done.ui.cropButton)
     assert "no Crop Volume" in done.host.dialogs.shown[-1].text
+
+
+def dicomFolder(folder):
+    """A series with what else may lie beside it, all of it sorted before the series."""
+    geometry = Geometry.from_matrix(np.diag([3.0, 3.0, 3.0, 1.0]), (12, 11, 10))
+    phantoms.dicom(folder, Volume(np.full((10, 11, 12), 40, np.int16), geometry, "ct"))
+    (folder / "000 notes").mkdir()
+    (folder / "000 reports.dcm").mkdir()
+    (folder / "000.txt").write_text("no image", encoding="utf-8")
+    (folder / ".hidden").write_bytes(bytes(128) + b"DICM")
+    (folder / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
+    return folder
+
+
+def test_dicomFolderIsLoadedByItsFirstImage(panel, tmp_path):
+    folder = dicomFolder(tmp_path / "series")
+    volume = viewing.loadCt(str(folder), "query")
+    assert volume.GetImageData().GetDimensions() == (12, 11, 10)
+
+
+def test_dicomFolderWithoutImagesIsExplained(panel, tmp_path):
+    (tmp_path / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
+    with pytest.raises(InputError, match="holds no DICOM image"):
+        viewing.loadCt(str(tmp_path), "query")
 
 
 @pytest.mark.mainwindow
