@@ -20,8 +20,13 @@ from RPRLocalizationLib.panel.resultssection import (
     TARGET,
 )
 from RPRLocalizationLib.scene import conversion, viewing
+from support import phantoms
 from support.panels.panel_driver import PanelDriver
 from support.paths import SAMPLE_DATA as SAMPLE
+
+from rprloc.errors import InputError
+from rprloc.geometry import Geometry
+from rprloc.image.volume import Volume
 
 # Pixels that a module panel of the usual width leaves for a table.
 PANEL_WIDTH = 460
@@ -133,11 +138,13 @@ def test_doubtfulResultsExplainThemselves(done):
     assert "the votes disagree" in done.ui.resultsTable.item(3, STATUS).toolTip()
 
 
+@pytest.mark.mainwindow
 def test_firstResultIsShownAtOnce(done):
     assert done.ui.resultsTable.currentRow() == 0
     assert background() == slicer.util.getNode("query 1").GetID()
 
 
+@pytest.mark.mainwindow
 def test_clickedRowShowsItsVolumeAtItsPlace(done):
     layout = slicer.app.layoutManager().layout
     roi = done.run.result(5)
@@ -152,6 +159,7 @@ def test_clickedRowShowsItsVolumeAtItsPlace(done):
     assert slicer.app.layoutManager().layout == layout
 
 
+@pytest.mark.mainwindow
 def test_zoomOfANewCtIsTheSameInAllViewsAndShowsEveryResult(done):
     for n, center in ((5, (-60.0, 40.0, 10.0)), (6, (70.0, 5.0, -50.0))):
         done.run.result(n).SetCenter(*center)
@@ -166,6 +174,7 @@ def test_zoomOfANewCtIsTheSameInAllViewsAndShowsEveryResult(done):
         assert (pixels > 0).all() and (pixels < node.GetDimensions()[:2]).all()
 
 
+@pytest.mark.mainwindow
 def test_zoomOfTheUserStaysWhileOneCtIsReviewed(done):
     select(done, 1)
     for node in sliceNodes():
@@ -189,6 +198,7 @@ def test_onlyTheChosenBoxHasItsNameAndNoneCoversTheImage(done):
     assert all(display.GetFillOpacity() == 0 for display in displays.values())
 
 
+@pytest.mark.mainwindow
 def test_clickOnTheSelectedRowGoesBackToIt(done):
     select(done, 1)
     before = redPosition()
@@ -208,6 +218,7 @@ def test_onlyTheResultsOfTheShownPatientAreVisible(done):
     assert not done.run.result(5).GetDisplayNode().GetHandlesInteractive()
 
 
+@pytest.mark.mainwindow
 def test_outsideHasNoNodeAndDoesNotJump(done):
     select(done, 1)
     before = redPosition()
@@ -278,6 +289,7 @@ def test_exportStatesTheChosenFrame(done, tmp_path):
     assert not (tmp_path / "query 1" / "outside kidney.mrk.json").exists()
 
 
+@pytest.mark.mainwindow
 def test_exportThatFailsOrIsCancelled(done, tmp_path):
     done.host.dialogs.answerFile("")
     done.click(done.ui.exportCsvButton)
@@ -326,6 +338,7 @@ def test_deletedVolumeIsExplained(done):
     assert "Load this CT first" in done.ui.cropButton.toolTip
 
 
+@pytest.mark.mainwindow
 def test_cropVolumeInOneClick(done):
     done.run.result(1).SetCenter(0.0, 0.0, 0.0)
     done.host.processEvents()
@@ -337,6 +350,7 @@ def test_cropVolumeInOneClick(done):
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLCropVolumeParametersNode") == 0
 
 
+@pytest.mark.mainwindow
 def test_cropVolumeMayBeMissing(done, monkeypatch):
     monkeypatch.delattr(slicer.modules, "cropvolume", raising=False)
     select(done, 1)
@@ -345,6 +359,31 @@ def test_cropVolumeMayBeMissing(done, monkeypatch):
     assert "no Crop Volume" in done.host.dialogs.shown[-1].text
 
 
+def dicomFolder(folder):
+    """A series with what else may lie beside it, all of it sorted before the series."""
+    geometry = Geometry.from_matrix(np.diag([3.0, 3.0, 3.0, 1.0]), (12, 11, 10))
+    phantoms.dicom(folder, Volume(np.full((10, 11, 12), 40, np.int16), geometry, "ct"))
+    (folder / "000 notes").mkdir()
+    (folder / "000 reports.dcm").mkdir()
+    (folder / "000.txt").write_text("no image", encoding="utf-8")
+    (folder / ".hidden").write_bytes(bytes(128) + b"DICM")
+    (folder / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
+    return folder
+
+
+def test_dicomFolderIsLoadedByItsFirstImage(panel, tmp_path):
+    folder = dicomFolder(tmp_path / "series")
+    volume = viewing.loadCt(str(folder), "query")
+    assert volume.GetImageData().GetDimensions() == (12, 11, 10)
+
+
+def test_dicomFolderWithoutImagesIsExplained(panel, tmp_path):
+    (tmp_path / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
+    with pytest.raises(InputError, match="holds no DICOM image"):
+        viewing.loadCt(str(tmp_path), "query")
+
+
+@pytest.mark.mainwindow
 def test_fileOfARowIsLoadedOnRequest(panel, tmp_path):
     panel.ready()
     panel.click(panel.ui.noneButton)

@@ -87,6 +87,21 @@ def test_folderIsSearchedWithoutLoading(panel, tmp_path):
     assert "Tick at least one CT" in panel.ui.runButton.toolTip
 
 
+def test_emptiedFolderIsNoLongerSearched(panel, tmp_path):
+    """The field of ctk tells no path when it is emptied."""
+    (tmp_path / "a.nii.gz").write_bytes(b"")
+    panel.ready()
+    panel.click(panel.ui.noneButton)
+    panel.ui.useFolderCheckBox.click()
+    panel.ui.folderEdit.setCurrentPath(str(tmp_path))
+    panel.host.processEvents()
+    assert panel.ui.runButton.enabled
+    panel.ui.folderEdit.setCurrentPath("")
+    panel.host.processEvents()
+    assert panel.parameters.queryFolder == "" and not panel.ui.runButton.enabled
+    assert "Choose a folder" in panel.ui.runButton.toolTip
+
+
 def test_emptyFolderIsExplained(panel, tmp_path):
     panel.ready()
     panel.ui.useFolderCheckBox.click()
@@ -238,6 +253,7 @@ def test_torchIsInstalledOnlyAfterAYes(panel, withoutTorch):
     assert len(panel.host.dialogs.shown) == 2
 
 
+@pytest.mark.mainwindow
 def test_failedInstallationIsExplained(panel, withoutTorch):
     withoutTorch.error = "no network"
     panel.host.dialogs.answerMessage("Install PyTorch")

@@ -13,7 +13,7 @@ from rprloc.errors import InputError
 
 from ..library.ctfiles import ctFiles
 from ..parameters import ReferenceSource, liveNodes
-from ..widgets.helpers import signalsBlocked
+from ..widgets.helpers import connectPath, signalsBlocked
 from ..widgets.section import Section
 from .panellogic import PanelLogic
 
@@ -32,7 +32,7 @@ class QueriesSection(Section[PanelLogic]):
         ui.allButton.connect("clicked(bool)", lambda: self._tickShown(True))
         ui.noneButton.connect("clicked(bool)", lambda: self._tickShown(False))
         ui.volumesList.connect("itemChanged(QListWidgetItem*)", self._onItem)
-        ui.folderEdit.connect("currentPathChanged(QString)", self._onFolder)
+        connectPath(ui.folderEdit, self._onFolder)
 
     def setParameters(self, parameters: Any) -> None:
         """Use another parameter node, or None while the scene is closing."""

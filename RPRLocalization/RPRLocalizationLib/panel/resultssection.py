@@ -21,6 +21,7 @@ from ..scene.resultnodes import STATUS_COLORS, ResultNodes, statusText, updateRo
 from ..scene.resultrows import ACCEPTED, REJECTED, ResultRow, Run
 from ..widgets import dialogs
 from ..widgets.helpers import color, signalsBlocked, tableItem
+from ..widgets.oneaction import oneAction
 from ..widgets.section import Section, showingErrors
 from .panellogic import PanelLogic
 
@@ -247,6 +248,7 @@ class ResultsSection(Section[PanelLogic]):
             self._select((lowConfidence or noted or left)[0])
         self.changed()
 
+    @oneAction
     def _onLoad(self) -> None:
         run, index = self._selected()
         with showingErrors(_("The CT could not be loaded.")):
@@ -259,6 +261,7 @@ class ResultsSection(Section[PanelLogic]):
             viewing.showRow(run, index)
         self.changed()
 
+    @oneAction
     def _onCrop(self) -> None:
         run, index = self._selected()
         row = run.rows[index]
@@ -268,6 +271,7 @@ class ResultsSection(Section[PanelLogic]):
             slicer.util.setSliceViewerLayers(background=volume, fit=True)
         self.changed()
 
+    @oneAction
     def _onRemove(self) -> None:
         run = self._runs.pop()
         with showingErrors(_("The results could not be removed.")):
@@ -277,6 +281,7 @@ class ResultsSection(Section[PanelLogic]):
         self.update()
         self._follow()
 
+    @oneAction
     def _onExportCsv(self) -> None:
         name = _("localization.csv")
         path = dialogs.askSaveFile(
@@ -286,6 +291,7 @@ class ResultsSection(Section[PanelLogic]):
             with showingErrors(_("The table could not be written.")):
                 writeCsv(path, self.run.rows, self.parameters.exportFrame)
 
+    @oneAction
     def _onExportMarkups(self) -> None:
         folder = dialogs.askFolder(self.logic.settings, _("Folder for the markups"))
         if folder and self.run is not None:

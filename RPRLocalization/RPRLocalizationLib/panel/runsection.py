@@ -12,6 +12,7 @@ from ..jobs.workerjob import JobObserver, Problem
 from ..library.modelcatalog import ModelInfo, listModels
 from ..widgets import dialogs, torchsetup
 from ..widgets.helpers import defaultDevices, detectedDevices, duration, fillDevices, signalsBlocked
+from ..widgets.oneaction import oneAction
 from ..widgets.section import Section, showingErrors
 from .panellogic import PanelLogic, StartRun
 
@@ -69,7 +70,7 @@ class RunSection(Section[PanelLogic]):
             return
         running = self.logic.running
         problem = "" if running else self._whyNotReady()
-        busy = _("A run is going on: wait, or cancel it.") if running else ""
+        busy = _("A run is going on: wait, or cancel it.") if running else torchsetup.busyReason()
         self.setEnabled(
             self.ui.runButton, busy or problem, _("Search the ticked CTs for the ticked targets.")
         )
@@ -98,8 +99,9 @@ class RunSection(Section[PanelLogic]):
         if level == "warning":
             self.ui.logBox.collapsed = False
 
+    @oneAction
     def _onRun(self) -> None:
-        if torchsetup.ensureTorch():
+        if torchsetup.ensureTorch(self.changed):
             with showingErrors(_("The localization could not be started.")):
                 self._onStart(self.listener())
         self.changed()
@@ -154,6 +156,7 @@ class RunSection(Section[PanelLogic]):
         self.logic.settings.model = self.ui.modelSelector.itemData(index)
         self.changed()
 
+    @oneAction
     def _onModelFolder(self) -> None:
         folder = dialogs.askFolder(self.logic.settings, _("Folder with models"))
         if folder:
@@ -170,8 +173,9 @@ class RunSection(Section[PanelLogic]):
         self.logic.settings.device = self.ui.deviceSelector.itemData(index)
         self.changed()
 
+    @oneAction
     def _onFindDevices(self) -> None:
-        if torchsetup.ensureTorch():
+        if torchsetup.ensureTorch(self.changed):
             self._finding = True
             self.logic.findDevices(self._onDevices, self._onDevicesFailed)
         self.changed()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import vtk
 from slicer.i18n import tr as _
 
 from rprloc.errors import InputError
+from rprloc.image.discovery import is_dicom_file
 
 from . import conversion
 from .resultrows import Run
@@ -71,14 +73,11 @@ def zoomTo(points: np.ndarray) -> None:
 
 def loadCt(path: str, name: str) -> Any:
     """Load a CT file, or the series of a DICOM folder; gives the volume node. Raises InputError."""
-    file = path
-    if os.path.isdir(path):
-        # Slicer's archetype reader takes the series that the first file belongs to.
-        files = sorted(entry for entry in os.listdir(path) if not entry.startswith("."))
-        file = os.path.join(path, files[0]) if files else path
     try:
-        return slicer.util.loadVolume(file, {"name": name, "show": False})
-    except RuntimeError as error:
+        # Slicer's archetype reader takes the series that the file belongs to.
+        file = _firstDicomFile(Path(path)) if os.path.isdir(path) else path
+        return slicer.util.loadVolume(str(file), {"name": name, "show": False})
+    except (RuntimeError, OSError) as error:
         raise InputError(_("{path} could not be loaded.").format(path=path)) from error
 
 
@@ -137,6 +136,19 @@ def cropTo(volume: Any, roi: Any, name: str) -> Any:
     finally:
         scene.RemoveNode(parameters)
     return output
+
+
+def _firstDicomFile(folder: Path) -> Path:
+    """The first image of a DICOM folder, which may also hold folders, texts and an index.
+
+    Raises InputError if there is none.
+    """
+    for path in sorted(folder.iterdir()):
+        isHidden = path.name.startswith(".")
+        isIndex = path.name.upper() == "DICOMDIR"
+        if path.is_file() and not isHidden and not isIndex and is_dicom_file(path):
+            return path
+    raise InputError(_("{path} holds no DICOM image any more.").format(path=folder))
 
 
 def _isBackground(volume: Any) -> bool:
