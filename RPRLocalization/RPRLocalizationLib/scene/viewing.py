@@ -12,7 +12,7 @@ import vtk
 from slicer.i18n import tr as _
 
 from rprloc.errors import InputError
-from rprloc.image.discovery import is_dicom_file
+from rprloc.formats.discovery import is_dicom_file
 
 from . import conversion
 from .resultrows import Run
