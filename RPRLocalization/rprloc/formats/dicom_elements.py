@@ -12,6 +12,8 @@ Wholeness = Literal["whole", "longer", "damaged"]
 _MARK, _MARK_AT = b"DICM", 128
 _TRANSFER_SYNTAX = (0x0002, 0x0010)
 _IMPLICIT = "1.2.840.10008.1.2"
+#: Pixels lie in the file as they are.
+_NATIVE = (_IMPLICIT, "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 #: Other byte order, or packed as a whole: left to GDCM.
 _NOT_WALKED = ("1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99")
 _LONG = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
@@ -45,6 +47,16 @@ def wholeness(data: bytes) -> Wholeness:
     except _DamagedError:
         return "damaged"
     return "longer" if end < len(data) else "whole"
+
+
+def is_native(data: bytes) -> bool:
+    """Tell whether the pixels of a file are stored as they are, not packed."""
+    if data[_MARK_AT : _MARK_AT + len(_MARK)] != _MARK:
+        return True
+    try:
+        return _meta(data, _MARK_AT + len(_MARK))[1] in _NATIVE
+    except _DamagedError:
+        return False
 
 
 def _meta(data: bytes, at: int) -> tuple[int, str]:
@@ -88,7 +100,7 @@ class _Walker:
         return tag, begin, int.from_bytes(self.data[begin - width : begin], "little"), kind
 
     def elements(self, at: int, end: int, depth: int) -> int:
-        """Walk elements with growing tags up to ``end``, or to the end of an item; where it is."""
+        """Walk elements up to ``end``, or to the end of an item; returns where it is."""
         before = (0, 0)
         while at < end:
             if depth == 0 and not any(self.data[at:end]):
@@ -96,7 +108,8 @@ class _Walker:
             tag, begin, length, kind = self.head(at)
             if tag == _ITEM_END and depth:
                 return begin
-            if tag <= before or tag[0] == 0xFFFE:
+            # Without representations nothing but the order tells a tag from other bytes.
+            if tag[0] == 0xFFFE or (tag <= before and not self.explicit):
                 raise _DamagedError
             before = tag
             at = self._value(begin, length, kind, depth)
@@ -107,15 +120,15 @@ class _Walker:
     def _value(self, begin: int, length: int, kind: bytes, depth: int) -> int:
         """Pass over a value; returns where the next element begins."""
         if length == _UNDEFINED:
-            return self._items(begin, len(self.data), depth + 1, packed=kind in (b"OB", b"OW"))
+            # The items of a sequence of unknown representation have none either (PS3.5, 6.2.2).
+            walker = _Walker(self.data, explicit=False) if kind == b"UN" else self
+            return walker.items(begin, len(self.data), depth + 1)
         end = begin + length
         if end > len(self.data):
             raise _DamagedError
-        if kind == b"SQ":
-            self._items(begin, end, depth + 1, packed=False)
         return end
 
-    def _items(self, at: int, end: int, depth: int, packed: bool) -> int:
+    def items(self, at: int, end: int, depth: int) -> int:
         """Walk the items of a sequence, or the fragments of packed pixels, up to its end."""
         if depth > _DEEPEST:
             raise _DamagedError
@@ -125,12 +138,7 @@ class _Walker:
                 return begin
             if tag != _ITEM:
                 raise _DamagedError
-            if length == _UNDEFINED:
-                at = self.elements(begin, end, depth)
-                continue
-            at = begin + length
+            at = self.elements(begin, end, depth) if length == _UNDEFINED else begin + length
             if at > end:
-                raise _DamagedError
-            if not packed and self.elements(begin, at, depth) != at:
                 raise _DamagedError
         return at

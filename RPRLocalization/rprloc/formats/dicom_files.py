@@ -13,7 +13,7 @@ from typing import Final
 import SimpleITK as sitk
 
 from ..errors import InputError
-from .dicom_elements import wholeness
+from .dicom_elements import is_native, wholeness
 from .discovery import is_dicom_file, is_image, sop_class_of
 
 SEGMENTATION: Final = "1.2.840.10008.5.1.4.1.1.66.4"
@@ -22,6 +22,7 @@ RT_STRUCTURES: Final = "1.2.840.10008.5.1.4.1.1.481.3"
 #: Bits allocated and stored, signedness, rescale slope and intercept.
 _STORAGE = ("0028|0100", "0028|0101", "0028|0103", "0028|1053", "0028|1052")
 _PIXEL_DATA = b"\xe0\x7f\x10\x00"
+_PIXEL_DATA_BIG = b"\x7f\xe0\x00\x10"
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 
 
@@ -143,9 +144,12 @@ def missing_pixel_bytes(file: DicomFile) -> int:
         return 0
     wanted = file.rows * file.columns * file.frames * file.samples * int(bits) // 8
     data = file.path.read_bytes()
+    if not is_native(data):
+        return 0
     at = data.rfind(_PIXEL_DATA)
     if at < 0:
-        return wanted
+        # In big endian the tag reads otherwise, and its values are left to GDCM.
+        return 0 if data.rfind(_PIXEL_DATA_BIG) >= 0 else wanted
 
     explicit = data[at + 4 : at + 6] in (b"OW", b"OB")
     start = at + (12 if explicit else 8)
