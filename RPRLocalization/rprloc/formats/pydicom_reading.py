@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import InputError
 
-INSTALL = "pip install 'rprloc[dicom]'"
+INSTALL = "pip install pydicom"
 
 
 def read_dataset(path: Path, what: str) -> Any:
