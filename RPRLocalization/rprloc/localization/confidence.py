@@ -103,6 +103,17 @@ def judge(
     return Verdict("low-confidence", reason) if reason else Verdict("ok")
 
 
+def with_note(verdict: Verdict, note: str) -> Verdict:
+    """Put what is wrong with the whole CT before what is said of one target in it.
+
+    With a note nothing is ``ok``; an empty one changes nothing.
+    """
+    if not note:
+        return verdict
+    reason = "; ".join(filter(None, (note, verdict.reason)))
+    return Verdict("low-confidence" if verdict.status == "ok" else verdict.status, reason)
+
+
 def _doubt(
     beyond_mm: float,
     cycle_mm: float,

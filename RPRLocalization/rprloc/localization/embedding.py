@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..geometry import Geometry
+from ..geometry import FloatArray, Geometry
 from ..image.hounsfield import AIR_HU
 from ..image.resampling import IsotropicVolume, to_grids
 from ..image.volume import Volume
 from ..model.field import LatentField
 from ..model.loading import ModelPair
 from ..model.relative_offset import sample_trilinear
+from .orientation import Orientation, find_orientation
 
 #: Fewer cells than this are no part of a patient, and their median no consensus.
 LEAST_BODY_CELLS = 20
@@ -63,6 +65,21 @@ class EmbeddedVolume:
         self.seconds["embed"] = self.seconds.get("embed", 0.0) + time.perf_counter() - started
         return result
 
+    @cached_property
+    def orientation(self) -> Orientation:
+        """Whether the patient lies as the file says; sought once, when first asked for."""
+        started = time.perf_counter()
+        found = find_orientation(
+            self.grids[0], self.coarse, self.model.coarse, spacing_along_patient(self.geometry)
+        )
+        self.seconds["embed"] = self.seconds.get("embed", 0.0) + time.perf_counter() - started
+        return found
+
+    @property
+    def orientation_note(self) -> str:
+        """What seems wrong with the file's orientation or spacing, for the user; mostly empty."""
+        return self.orientation.note
+
     def body_bounds(self) -> tuple[Tensor, Tensor]:
         """Lower and upper corner (3,) LPS mm of the body in the volume (outer voxel edges)."""
         grid = self.grids[0]
@@ -98,6 +115,13 @@ def embed_volume(volume: Volume, model: ModelPair) -> EmbeddedVolume:
         raise InputError(f"{volume.name}: too little of a body in this volume to locate anything")
     seconds = {"resample": resampled - started, "embed": time.perf_counter() - resampled}
     return EmbeddedVolume(volume.name, volume.geometry, grids, model, coarse, seconds)
+
+
+def spacing_along_patient(geometry: Geometry) -> FloatArray:
+    """Voxel edges (3,) in mm along the patient's z, y, x, whatever the order of the stored axes."""
+    nearest = np.abs(geometry.direction).argmax(1)
+    found: FloatArray = geometry.spacing[nearest][::-1]
+    return found
 
 
 def cropped(

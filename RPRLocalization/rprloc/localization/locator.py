@@ -20,7 +20,7 @@ from ..model.field import LatentField
 from ..model.loading import ModelPair
 from ..model.settings import ConfidenceThresholds, SearchSettings
 from ..targets.target import Target, check_inside
-from .confidence import cycle_consistency_error, judge, missing_surroundings
+from .confidence import cycle_consistency_error, judge, missing_surroundings, with_note
 from .embedding import EmbeddedVolume, embed_volume, synchronize
 from .estimate import (
     Estimate,
@@ -93,6 +93,9 @@ class Locator:
     ) -> Template:
         """Make a template of targets marked on the embedded reference.
 
+        Callers show ``embedding.orientation_note``: a reference that does not lie as its file says
+        makes a template that finds nothing in other CTs.
+
         Args:
             embedding: of the reference.
             targets: marked on it.
@@ -113,6 +116,7 @@ class Locator:
     def locate(self, embedding: EmbeddedVolume, template: Template) -> list[Result]:
         """Locate every target of the template, in its order.
 
+        None is ``ok`` if the patient seems not to lie as the file says.
         Raises TemplateError if the template belongs to another model. Adds ``locate`` to
         ``embedding.seconds``.
         """
@@ -228,6 +232,7 @@ class Locator:
             missing_surroundings(rows.offsets, torch.from_numpy(center), embedding.scan_bounds()),
             self.confidence,
         )
+        verdict = with_note(verdict, embedding.orientation_note)
 
         return Result(
             query=embedding.name,
