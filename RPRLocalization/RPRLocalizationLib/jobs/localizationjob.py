@@ -64,7 +64,7 @@ class LocalizationJob(WorkerJob):
         self.failed = 0
 
     def abandon(self) -> None:
-        """Stop without telling anyone but the worker (the scene is closing)."""
+        """Stop, and tell nothing of it but that (the scene is closing)."""
         self._onRows = lambda query, rows: None
         super().abandon()
 

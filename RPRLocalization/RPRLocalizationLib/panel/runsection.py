@@ -54,7 +54,13 @@ class RunSection(Section[PanelLogic]):
 
     def listener(self) -> JobObserver:
         """What shows a job in this section."""
-        return JobObserver(self._onProgress, self.log, self._onFinished)
+        return JobObserver(self._onProgress, self.log, self._onFinished, self._forget)
+
+    def setParameters(self, parameters: Any) -> None:
+        """Use another parameter node, or None while the scene is closing: its run is history."""
+        super().setParameters(parameters)
+        if parameters is None:
+            self._showNothing()
 
     def refresh(self) -> None:
         """List models and devices anew when the module is opened.
@@ -131,6 +137,15 @@ class RunSection(Section[PanelLogic]):
         self.changed()
         if problem is not None and problem.code == "no-torch":
             torchsetup.ensureTorch()
+
+    def _forget(self) -> None:
+        """A job was given up together with what it was for."""
+        self._showNothing()
+        self.changed()
+
+    def _showNothing(self) -> None:
+        self._showIdle()
+        self.ui.progressLabel.text = ""
 
     def _showIdle(self) -> None:
         self.ui.progressBar.value = 0
