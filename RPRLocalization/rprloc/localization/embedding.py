@@ -128,13 +128,6 @@ def spacing_along_patient(geometry: Geometry) -> FloatArray:
     return found
 
 
-def spacing_along_patient(geometry: Geometry) -> FloatArray:
-    """Voxel edges (3,) in mm along the patient's z, y, x, whatever the order of the stored axes."""
-    nearest = np.abs(geometry.direction).argmax(1)
-    found: FloatArray = geometry.spacing[nearest][::-1]
-    return found
-
-
 def cropped(
     grid: IsotropicVolume, lps: np.ndarray, margin_mm: float, alignment: int
 ) -> IsotropicVolume:
