@@ -78,7 +78,7 @@ def host() -> Iterator[Any]:
     yield started
     left = started.dialogs.reset()
     started.clear()
-    if _ownCode() != code:
+    if any(sys.modules.get(name) is not module for name, module in code.items()):
         # A module was reloaded; test files hold on to the code that they have imported.
         for name in _ownCode():
             del sys.modules[name]

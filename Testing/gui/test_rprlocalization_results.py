@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+import qt
 import slicer
 import vtk
 from RPRLocalizationLib.panel.resultssection import (
@@ -21,6 +22,7 @@ from RPRLocalizationLib.panel.resultssection import (
 )
 from RPRLocalizationLib.scene import conversion, viewing
 from support import phantoms
+from support.panels.fake_worker import located
 from support.panels.panel_driver import PanelDriver
 from support.paths import SAMPLE_DATA as SAMPLE
 
@@ -131,8 +133,8 @@ def test_whatTellsTheTrustIsVisibleWithoutScrolling(done):
 
 def test_doubtfulResultsExplainThemselves(done):
     select(done, 2)
-    assert "Look at it before you use it." in done.ui.reasonLabel.text
-    assert "the votes disagree" in done.ui.reasonLabel.text
+    text = done.ui.reasonLabel.text
+    assert text == "query 1, doubtful spleen: Look at it before you use it: the votes disagree."
     select(done, 3)
     assert "does not seem to be in this CT" in done.ui.reasonLabel.text
     assert "the votes disagree" in done.ui.resultsTable.item(3, STATUS).toolTip()
@@ -310,6 +312,69 @@ def test_removeLastResultsLeavesTheEarlierOnes(done):
     assert done.targets() == ["nose", "liver", "doubtful spleen", "outside kidney"], (
         "what was marked stays"
     )
+
+
+@pytest.mark.parametrize("work", ["accept", "reject", "move"])
+def test_resultsWithWorkOfTheUserAreRemovedOnlyAfterAYes(done, work):
+    select(done, 1)
+    if work == "move":
+        done.run.result(1).SetCenter(1.0, 2.0, 3.0)
+        done.host.processEvents()
+    else:
+        done.click(getattr(done.ui, f"{work}Button"))
+    run = done.run
+    done.host.dialogs.answerMessage(qt.QMessageBox.No)
+    done.click(done.ui.removeResultsButton)
+    assert "1 results" in done.host.dialogs.shown[-1].text and run.title in (
+        done.host.dialogs.shown[-1].text
+    )
+    assert done.run is run and len(done.cells(CT)) == 8 and len(run.resultNodes()) == 6
+    done.host.dialogs.answerMessage(qt.QMessageBox.Yes)
+    done.click(done.ui.removeResultsButton)
+    assert done.cells(CT) == []
+
+
+def test_untouchedResultsAreRemovedWithoutAQuestion(done):
+    done.click(done.ui.removeResultsButton)
+    assert done.cells(CT) == [] and done.host.dialogs.shown == []
+
+
+def test_croppedCtIsNoQueryByItself(done):
+    done.run.result(1).SetCenter(0.0, 0.0, 0.0)
+    done.host.processEvents()
+    select(done, 1)
+    done.click(done.ui.cropButton)
+    done.click(done.ui.allButton)
+    assert [node.GetName() for node in done.parameters.queryVolumes] == ["query 1", "query 2"]
+    done.tick(done.names().index("query 1 - liver"))
+    assert len(done.parameters.queryVolumes) == 3, "the user may tick it"
+
+
+def test_failedCtIsOneRowThatCanBeReviewedAndExported(panel, tmp_path):
+    volumes = panel.ready()
+    panel.addBox("spleen")
+    panel.worker.replies["locate"] = lambda params: [
+        {
+            "event": "partial",
+            "key": "0",
+            "problem": "too little of a body",
+            "results": [
+                {**located(target, {}), "status": "failed", "reason": "too little of a body"}
+                for target in params["template"]["targets"]
+            ],
+        },
+        {"event": "result"},
+    ]
+    panel.localize()
+    assert panel.cells(STATUS) == ["✗ failed"]
+    select(panel, 0)
+    expected = "query 1: This CT could not be searched: too little of a body."
+    assert panel.ui.reasonLabel.text == expected
+    panel.click(panel.ui.rejectButton)
+    panel.host.dialogs.answerFile(tmp_path / "t.csv")
+    panel.click(panel.ui.exportCsvButton)
+    (row,) = csv.DictReader((tmp_path / "t.csv").read_text().splitlines())
+    assert (row["query"], row["target"], row["status"]) == (volumes[1].GetName(), "", "failed")
 
 
 def test_earlierRunCanBeLookedAt(done):

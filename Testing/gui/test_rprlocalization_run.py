@@ -8,7 +8,7 @@ import types
 import pytest
 import qt
 import slicer
-from RPRLocalizationLib.panel.resultssection import CT, STATUS
+from RPRLocalizationLib.panel.resultssection import CT, STATUS, TARGET
 
 
 def test_loadedVolumesAreListedAndTicked(panel):
@@ -148,7 +148,8 @@ def test_unreadableQueryIsARowAndAWarning(panel):
     volumes = panel.ready(queries=2)
     volumes[1].SetAndObserveImageData(None)
     panel.localize()
-    assert panel.cells(STATUS) == ["✗ failed", "✗ failed", "✓ ok", "✓ ok"]
+    assert panel.cells(STATUS) == ["✗ failed", "✓ ok", "✓ ok"], "one row, not one per target"
+    assert panel.cells(TARGET)[0] == "(all)" and panel.cells(CT)[0] == "query 1"
     assert "no voxels" in panel.ui.logEdit.toPlainText() and not panel.ui.logBox.collapsed
 
 

@@ -175,6 +175,7 @@ def test_savedSceneRestoresAllChoicesAndResults(panel, tmp_path):
     roi.SetNthControlPointPosition(0, 1.0, 2.0, 3.0)
     panel.host.processEvents()
     assert any("moved" in cell for cell in panel.cells(CENTER)), "loaded results are followed"
+    panel.host.dialogs.answerMessage(qt.QMessageBox.Yes)
     panel.click(panel.ui.removeResultsButton)
     assert panel.cells(CT) == []
 
@@ -237,9 +238,8 @@ def test_twentyVolumesOfWhichTheSeventhCannotBeRead(panel):
     volumes[7].SetAndObserveImageData(None)
     panel.localize()
     statuses = panel.cells(STATUS)
-    assert len(statuses) == 140 and [n for n, s in enumerate(statuses) if s == "✗ failed"] == list(
-        range(42, 49)
-    )
+    assert len(statuses) == 134
+    assert [n for n, s in enumerate(statuses) if s == "✗ failed"] == [42], "one row for this CT"
     assert len(panel.run.resultNodes()) == 19 * 7
 
 

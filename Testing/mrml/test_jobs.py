@@ -62,9 +62,9 @@ def test_twentyVolumesLoseNothingWhenTheSeventhCannotBeRead(scene):
     volumes = addVolumes(scene, 20)
     volumes[6].SetAndObserveImageData(None)
     bench = Bench(scene, volumes).run()
-    assert [len(rows) for rows in bench.rows.values()] == [7] * 20
+    assert [len(rows) for rows in bench.rows.values()] == [7] * 6 + [1] + [7] * 13
     assert list(bench.rows) == [f"CT {n + 1}" for n in range(20)]
-    assert statuses(bench.rows["CT 7"]) == ["failed"] * 7
+    assert statuses(bench.rows["CT 7"]) == ["failed"]
     assert "CT 7: the volume holds no voxels" in bench.rows["CT 7"][0].reason
     assert all(statuses(rows) == ["ok"] * 7 for name, rows in bench.rows.items() if name != "CT 7")
     assert bench.ends == [None] and bench.job.failed == 1

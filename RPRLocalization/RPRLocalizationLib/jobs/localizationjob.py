@@ -147,7 +147,7 @@ class LocalizationJob(WorkerJob):
         self.failed += failed
         if failed and rows:
             self._observer.onLog("warning", f"{query.name}: {rows[0].reason}")
-        self._onRows(query, rows)
+        self._onRows(query, asOneRow(rows) if failed else rows)
 
     def _tellProgress(self, query: Query, number: int, started: float) -> None:
         total = len(self._queries)
@@ -157,6 +157,15 @@ class LocalizationJob(WorkerJob):
             left = (self._clock() - started) / number * (total - number)
         text = text.format(name=query.name, number=number + 1, total=total)
         self._progress(number / total, text, left)
+
+
+def asOneRow(rows: list[ResultRow]) -> list[ResultRow]:
+    """One row for a CT that failed as a whole, instead of the same reason once per target."""
+    first = rows[0] if rows else None
+    same = [row for row in rows if row.status == FAILED and row.reason == rows[0].reason]
+    if first is None or len(same) < len(rows):
+        return rows
+    return [ResultRow(first.query, "", "", FAILED, first.reason, path=first.path)]
 
 
 def _failedRow(query: Query, target: dict[str, Any], reason: str) -> ResultRow:

@@ -140,7 +140,7 @@ class ResultsSection(Section[PanelLogic]):
         reviews = {ACCEPTED: _("accepted"), REJECTED: _("rejected")}
         cells = {
             STATUS: _statusCell(row),
-            TARGET: row.target,
+            TARGET: row.target or _("(all)"),
             CT: row.query,
             SIZE: _triple(row.size),
             SPREAD: _decimals(row.spread),
@@ -273,6 +273,8 @@ class ResultsSection(Section[PanelLogic]):
 
     @oneAction
     def _onRemove(self) -> None:
+        if not _mayBeRemoved(self._runs[-1]):
+            return
         run = self._runs.pop()
         with showingErrors(_("The results could not be removed.")):
             self._followNone()
@@ -346,7 +348,26 @@ def explanation(row: ResultRow) -> str:
         ),
         FAILED: _("It could not be searched for."),
     }[row.status]
-    return " ".join(filter(None, [f"{row.query}, {row.target}: {meaning}", row.reason]))
+    what = ", ".join(filter(None, [row.query, row.target]))
+    if not row.reason:
+        return f"{what}: {meaning}"
+    # Not a sentence of its own: it may begin with the name of a file.
+    return f"{what}: {meaning.removesuffix('.')}: {row.reason.removesuffix('.')}."
+
+
+def _mayBeRemoved(run: Run) -> bool:
+    """Ask before work of the user's is lost with the run's rows."""
+    count = sum(bool(row.review) or row.edited for row in run.rows)
+    if not count:
+        return True
+    question = _(
+        "{count} results of {run} were accepted, rejected or corrected by hand. Remove them, too?"
+    )
+    return bool(
+        slicer.util.confirmYesNoDisplay(
+            question.format(count=count, run=run.title), windowTitle=_("Remove results")
+        )
+    )
 
 
 def _whyNotCropped(run: Run, index: int, isLoaded: bool) -> str:

@@ -150,7 +150,7 @@ class ResultNodes:
         node.SetAttribute(RUN_ATTRIBUTE, run.identifier)
         if row.kind == "landmark" or node.IsA("vtkMRMLMarkupsFiducialNode"):
             node.SetAttribute(POINTS_ATTRIBUTE, json.dumps(_pointIDs(node)))
-        node.SetDescription(" ".join(filter(None, [statusText(row.status), row.reason])))
+        node.SetDescription(": ".join(filter(None, [statusText(row.status), row.reason])))
         node.CreateDefaultDisplayNodes()
         display = node.GetDisplayNode()
         color = STATUS_COLORS.get(row.status, STATUS_COLORS[FAILED])

@@ -21,6 +21,8 @@ from .resultrows import Run
 SURROUNDINGS_MM = 25.0
 # A place nearer to the edge of a view than this part of its size is not seen well.
 EDGE_FRACTION = 0.05
+# Of a volume that was cropped here: most of the body is missing in it.
+CROPPED_ATTRIBUTE = "RPRLoc.Cropped"
 
 
 def showRow(run: Run, index: int) -> None:
@@ -135,6 +137,7 @@ def cropTo(volume: Any, roi: Any, name: str) -> Any:
             raise InputError(_("Crop Volume could not crop: the box does not lie in the CT."))
     finally:
         scene.RemoveNode(parameters)
+    output.SetAttribute(CROPPED_ATTRIBUTE, "1")
     return output
 
 
