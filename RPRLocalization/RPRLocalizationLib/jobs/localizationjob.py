@@ -142,12 +142,12 @@ class LocalizationJob(WorkerJob):
         self._take(query, [_failedRow(query, t, line) for t in self.template["targets"]], True)
 
     def _take(self, query: Query, rows: list[ResultRow], failed: bool) -> None:
-        rows = rows + [_leftOutRow(query, target) for target in self.leftOut]
         self.done += 1
         self.failed += failed
         if failed and rows:
             self._observer.onLog("warning", f"{query.name}: {rows[0].reason}")
-        self._onRows(query, asOneRow(rows) if failed else rows)
+        shown = asOneRow(rows) if failed else rows
+        self._onRows(query, shown + [_leftOutRow(query, target) for target in self.leftOut])
 
     def _tellProgress(self, query: Query, number: int, started: float) -> None:
         total = len(self._queries)
