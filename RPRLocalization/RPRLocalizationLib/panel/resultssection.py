@@ -346,7 +346,11 @@ def explanation(row: ResultRow) -> str:
         OUTSIDE: _(
             "It does not seem to be in this CT; the position is a guess beyond what was scanned."
         ),
-        FAILED: _("It could not be searched for."),
+        FAILED: (
+            _("It could not be searched for.")
+            if row.target
+            else _("This CT could not be searched.")
+        ),
     }[row.status]
     what = ", ".join(filter(None, [row.query, row.target]))
     if not row.reason:
