@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -45,65 +46,110 @@ def choose(folder: Path, files: Sequence[DicomFile], uid: str = "") -> ChosenSer
     if uid:
         if uid not in series:
             raise InputError(f"{folder}: the folder holds no such DICOM series")
-        return _without_localizers(ChosenSeries(series[uid]))
+        return _without_copies(_without_localizers(folder, ChosenSeries(series[uid])))
     if not series:
         raise InputError(f"{folder}: the folder holds no DICOM series{_instead(folder)}")
 
-    cts = {key: found for key, found in series.items() if found[0].modality in _CT}
+    cts = [found for found in series.values() if found[0].modality in _CT]
     if not cts:
-        names = " and ".join(sorted({file.modality for file in files}))
-        raise InputError(f"{folder}: the DICOM series is of modality {names}, but a CT is needed")
-    merged = _one_file_each(list(cts.values()))
-    if merged is not None:
-        return merged
+        names = sorted({file.modality for file in files})
+        what = f"series are of modalities {' and '.join(names)}"
+        if len(series) == 1:
+            what = f"series is of modality {names[0]}"
+        raise InputError(f"{folder}: the DICOM {what}, but a CT is needed")
 
-    chosen = max(cts.values(), key=_slices)
-    others = [found for found in series.values() if found is not chosen]
-    notes = (_told(others, len(series), _slices(chosen)),) if others else ()
-    return _without_localizers(ChosenSeries(chosen, notes))
+    alone = slices_alone(files)
+    chosen = max([alone, *cts], key=_slices)
+    if chosen is alone:
+        found = _one_file_each(folder, alone)
+    else:
+        found = _without_localizers(folder, ChosenSeries(chosen))
+    used = {file.path for file in chosen}
+    others = [other for other in series.values() if other[0].path not in used]
+    note = (_told(others, _slices(found.files)),) if others else ()
+    return _without_copies(replace(found, notes=(*note, *found.notes)))
+
+
+def slices_alone(files: Sequence[DicomFile]) -> list[DicomFile]:
+    """The slices of a CT of which every file is a series of its own; empty if there are none.
+
+    Some exports and anonymizers give a new series UID to every file. Scouts stay out: they are
+    series of one file by right.
+    """
+    found = [
+        series[0]
+        for series in by_series(files).values()
+        if len(series) == 1 and series[0].frames == 1 and series[0].modality in _CT
+    ]
+    slices = [file for file in found if not _is_localizer(file)]
+    return slices if len(slices) >= _LEAST_SLICES else []
 
 
 def _slices(files: list[DicomFile]) -> int:
     return sum(file.frames for file in files)
 
 
-def _told(others: list[list[DicomFile]], count: int, slices: int) -> str:
-    names = [f"{found[0].modality or 'CT'} of {_slices(found)} slices" for found in others]
+def _told(others: list[list[DicomFile]], slices: int) -> str:
+    names = [f"{found[0].modality or 'CT'} of {_counted(_slices(found))}" for found in others]
     shown = ", ".join(names[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")
     return (
-        f"the folder holds {count} DICOM series: the CT with most slices ({slices}) was read "
-        f"(the others: {shown})"
+        f"the folder holds {len(others) + 1} DICOM series: the CT with most slices ({slices}) was "
+        f"read (the others: {shown})"
     )
 
 
-def _one_file_each(series: list[list[DicomFile]]) -> ChosenSeries | None:
-    """Take files with a series UID each for one CT, if they fit together; None if they are none."""
-    if len(series) < _LEAST_SLICES or any(len(found) > 1 for found in series):
-        return None
-    files = [found[0] for found in series]
-    if any(file.frames > 1 for file in files):
-        return None
-    alike = Counter((f.study, f.frame_of_reference, f.rows, f.columns, f.axes) for f in files)
-    most, count = alike.most_common(1)[0]
-    if count < _LEAST_SLICES or not all(file.position for file in files):
-        return None
-    kept = [
-        file
-        for file in files
-        if (file.study, file.frame_of_reference, file.rows, file.columns, file.axes) == most
-    ]
-    note = f"every one of the {len(kept)} files is a DICOM series of its own: read as one CT"
-    return ChosenSeries([replace(file, series="") for file in kept], (note,))
+def _counted(slices: int) -> str:
+    return f"{slices} slices" if slices != 1 else "1 slice"
 
 
-def _without_localizers(chosen: ChosenSeries) -> ChosenSeries:
+def _one_file_each(folder: Path, files: list[DicomFile]) -> ChosenSeries:
+    """Take files with a series UID each for one CT; whether they make a volume shows later."""
+    alone = f"every one of the {len(files)} files is a DICOM series of its own"
+    for name, what in (("study", "studies"), ("frame_of_reference", "frames of reference")):
+        count = len({getattr(file, name) for file in files})
+        if count > 1:
+            raise InputError(
+                f"{folder}: {alone}, and they are of {count} {what}: give a folder with the slices "
+                "of one CT"
+            )
+    return ChosenSeries(files, (f"{alone}: taken as one CT",))
+
+
+def _is_localizer(file: DicomFile) -> bool:
+    return "LOCALIZER" in file.image_type.upper()
+
+
+def _without_localizers(folder: Path, chosen: ChosenSeries) -> ChosenSeries:
     """Leave scout views out; they lie across the slices."""
-    kept = [file for file in chosen.files if "LOCALIZER" not in file.image_type.upper()]
+    kept = [file for file in chosen.files if not _is_localizer(file)]
     left_out = len(chosen.files) - len(kept)
-    if not kept or not left_out:
+    if not kept:
+        raise InputError(
+            f"{folder}: the DICOM series is a localizer (scout view): give the CT that goes with it"
+        )
+    if not left_out:
         return chosen
     plural = "localizers were" if left_out > 1 else "localizer was"
     return ChosenSeries(kept, (*chosen.notes, f"{left_out} {plural} left out of the DICOM series"))
+
+
+def _without_copies(chosen: ChosenSeries) -> ChosenSeries:
+    """Leave out files that are, byte by byte, another one of the series under a second name."""
+    places = Counter(file.position for file in chosen.files)
+    seen: set[bytes] = set()
+    kept = []
+    for file in chosen.files:
+        if places[file.position] > 1:
+            digest = hashlib.sha256(file.path.read_bytes()).digest()
+            if digest in seen:
+                continue
+            seen.add(digest)
+        kept.append(file)
+    count = len(chosen.files) - len(kept)
+    if not count:
+        return chosen
+    plural = "files are copies of others and were" if count > 1 else "file is a copy and was"
+    return ChosenSeries(kept, (*chosen.notes, f"{count} {plural} left out of the DICOM series"))
 
 
 def _instead(folder: Path) -> str:

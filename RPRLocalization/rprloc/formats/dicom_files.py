@@ -13,17 +13,32 @@ from typing import Final
 import SimpleITK as sitk
 
 from ..errors import InputError
-from .dicom_elements import is_native, wholeness
+from .dicom_elements import layout
 from .discovery import is_dicom_file, is_image, sop_class_of
 
 SEGMENTATION: Final = "1.2.840.10008.5.1.4.1.1.66.4"
+LABEL_MAP: Final = "1.2.840.10008.5.1.4.1.1.66.7"
 RT_STRUCTURES: Final = "1.2.840.10008.5.1.4.1.1.481.3"
+
+#: Beginnings of the UIDs of what holds no CT, the longer ones first, and what it is.
+_STORED = "1.2.840.10008.5.1.4.1.1."
+_OTHERS = (
+    (SEGMENTATION, "is a DICOM segmentation"),
+    (LABEL_MAP, "is a DICOM segmentation"),
+    (RT_STRUCTURES, "holds DICOM RT structures"),
+    ("1.2.840.10008.1.3.10", "is a DICOMDIR, a list of files"),
+    (f"{_STORED}481.5", "holds a DICOM RT plan"),
+    (f"{_STORED}481.2", "holds a DICOM RT dose"),
+    (f"{_STORED}66", "holds DICOM data that are no image"),
+    (f"{_STORED}88.", "is a DICOM report"),
+    (f"{_STORED}104.", "is a document inside DICOM"),
+    (f"{_STORED}11.", "says how DICOM images are shown"),
+)
 
 #: Bits allocated and stored, signedness, rescale slope and intercept.
 _STORAGE = ("0028|0100", "0028|0101", "0028|0103", "0028|1053", "0028|1052")
-_PIXEL_DATA = b"\xe0\x7f\x10\x00"
-_PIXEL_DATA_BIG = b"\x7f\xe0\x00\x10"
-_UNDEFINED_LENGTH = 0xFFFFFFFF
+#: Empty slices of 512 x 512 are packed about 500 times by JPEG-LS, 60 times by RLE.
+_TIGHTEST = 2000
 
 
 @dataclass(frozen=True)
@@ -39,7 +54,10 @@ class DicomFile:
         spacing: between rows, and between columns, mm.
         rows, columns, frames, samples: of the image.
         storage: bits allocated, stored, signedness, rescale slope and intercept, as texts.
+        rescale_type: unit of the rescaled values; empty or HU in a CT.
+        sop_class: UID of what the file is.
         longer: bytes follow its last element.
+        pixel_bytes: of its pixel data; None if they are packed.
     """
 
     path: Path
@@ -58,7 +76,10 @@ class DicomFile:
     frames: int
     samples: int
     storage: tuple[str, ...]
+    rescale_type: str
+    sop_class: str
     longer: bool
+    pixel_bytes: int | None
 
 
 def dicom_files(folder: Path) -> list[Path]:
@@ -80,10 +101,10 @@ def dicom_files(folder: Path) -> list[Path]:
 def read_dicom_header(path: Path) -> DicomFile | None:
     """Read the header of one file; None if it is damaged or holds no image."""
     try:
-        whole = wholeness(path.read_bytes())
+        found = layout(path)
     except OSError:
         return None
-    if whole == "damaged":
+    if found.wholeness == "damaged":
         return None
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
@@ -118,45 +139,33 @@ def read_dicom_header(path: Path) -> DicomFile | None:
         frames=int(size[2]) if len(size) > 2 else 1,
         samples=reader.GetNumberOfComponents(),
         storage=tuple(text(tag) for tag in _STORAGE),
-        longer=whole == "longer",
+        rescale_type=text("0028|1054"),
+        sop_class=text("0008|0016"),
+        longer=found.wholeness == "longer",
+        pixel_bytes=found.pixel_bytes,
     )
 
 
 def kind_of_other(path: Path) -> str:
     """Say in words what a DICOM file is that holds no CT; empty for all others."""
-    return {
-        SEGMENTATION: "is a DICOM segmentation",
-        RT_STRUCTURES: "holds DICOM RT structures",
-        "1.2.840.10008.1.3.10": "is a DICOMDIR, a list of files",
-        "1.2.840.10008.5.1.4.1.1.481.5": "holds a DICOM RT plan",
-        "1.2.840.10008.5.1.4.1.1.481.2": "holds a DICOM RT dose",
-    }.get(sop_class_of(path), "")
+    sop_class = sop_class_of(path)
+    return next((what for uid, what in _OTHERS if sop_class.startswith(uid)), "")
 
 
 def missing_pixel_bytes(file: DicomFile) -> int:
     """Return by how many bytes the pixel data of a file is too short; 0 if it is whole.
 
-    GDCM fills what is missing with 0. Compressed pixels, whose length nobody knows beforehand,
-    count as whole: their decoder finds what is missing.
+    GDCM fills what is missing with 0. Packed pixels, whose length nobody knows beforehand, count
+    as whole (their decoder finds what is missing), unless no packing makes them so small.
     """
     bits = file.storage[0]
     if not bits.isdecimal():
         return 0
     wanted = file.rows * file.columns * file.frames * file.samples * int(bits) // 8
-    data = file.path.read_bytes()
-    if not is_native(data):
-        return 0
-    at = data.rfind(_PIXEL_DATA)
-    if at < 0:
-        # In big endian the tag reads otherwise, and its values are left to GDCM.
-        return 0 if data.rfind(_PIXEL_DATA_BIG) >= 0 else wanted
-
-    explicit = data[at + 4 : at + 6] in (b"OW", b"OB")
-    start = at + (12 if explicit else 8)
-    length = int.from_bytes(data[start - 4 : start], "little")
-    if length == _UNDEFINED_LENGTH:
-        return 0
-    return max(0, wanted - min(length, len(data) - start))
+    if file.pixel_bytes is None:
+        held = file.path.stat().st_size
+        return wanted - held if wanted > _TIGHTEST * held else 0
+    return max(0, wanted - file.pixel_bytes)
 
 
 def _numbers(text: str, count: int) -> tuple[float, ...]:

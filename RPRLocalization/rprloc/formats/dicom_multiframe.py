@@ -6,6 +6,8 @@ SimpleITK does not hand over; pydicom does (Slicer has it, the command line's ex
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,13 @@ import numpy as np
 
 from ..errors import InputError
 from .dicom_slices import Slice, stacked
-from .pydicom_reading import read_dataset, stored_pixels
+from .dicom_values import NO_RESCALE, check_photometric, check_rescale, unit_note
+from .pydicom_reading import damage_refused, read_dataset, stored_pixels
 from .raw import RawImage
 
 _MOST_VOXELS = 2**31 - 1
+#: Bytes of empty frames become so many voxels at most, however they are packed.
+_TIGHTEST = 2000
 
 
 def read_multiframe(path: Path) -> RawImage:
@@ -25,18 +30,36 @@ def read_multiframe(path: Path) -> RawImage:
     Raises InputError (without the path) if pydicom is missing, or the frames make no volume.
     """
     data = read_dataset(path, "a DICOM file with many frames")
-    shared = first(data, "SharedFunctionalGroupsSequence")
-    frames = list(getattr(data, "PerFrameFunctionalGroupsSequence", []))
-    if not frames:
-        raise InputError("the frames of the DICOM file do not say where they lie")
-    if len(frames) * int(data.Rows) * int(data.Columns) > _MOST_VOXELS:
-        raise InputError("the DICOM file is damaged, or too large to be read")
+    with damage_refused():
+        return _volume(data, path)
 
+
+def _volume(data: Any, path: Path) -> RawImage:
+    shared = first(data, "SharedFunctionalGroupsSequence")
+    frames = list(getattr(data, "PerFrameFunctionalGroupsSequence", None) or [])
+    if not frames:
+        raise InputError(
+            "the frames of the DICOM file do not say where they lie: export the CT as single slices"
+        )
+    if len(frames) != int(data.NumberOfFrames):
+        raise InputError(
+            f"the DICOM file is damaged: of {data.NumberOfFrames} frames it describes {len(frames)}"
+        )
     shape = (int(data.Rows), int(data.Columns))
+    check_photometric(str(getattr(data, "PhotometricInterpretation", "")))
+    check_size(len(frames) * shape[0] * shape[1], path)
+
     stack = stacked([_slice(frame, shared, shape) for frame in frames])
+    rescales = [_rescale(frame, shared, data) for frame in frames]
     pixels = stored_pixels(data, len(frames))
-    scaled = [_scaled(pixels[n], frames[n], shared, data) for n in stack.order]
-    return RawImage(np.stack(scaled), stack.geometry)
+    scaled = [_scaled(pixels[n], rescales[n]) for n in stack.order]
+    return RawImage(np.stack(scaled), stack.geometry, notes=_notes(rescales))
+
+
+def check_size(voxels: int, path: Path) -> None:
+    """Raise InputError for more voxels than a file can hold, before there is memory for them."""
+    if voxels > min(_MOST_VOXELS, _TIGHTEST * path.stat().st_size):
+        raise InputError("the DICOM file is truncated, damaged, or too large to be read")
 
 
 def first(group: Any, name: str) -> Any:
@@ -46,31 +69,58 @@ def first(group: Any, name: str) -> Any:
 
 
 def _slice(frame: Any, shared: Any, shape: tuple[int, int]) -> Slice:
-    def numbers(sequence: str, name: str) -> tuple[float, ...]:
+    def numbers(sequence: str, name: str, count: int) -> tuple[float, ...]:
         for group in (frame, shared):
-            item = first(group, sequence)
-            value = getattr(item, name, None)
+            value = getattr(first(group, sequence), name, None)
             if value is not None:
-                return tuple(float(n) for n in value)
+                found = tuple(float(n) for n in value)
+                # As of single slices: numbers that none can be count as not told.
+                return found if len(found) == count and all(abs(n) < 1e9 for n in found) else ()
         return ()
 
     return Slice(
-        numbers("PlanePositionSequence", "ImagePositionPatient"),
-        numbers("PlaneOrientationSequence", "ImageOrientationPatient"),
-        numbers("PixelMeasuresSequence", "PixelSpacing"),
+        numbers("PlanePositionSequence", "ImagePositionPatient", 3),
+        numbers("PlaneOrientationSequence", "ImageOrientationPatient", 6),
+        numbers("PixelMeasuresSequence", "PixelSpacing", 2),
         shape,
     )
 
 
-def _scaled(pixels: np.ndarray, frame: Any, shared: Any, data: Any) -> np.ndarray:
-    """Turn the stored values of a frame into HU."""
-    for group in (frame, shared):
-        item = first(group, "PixelValueTransformationSequence")
-        if item is not None:
-            slope, intercept = float(item.RescaleSlope), float(item.RescaleIntercept)
-            break
-    else:
-        slope = float(getattr(data, "RescaleSlope", 1.0))
-        intercept = float(getattr(data, "RescaleIntercept", 0.0))
-    scaled: np.ndarray = pixels.astype(np.float32) * np.float32(slope) + np.float32(intercept)
+@dataclass(frozen=True)
+class _Rescale:
+    """How the stored values of a frame become HU; ``told``: whether the file says so."""
+
+    slope: float
+    intercept: float
+    unit: str
+    told: bool
+
+
+def _rescale(frame: Any, shared: Any, data: Any) -> _Rescale:
+    groups = (first(group, "PixelValueTransformationSequence") for group in (frame, shared))
+    holder = next((group for group in groups if group is not None), data)
+    slope = getattr(holder, "RescaleSlope", None)
+    intercept = getattr(holder, "RescaleIntercept", None)
+    check_rescale("" if slope is None else str(slope), slope=True)
+    check_rescale("" if intercept is None else str(intercept), slope=False)
+    return _Rescale(
+        1.0 if slope is None else float(slope),
+        0.0 if intercept is None else float(intercept),
+        str(getattr(holder, "RescaleType", None) or ""),
+        slope is not None and intercept is not None,
+    )
+
+
+def _scaled(pixels: np.ndarray, rescale: _Rescale) -> np.ndarray:
+    slope, intercept = np.float32(rescale.slope), np.float32(rescale.intercept)
+    scaled: np.ndarray = pixels.astype(np.float32) * slope + intercept
     return scaled
+
+
+def _notes(rescales: Sequence[_Rescale]) -> tuple[str, ...]:
+    notes = [unit_note(unit) for unit in sorted({rescale.unit for rescale in rescales})]
+    if not all(rescale.told for rescale in rescales):
+        notes.append(NO_RESCALE)
+    if len({(rescale.slope, rescale.intercept) for rescale in rescales}) > 1:
+        notes.append("the frames differ in how their values are stored (rescale)")
+    return tuple(note for note in notes if note)

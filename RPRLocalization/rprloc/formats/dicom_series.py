@@ -10,7 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import InputError
-from .dicom_choice import by_series, choose
+from .dicom_choice import by_series, choose, slices_alone
 from .dicom_files import (
     DicomFile,
     dicom_files,
@@ -20,10 +20,12 @@ from .dicom_files import (
 )
 from .dicom_multiframe import read_multiframe
 from .dicom_slices import Slice, stacked
+from .dicom_values import check_values, value_notes
 from .raw import RawImage
 
 _CT = ("", "CT")
 _MOST_NAMED = 3
+_MOST_VOXELS = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,13 @@ class SeriesHeader:
 def list_series(folder: Path) -> list[SeriesHeader]:
     """The DICOM series in ``folder`` (not in its subfolders), sorted by UID; no pixels are read."""
     headers, _ = _headers(folder)
-    series = by_series(headers)
-    if len(series) > 1:
-        merged = choose(folder, headers)
-        if merged.files[0].series == "":
-            series = {"": merged.files}
-    return [_series_header(uid, files) for uid, files in series.items()]
+    alone = slices_alone(headers)
+    used = {file.path for file in alone}
+    series = by_series([file for file in headers if file.path not in used])
+    if alone:
+        # Whether they fit together, ``read_series`` says; 100 rows of one slice would not.
+        series[""] = alone
+    return [_series_header(uid, files) for uid, files in sorted(series.items())]
 
 
 def _series_header(uid: str, files: list[DicomFile]) -> SeriesHeader:
@@ -65,14 +68,17 @@ def read_series(folder: Path, uid: str = "") -> RawImage:
     volume (they do not say where they lie, are missing, doubled, truncated, ...).
     """
     headers, damaged = _headers(folder)
+    if damaged and not headers:
+        raise InputError(f"{folder}: {_told(damaged, 'copy the folder again')[0]}")
     chosen = choose(folder, headers, uid)
     try:
         raw = _read(chosen.files)
     except InputError as error:
         # A file that cannot be read is the likeliest cause of a missing slice.
-        text = "; ".join([str(error), *_told(damaged)])
+        text = "; ".join([str(error), *chosen.notes, *_told(damaged, "copy the folder again")])
         raise InputError(f"{folder}: {text}") from error
-    return RawImage(raw.array, raw.geometry, notes=(*chosen.notes, *raw.notes, *_told(damaged)))
+    told = _told(damaged, "slices may be missing at the ends")
+    return RawImage(raw.array, raw.geometry, notes=(*chosen.notes, *raw.notes, *told))
 
 
 def read_dicom_file(path: Path) -> RawImage:
@@ -96,25 +102,24 @@ def _headers(folder: Path) -> tuple[list[DicomFile], list[Path]]:
     """The headers of a folder's images, and the files that are damaged."""
     headers, damaged = [], []
     for path in dicom_files(folder):
+        if kind_of_other(path):
+            continue
         header = read_dicom_header(path)
         if header is not None:
             headers.append(header)
-        elif not kind_of_other(path):
+        else:
             damaged.append(path)
     return headers, damaged
 
 
-def _told(damaged: Sequence[Path]) -> tuple[str, ...]:
+def _told(damaged: Sequence[Path], so: str) -> tuple[str, ...]:
     """Return the note on files that cannot be read, which may be slices of the series."""
     if not damaged:
         return ()
     names = ", ".join(path.name for path in damaged[:_MOST_NAMED])
     more = ", ..." if len(damaged) > _MOST_NAMED else ""
     plural = "files" if len(damaged) > 1 else "file"
-    return (
-        f"{len(damaged)} DICOM {plural} cannot be read ({names}{more}): slices may be missing at "
-        "the ends",
-    )
+    return (f"{len(damaged)} DICOM {plural} cannot be read ({names}{more}): {so}",)
 
 
 def _read(files: Sequence[DicomFile]) -> RawImage:
@@ -122,22 +127,23 @@ def _read(files: Sequence[DicomFile]) -> RawImage:
     one = files[0]
     if one.modality not in _CT:
         raise InputError(f"the DICOM series is of modality {one.modality}, but a CT is needed")
-    if any(file.samples != 1 for file in files):
-        raise InputError(
-            f"expected one number per voxel, but this image has {max(f.samples for f in files)}"
-        )
+    check_values(files)
     if len(files) == 1 and one.frames > 1:
         return read_multiframe(one.path)
     if len(files) < 2:
         raise InputError("the DICOM series has a single slice, but a 3D volume is needed")
     if any(file.frames > 1 for file in files):
-        raise InputError("the DICOM series mixes files of one and of many frames")
+        raise InputError(
+            "the DICOM series has several files, some of many frames: give one of these files"
+        )
 
+    if one.rows * one.columns * len(files) > _MOST_VOXELS:
+        raise InputError("the DICOM series is too large to be read: give a part of it")
     shapes = [Slice(f.position, f.axes, f.spacing, (f.rows, f.columns)) for f in files]
     stack = stacked(shapes)
     ordered = [files[n] for n in stack.order]
     pixels = [_pixels(file) for file in ordered]
-    return RawImage(np.stack(pixels), stack.geometry, notes=_storage_notes(ordered))
+    return RawImage(np.stack(pixels), stack.geometry, notes=value_notes(ordered))
 
 
 def _pixels(file: DicomFile) -> np.ndarray:
@@ -153,14 +159,3 @@ def _pixels(file: DicomFile) -> np.ndarray:
         raise InputError(f"the slice {file.path.name} is truncated or damaged") from error
     array: np.ndarray = sitk.GetArrayFromImage(image).reshape(file.rows, file.columns)
     return array
-
-
-def _storage_notes(files: Sequence[DicomFile]) -> tuple[str, ...]:
-    """Return notes if slices are stored in different ways, as those of one scan are not."""
-    notes = []
-    if len({(file.storage, file.photometric, file.image_type) for file in files}) > 1:
-        notes.append("the slices differ in how their values are stored (rescale, bits, image type)")
-    longer = [file.path.name for file in files if file.longer]
-    if longer and len(longer) < len(files):
-        notes.append(f"some slices are longer than they say ({longer[0]}, ...)")
-    return tuple(notes)

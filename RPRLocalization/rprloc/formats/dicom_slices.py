@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import InputError
 from ..geometry import FloatArray, Geometry
@@ -19,7 +20,12 @@ _STEP_SHARE, _STEP_MM = 0.1, 0.05
 #: Slices are parallel if their normals differ less than this.
 _PARALLEL = 1e-2
 #: Positions nearer than this are one.
-_SAME_PLACE_MM = 1e-3
+_SAME_PLACE_MM = 0.01
+#: Where more than this share of the steps is too long, the slices are uneven: none is missing.
+_MOST_GAPS = 0.2
+#: So many gaps are named.
+_MOST_NAMED = 3
+_AXES = ("LPS x", "LPS y", "z")
 #: Sizes of pixels that differ by less are equal.
 _SAME_SPACING = 1e-3
 
@@ -107,23 +113,64 @@ def _step(positions: FloatArray, along: FloatArray, normal: FloatArray) -> float
         raise InputError(
             "all slices lie at one place (a bolus-tracking or perfusion series?): not a volume"
         )
-    doubled = int((steps < _SAME_PLACE_MM).sum())
-    if doubled:
-        raise InputError(
-            f"{doubled} positions occur twice in the DICOM series (several phases or "
-            "reconstructions?): export each as a series of its own"
-        )
+    _check_doubled(steps)
 
     usual = float(np.median(steps))
-    off = np.flatnonzero(np.abs(steps - usual) > max(_STEP_SHARE * usual, _STEP_MM))
-    if len(off):
-        raise InputError(
-            f"slices of the DICOM series are missing or unevenly spaced ({len(off)} steps are not "
-            f"of {usual:g} mm, the first of {steps[off[0]]:g} mm after slice {off[0] + 1})"
-        )
+    off = np.abs(steps - usual) > max(_STEP_SHARE * usual, _STEP_MM)
+    if off.any():
+        raise InputError(_gaps(positions, steps, usual, off) or _uneven(steps))
+
     across = np.diff(positions, axis=0) - steps[:, None] * normal
     if np.linalg.norm(across, axis=1).max() > 0.02 * usual + 0.02:
         raise InputError(
             "the DICOM series was scanned with a tilted gantry; resample it to a straight lattice"
         )
     return float(steps.mean())
+
+
+def _check_doubled(steps: FloatArray) -> None:
+    """Raise InputError if several slices lie at one position."""
+    starts = np.flatnonzero(np.concatenate([[True], steps >= _SAME_PLACE_MM]))
+    counts = np.diff(np.append(starts, len(steps) + 1))
+    doubled = counts[counts > 1]
+    if not len(doubled):
+        return
+    places = "1 position occurs" if len(doubled) == 1 else f"{len(doubled)} positions occur"
+    times = "twice" if doubled.max() == 2 else f"up to {doubled.max()} times"
+    raise InputError(
+        f"{places} {times} in the DICOM series (several phases or reconstructions under one series "
+        "UID?): export each as a series of its own"
+    )
+
+
+def _gaps(
+    positions: FloatArray, steps: FloatArray, usual: float, off: npt.NDArray[np.bool_]
+) -> str:
+    """Say how many slices are missing and where; empty if the steps are uneven otherwise."""
+    times = np.rint(steps[off] / usual).astype(int)
+    fits = np.abs(steps[off] - times * usual) <= max(_STEP_SHARE * usual, _STEP_MM) * times
+    if (times < 2).any() or not fits.all() or off.mean() > _MOST_GAPS:
+        return ""
+
+    # The patient axis along which the slices follow one another.
+    axis = int(np.abs(positions[-1] - positions[0]).argmax())
+    shown = [
+        f"{count - 1} between {_AXES[axis]} = {positions[n, axis]:g} and "
+        f"{positions[n + 1, axis]:g} mm"
+        for n, count in zip(np.flatnonzero(off), times, strict=True)
+    ]
+    places = ", ".join(shown[:_MOST_NAMED]) + (", ..." if len(shown) > _MOST_NAMED else "")
+    missing = int((times - 1).sum())
+    verb = "slice is" if missing == 1 else "slices are"
+    return (
+        f"{missing} {verb} missing in the DICOM series ({places}; the others are {usual:g} mm "
+        "apart): export it again as a whole"
+    )
+
+
+def _uneven(steps: FloatArray) -> str:
+    return (
+        f"the slices of the DICOM series are unevenly spaced ({steps.min():g} to {steps.max():g} "
+        "mm; several scans, or missing slices?): export each scan alone, or load it in Slicer, "
+        "resample it evenly and save it as .nrrd"
+    )

@@ -229,7 +229,8 @@ def _geometry(
     sform = _sform(fields, spacing) if kind != "analyze" and fields["sform_code"] > 0 else None
     qform = _qform(fields, spacing) if kind != "analyze" and fields["qform_code"] > 0 else None
 
-    if any(not 0 <= int(fields[name]) <= _MOST_CODE for name in ("sform_code", "qform_code")):
+    codes = [int(fields[name]) for name in ("sform_code", "qform_code")]
+    if kind != "analyze" and any(not 0 <= code <= _MOST_CODE for code in codes):
         raise InputError("its header is damaged (an unknown code of sform or qform)")
     if sform is None and qform is None:
         what = "Analyze file" if kind == "analyze" else "NIfTI file (sform and qform are 0)"
