@@ -98,12 +98,13 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
             finished query.
 
         Gives the ``Run``: ``run.rows`` holds one ``ResultRow`` per query and target, positions in
-        LPS mm of the world; its nodes lie in a subject-hierarchy folder per query. With
+        LPS mm of the world; a query that failed as a whole has one row without target. Its nodes
+        lie in a subject-hierarchy folder per query. With
         waitForCompletion=False it gives the run at once, ``self.job`` works on, and rows come as
         they are found.
 
         Raises InputError for inputs that cannot be used; if it waits, RuntimeError if the run as a
-        whole failed (no worker, no model, ...); a query that cannot be searched becomes rows with
+        whole failed (no worker, no model, ...); a query that cannot be searched becomes a row with
         the status ``failed``.
         """
         source = self._source(reference, targets, template)

@@ -6,6 +6,7 @@ Works offline.
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,11 @@ _FILES = {REFERENCE: "reference", QUERY: "query"}
 
 
 def registerSampleData() -> None:
-    """Add the samples to the Sample Data module."""
-    import SampleData
+    """Add the samples to the Sample Data module, if this Slicer has it."""
+    try:
+        import SampleData
+    except ImportError:
+        return
 
     logic = SampleData.SampleDataLogic
     for name, file in _FILES.items():
@@ -54,6 +58,9 @@ def loadSample(name: str) -> list[Any]:
         display.AutoWindowLevelOff()
         display.SetWindowLevel(400, 40)
     if name != REFERENCE:
+        return [volume]
+    if not hasattr(slicer.modules, "segmentations"):
+        logging.warning("RPRLoc: the organs need the Segmentations module, which is missing")
         return [volume]
     return [volume, loadOrgans(stem, _("{name} organs").format(name=name))]
 

@@ -10,6 +10,7 @@ from slicer.util import VTKObservationMixin
 
 from .logic import RPRLocalizationLogic
 from .panel.panel import Panel
+from .widgets.reloading import forgetOwnCode
 
 
 class RPRLocalizationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -22,14 +23,15 @@ class RPRLocalizationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self.logic: Any = None
         self.panel: Any = None
+        self.uiWidget: Any = None
 
     def setup(self) -> None:
         """Called when the module is opened for the first time."""
         ScriptedLoadableModuleWidget.setup(self)
-        uiWidget = slicer.util.loadUI(self.resourcePath("UI/RPRLocalization.ui"))
-        self.layout.addWidget(uiWidget)
-        self.ui = slicer.util.childWidgetVariables(uiWidget)
-        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.uiWidget = slicer.util.loadUI(self.resourcePath("UI/RPRLocalization.ui"))
+        self.layout.addWidget(self.uiWidget)
+        self.ui = slicer.util.childWidgetVariables(self.uiWidget)
+        self.uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = self.makeLogic()
         self.panel = Panel(self.ui, self.logic)
         scene = slicer.mrmlScene
@@ -47,6 +49,17 @@ class RPRLocalizationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.panel.cleanup()
         if self.logic is not None:
             self.logic.close()
+        if self.uiWidget is not None:
+            # Reloading only hides it: it would go on following the scene, and keep the panel alive.
+            self.uiWidget.setMRMLScene(None)
+            self.uiWidget.deleteLater()
+            self.uiWidget = None
+
+    def onReload(self) -> None:
+        """Reload of the developer mode: the worker ends first, and every file is read anew."""
+        self.logic.close()
+        forgetOwnCode()
+        ScriptedLoadableModuleWidget.onReload(self)
 
     def enter(self) -> None:
         """Called each time the module is opened."""

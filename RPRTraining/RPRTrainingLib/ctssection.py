@@ -8,7 +8,8 @@ from typing import Any
 
 import qt
 from RPRLocalizationLib.jobs.workerjob import Problem
-from RPRLocalizationLib.widgets.helpers import signalsBlocked, tableItem
+from RPRLocalizationLib.widgets.helpers import connectPath, signalsBlocked, tableItem
+from RPRLocalizationLib.widgets.oneaction import oneAction
 from RPRLocalizationLib.widgets.section import Section, showingErrors
 from slicer.i18n import tr as _
 
@@ -30,7 +31,7 @@ class CTsSection(Section[RPRTrainingLogic]):
         self.folder = ""
         self._outcome = ""
         ui.ctsFolderEdit.currentPath = logic.settings.ctsFolder
-        ui.ctsFolderEdit.connect("currentPathChanged(QString)", self._onFolder)
+        connectPath(ui.ctsFolderEdit, self._onFolder)
         ui.scanButton.connect("clicked(bool)", self._onScan)
         ui.cancelScanButton.connect("clicked(bool)", lambda: logic.cancel())
         ui.useAllButton.connect("clicked(bool)", lambda: self._tickAll(True))
@@ -119,6 +120,7 @@ class CTsSection(Section[RPRTrainingLogic]):
         self.scanned, self._outcome, self.folder = ScanRows(), "", ""
         self.ui.ctsTable.setRowCount(0)
 
+    @oneAction
     def _onScan(self) -> None:
         self._clear()
         self.folder = self.ui.ctsFolderEdit.currentPath.strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,8 @@ LINES = {
     HELD_OUT: (slicer.vtkMRMLPlotSeriesNode.LineStyleSolid, 2),
     GUESS: (slicer.vtkMRMLPlotSeriesNode.LineStyleDot, 2),
 }
+# Attribute of the nodes that were made here.
+MARK = "RPRLoc.TrainingCurves"
 MARKER_SIZE = 7
 # The y axis ends this far above the largest error, and above the largest error of the curves that
 # stay large: the legend, top right, covers none.
@@ -33,6 +36,7 @@ class Curves:
 
     def __init__(self) -> None:
         self.title = ""
+        self._mark = uuid.uuid4().hex
         self.points: dict[tuple[str, str], list[tuple[float, float]]] = {}
         self._series: dict[tuple[str, str], str] = {}
         self._chartId = ""
@@ -41,8 +45,9 @@ class Curves:
         """Forget the curves of the training before, and use its nodes again."""
         self.title, self.points = title, {}
         for series in filter(None, map(self._node, self._series.values())):
-            for node in (series.GetTableNode(), series):
-                slicer.mrmlScene.RemoveNode(node)
+            for node in (self._node(series.GetTableNodeID()), series):
+                if node is not None:
+                    slicer.mrmlScene.RemoveNode(node)
         self._series = {}
         chart = self.chart()
         if chart is not None:
@@ -95,14 +100,20 @@ class Curves:
         chart.SetYAxisRangeAuto(False)
         chart.SetYAxisRange(0.0, max(HEADROOM * top, LEGEND_ROOM * max(lasting, default=0.0)))
 
-    @staticmethod
-    def _node(nodeId: str) -> Any:
-        return slicer.mrmlScene.GetNodeByID(nodeId) if nodeId else None
+    def _node(self, nodeId: str | None) -> Any:
+        """A node that was made here; after a scene was closed, another one may have its ID."""
+        node = slicer.mrmlScene.GetNodeByID(nodeId) if nodeId else None
+        return node if node is not None and node.GetAttribute(MARK) == self._mark else None
+
+    def _new(self, className: str, name: str) -> Any:
+        node = slicer.mrmlScene.AddNewNodeByClass(className, name)
+        node.SetAttribute(MARK, self._mark)
+        return node
 
     def _chartNode(self) -> Any:
         chart = self.chart()
         if chart is None:
-            chart = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotChartNode", _("Training curves"))
+            chart = self._new("vtkMRMLPlotChartNode", _("Training curves"))
             chart.SetTitle(self.title)
             chart.SetXAxisTitle(_("training step"))
             chart.SetYAxisTitle(_("mean error of point pairs (mm)"))
@@ -115,12 +126,10 @@ class Curves:
             return series
 
         name = curveName(curve)
-        table = slicer.mrmlScene.AddNewNodeByClass(
-            "vtkMRMLTableNode", _("Training: {curve}").format(curve=name)
-        )
+        table = self._new("vtkMRMLTableNode", _("Training: {curve}").format(curve=name))
         _fill(table, self.points[curve])
 
-        series = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", name)
+        series = self._new("vtkMRMLPlotSeriesNode", name)
         series.SetAndObserveTableNodeID(table.GetID())
         series.SetXColumnName(STEP)
         series.SetYColumnName(ERROR)
@@ -181,7 +190,19 @@ class CurveView:
         self._changed = changed
         self._before: int | None = None
         self._plotLayout: int | None = None
-        slicer.app.layoutManager().connect("layoutChanged(int)", self._onLayout)
+        # None where the application runs without a main window.
+        self._layouts = slicer.app.layoutManager()
+        if self._layouts is not None:
+            self._layouts.connect("layoutChanged(int)", self._onLayout)
+
+    @property
+    def unavailableReason(self) -> str:
+        """Why no curve can be shown in this Slicer, for the user; empty if one can."""
+        if self._layouts is None:
+            return _("This Slicer runs without a main window, and so without views.")
+        if not hasattr(slicer.modules, "plots"):
+            return _("This Slicer has no Plots module.")
+        return ""
 
     @property
     def shown(self) -> bool:
@@ -194,7 +215,7 @@ class CurveView:
         Where images are shown, they stay beside the chart. Without any, the chart has all the room
         instead of standing among black views.
         """
-        manager = slicer.app.layoutManager()
+        manager = self._layouts
         if self.shown:
             before, self._before = self._before, None
             manager.setLayout(before)
@@ -210,7 +231,8 @@ class CurveView:
 
     def cleanup(self) -> None:
         """The module is being unloaded."""
-        slicer.app.layoutManager().disconnect("layoutChanged(int)", self._onLayout)
+        if self._layouts is not None:
+            self._layouts.disconnect("layoutChanged(int)", self._onLayout)
 
     def _onLayout(self, layout: int) -> None:
         """The user has chosen another layout: that one stays."""

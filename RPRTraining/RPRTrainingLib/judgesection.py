@@ -10,7 +10,8 @@ import qt
 from RPRLocalizationLib.jobs.workerjob import Problem
 from RPRLocalizationLib.library.modelcatalog import ModelInfo, listModels, readCard
 from RPRLocalizationLib.widgets import torchsetup
-from RPRLocalizationLib.widgets.helpers import signalsBlocked, tableItem
+from RPRLocalizationLib.widgets.helpers import connectPath, signalsBlocked, tableItem
+from RPRLocalizationLib.widgets.oneaction import oneAction
 from RPRLocalizationLib.widgets.section import Section, showingErrors
 from slicer.i18n import tr as _
 
@@ -43,7 +44,7 @@ class JudgeSection(Section[RPRTrainingLogic]):
         self._checked = ""
         self._outcome = ""
         ui.checkTargetsEdit.currentPath = logic.settings.targets
-        ui.checkTargetsEdit.connect("currentPathChanged(QString)", self._onTargets)
+        connectPath(ui.checkTargetsEdit, self._onTargets)
         ui.trainedSelector.connect("activated(int)", lambda index: self._onModel())
         ui.checkButton.connect("clicked(bool)", self._onCheck)
         ui.cancelCheckButton.connect("clicked(bool)", lambda: logic.cancel())
@@ -85,7 +86,7 @@ class JudgeSection(Section[RPRTrainingLogic]):
     def update(self) -> None:
         """Enable the buttons, or say why not."""
         checking = self.logic.task == CHECK
-        problem = self.logic.busyReason() or self._problem()
+        problem = self.logic.busyReason() or torchsetup.busyReason() or self._problem()
         self.setEnabled(
             self.ui.checkButton,
             problem,
@@ -127,8 +128,9 @@ class JudgeSection(Section[RPRTrainingLogic]):
         self.logic.settings.targets = path
         self.changed()
 
+    @oneAction
     def _onCheck(self) -> None:
-        if self.model is not None and torchsetup.ensureTorch():
+        if self.model is not None and torchsetup.ensureTorch(self.changed):
             self._clear()
             self.ui.checkProgressBar.maximum = 0
             self.ui.checkLabel.text = _("Starting the self-check...")

@@ -7,17 +7,19 @@ from collections.abc import Callable
 from html import escape
 from typing import Any
 
-import qt
 from RPRLocalizationLib.jobs.workerjob import Problem
 from RPRLocalizationLib.library.modelcatalog import listModels
 from RPRLocalizationLib.widgets import torchsetup
+from RPRLocalizationLib.widgets.delayed import Delayed
 from RPRLocalizationLib.widgets.helpers import (
+    connectPath,
     defaultDevices,
     detectedDevices,
     duration,
     fillDevices,
     signalsBlocked,
 )
+from RPRLocalizationLib.widgets.oneaction import oneAction
 from RPRLocalizationLib.widgets.section import Section
 from slicer.i18n import tr as _
 
@@ -49,10 +51,7 @@ class PlanSection(Section[RPRTrainingLogic]):
         self._planning = False
         self._finding = False
         self._devices = defaultDevices()
-        self._soon = qt.QTimer()
-        self._soon.setSingleShot(True)
-        self._soon.setInterval(PLAN_DELAY_MS)
-        self._soon.connect("timeout()", self._ask)
+        self._soon = Delayed(self._ask, PLAN_DELAY_MS)
         self._spins = {
             (stage, key): getattr(ui, f"{stage}{title}Spin")
             for stage in STAGES
@@ -64,7 +63,7 @@ class PlanSection(Section[RPRTrainingLogic]):
 
     def cleanup(self) -> None:
         """The module is being unloaded."""
-        self._soon.stop()
+        self._soon.end()
         super().cleanup()
 
     def incompleteReason(self) -> str:
@@ -115,7 +114,8 @@ class PlanSection(Section[RPRTrainingLogic]):
         idle = not self.logic.training
         for field in (self.ui.planForm, self.ui.numbersBox):
             field.enabled = idle
-        busy = self.logic.busyReason() or (_("Looking for devices...") if self._finding else "")
+        looking = _("Looking for devices...") if self._finding else torchsetup.busyReason()
+        busy = self.logic.busyReason() or looking
         self.setEnabled(
             self.ui.findDevicesButton,
             busy,
@@ -204,9 +204,7 @@ class PlanSection(Section[RPRTrainingLogic]):
         ui.minutesSpin.connect(
             "valueChanged(double)", lambda value: self._remember("minutes", f"{value:g}")
         )
-        ui.runsFolderEdit.connect(
-            "currentPathChanged(QString)", lambda path: self._remember("chosenRunsFolder", path)
-        )
+        connectPath(ui.runsFolderEdit, lambda path: self._remember("chosenRunsFolder", path))
         ui.findDevicesButton.connect("clicked(bool)", self._onFindDevices)
         ui.resetNumbersButton.connect("clicked(bool)", self._onResetNumbers)
         for key, spin in self._spins.items():
@@ -263,8 +261,9 @@ class PlanSection(Section[RPRTrainingLogic]):
         self.logic.settings.device = self.ui.trainDeviceSelector.itemData(index)
         self.changed()
 
+    @oneAction
     def _onFindDevices(self) -> None:
-        if torchsetup.ensureTorch():
+        if torchsetup.ensureTorch(self.changed):
             self._finding = True
             self.logic.findDevices(self._onDevices)
         self.changed()

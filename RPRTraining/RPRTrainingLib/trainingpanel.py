@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import qt
 from RPRLocalizationLib.jobs.workerjob import Problem
+from RPRLocalizationLib.widgets.delayed import Delayed
 
 from .ctssection import CTsSection
 from .judgesection import JudgeSection
@@ -20,10 +20,7 @@ class TrainingPanel:
 
     def __init__(self, ui: Any, logic: RPRTrainingLogic) -> None:
         self.ui, self.logic = ui, logic
-        self._soon = qt.QTimer()
-        self._soon.setSingleShot(True)
-        self._soon.setInterval(0)
-        self._soon.connect("timeout()", self.update)
+        self._soon = Delayed(self.update)
         self.cts = CTsSection(ui, logic, self.updateSoon)
         self.plan = PlanSection(ui, logic, self.updateSoon, self.cts.chosen)
         self.train = TrainSection(
@@ -73,7 +70,7 @@ class TrainingPanel:
 
     def cleanup(self) -> None:
         """The module is being unloaded."""
-        self._soon.stop()
+        self._soon.end()
         for section in self.sections:
             section.cleanup()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import slicer
+from RPRLocalizationLib.widgets.reloading import forgetOwnCode
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 
 from .traininglogic import RPRTrainingLogic
@@ -24,16 +25,24 @@ class RPRTrainingWidget(ScriptedLoadableModuleWidget):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         self.logic: RPRTrainingLogic | None = None
         self.panel: TrainingPanel | None = None
+        self.uiWidget: Any = None
 
     def setup(self) -> None:
         """Called when the module is opened for the first time."""
         ScriptedLoadableModuleWidget.setup(self)
-        uiWidget = slicer.util.loadUI(self.resourcePath("UI/RPRTraining.ui"))
-        self.layout.addWidget(uiWidget)
-        self.ui = slicer.util.childWidgetVariables(uiWidget)
-        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.uiWidget = slicer.util.loadUI(self.resourcePath("UI/RPRTraining.ui"))
+        self.layout.addWidget(self.uiWidget)
+        self.ui = slicer.util.childWidgetVariables(self.uiWidget)
+        self.uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = self.makeLogic()
         self.panel = TrainingPanel(self.ui, self.logic)
+
+    def onReload(self) -> None:
+        """Reload of the developer mode: the worker ends first, and every file is read anew."""
+        if self.logic is not None:
+            self.logic.close()
+        forgetOwnCode()
+        ScriptedLoadableModuleWidget.onReload(self)
 
     def enter(self) -> None:
         """Look for interrupted trainings and new models, each time the module is opened."""
@@ -46,3 +55,8 @@ class RPRTrainingWidget(ScriptedLoadableModuleWidget):
             self.panel.cleanup()
         if self.logic is not None:
             self.logic.close()
+        if self.uiWidget is not None:
+            # Reloading only hides it, and with its connections it would keep the panel alive.
+            self.uiWidget.setMRMLScene(None)
+            self.uiWidget.deleteLater()
+            self.uiWidget = None

@@ -10,6 +10,7 @@ from typing import Any
 from RPRLocalizationLib.jobs.workerjob import Problem
 from RPRLocalizationLib.widgets import torchsetup
 from RPRLocalizationLib.widgets.helpers import duration
+from RPRLocalizationLib.widgets.oneaction import oneAction
 from RPRLocalizationLib.widgets.section import Section, showingErrors
 from RPRLocalizationLib.worker.client import WORKER_DIED
 from slicer.i18n import tr as _
@@ -69,7 +70,8 @@ class TrainSection(Section[RPRTrainingLogic]):
     def update(self) -> None:
         """Enable the buttons, or say why not; show how far the training is."""
         ui = self.ui
-        reason = self.logic.busyReason() or self._whyNotReady()
+        busy = self.logic.busyReason() or torchsetup.busyReason()
+        reason = busy or self._whyNotReady()
         tip = _("Start the training of section 2 with the CTs of section 1.")
         self.setEnabled(ui.trainButton, reason, tip)
         ui.trainWhyLabel.text = "" if self.logic.task else reason
@@ -78,10 +80,11 @@ class TrainSection(Section[RPRTrainingLogic]):
 
         ui.unfinishedBox.visible = bool(self.unfinished) and not self.logic.training
         tip = _("Go on from the last saved state of this training.")
-        self.setEnabled(ui.resumeRunButton, self.logic.busyReason(), tip)
+        self.setEnabled(ui.resumeRunButton, busy, tip)
 
         noCurve = _("There is no curve yet: it begins with the first training steps.")
-        reason = "" if self.logic.curves.points else noCurve
+        reason = self.curveView.unavailableReason
+        reason = reason or ("" if self.logic.curves.points else noCurve)
         tip = _("Show the error during the training in plots; again: back to the former layout.")
         self.setEnabled(ui.curveButton, reason, tip)
         ui.curveButton.text = _("Back to my layout") if self.curveView.shown else _("Show curves")
@@ -137,16 +140,18 @@ class TrainSection(Section[RPRTrainingLogic]):
             _("End the training now; the best network so far becomes a model."),
         )
 
+    @oneAction
     def _onStart(self) -> None:
-        if torchsetup.ensureTorch():
+        if torchsetup.ensureTorch(self.changed):
             request = self._request()
             folder = newFolder(self.logic.settings.runsFolder, folderName(request["name"]))
             self._start(request["name"], {**request, "out": str(folder)})
         self.changed()
 
+    @oneAction
     def _onResumeRun(self) -> None:
         run = self.unfinished[self.ui.unfinishedSelector.currentIndex]
-        if torchsetup.ensureTorch():
+        if torchsetup.ensureTorch(self.changed):
             device = self.logic.settings.device
             self._start(str(run.get("name", "")), {"resume": run["folder"], "device": device})
         self.changed()

@@ -10,8 +10,11 @@ import slicer
 from RPRLocalizationLib.jobs.workerjob import Problem
 from RPRLocalizationLib.library.modelcatalog import listModels
 from RPRLocalizationLib.widgets import dialogs
+from RPRLocalizationLib.widgets.oneaction import oneAction
 from RPRLocalizationLib.widgets.section import Section, showingErrors
 from slicer.i18n import tr as _
+
+from rprloc.errors import InputError
 
 from .plansection import folderName
 from .traininglogic import RPRTrainingLogic
@@ -77,11 +80,13 @@ class UseSection(Section[RPRTrainingLogic]):
         )
         self.ui.useLabel.text = self._outcome
 
+    @oneAction
     def _onInstall(self) -> None:
         model = self._model()
         if model is not None:
             self._install("model.install", {"folder": model["folder"]})
 
+    @oneAction
     def _onImport(self) -> None:
         path = dialogs.askOpenFile(self.logic.settings, _("Model to import"), ZIP_FILTER)
         if path:
@@ -111,6 +116,7 @@ class UseSection(Section[RPRTrainingLogic]):
         self._outcome = _("Installed. One-Shot Localization lists it now under Model.")
         self._listAgain(chosen)
 
+    @oneAction
     def _onExport(self) -> None:
         model = self._model()
         if model is None:
@@ -134,6 +140,7 @@ class UseSection(Section[RPRTrainingLogic]):
             self.logic.files("model.export", {"folder": model["folder"], "path": path}, onDone)
         self.changed()
 
+    @oneAction
     def _onOpenLocalization(self) -> None:
         model = self._model()
         if model is None:
@@ -146,4 +153,9 @@ class UseSection(Section[RPRTrainingLogic]):
         ]
         if keys:
             self.logic.settings.model = keys[0]
-        slicer.util.selectModule("RPRLocalization")
+        with showingErrors(_("One-Shot Localization could not be opened.")):
+            try:
+                slicer.util.selectModule("RPRLocalization")
+            except RuntimeError as error:
+                # There is no module selector without a main window.
+                raise InputError(str(error)) from error

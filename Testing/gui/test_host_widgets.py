@@ -219,6 +219,66 @@ def test_pathLineEditRemembersAndBrowses(host, tmp_path):
     assert edit.currentPath == again.currentPath == str(tmp_path) == paths[-1]
 
 
+def test_pathLineEditTellsOnlyAcceptablePaths(host):
+    """As ctkPathLineEdit::updateHasValidInput does: an emptied field tells no path."""
+    edit, told = ctk.ctkPathLineEdit(), []
+    edit.connect("currentPathChanged(QString)", told.append)
+    edit.connect("validInputChanged(bool)", told.append)
+    edit.currentPath = "/a"
+    edit.currentPath = "/a"
+    edit.currentPath = "/b"
+    edit.currentPath = ""
+    edit.currentPath = ""
+    assert told == ["/a", True, "/b", False]
+    edit.nameFilters = ["Tables (*.csv *.tsv)"]
+    edit.currentPath = "x.nrrd"
+    edit.currentPath = "x.tsv"
+    assert told[4:] == ["x.tsv", True]
+
+
+def test_pathLineEditIsAsWideAsItsPathUnlessItsLengthIsGiven(host):
+    edit = ctk.ctkPathLineEdit()
+    edit.currentPath = "/a/very/long/path" * 10
+    wide = edit.minimumSizeHint().width()
+    edit.minimumContentsLength = 5
+    assert edit.minimumSizeHint().width() < wide / 3
+
+
+def test_widgetsTellAnUnchangedValueOnlyWhereCtkDoes(host, tmp_path):
+    told: list[tuple[str, object]] = []
+
+    def teller(name):
+        return lambda *values: told.append((name, *values))
+
+    color, button = ctk.ctkColorPickerButton(), ctk.ctkCheckablePushButton()
+    folder, sliders = ctk.ctkDirectoryButton(), ctk.ctkRangeWidget()
+    color.connect("colorChanged(QColor)", teller("color"))
+    button.connect("checkBoxToggled(bool)", teller("checked"))
+    folder.connect("directorySelected(QString)", teller("selected"))
+    folder.connect("directoryChanged(QString)", teller("changed"))
+    sliders.connect("valuesChanged(double,double)", teller("values"))
+    sliders.setRange(0.0, 10.0)
+    told.clear()
+    for _twice in range(2):
+        color.setColor(qt.QColor(1, 2, 3))
+        button.setCheckState(2)
+        folder.setDirectory(str(tmp_path))
+        sliders.setValues(2.0, 3.0)
+    names = [name for name, *_values in told]
+    assert names == ["color", "checked", "selected", "changed", "values", "selected"]
+
+
+def test_messageBoxWithoutARememberedAnswerIsShown(host):
+    """QMessageBox::InvalidRole is what ctk keeps for "ask again"."""
+    box = ctk.ctkMessageBox()
+    box.dontShowAgainSettingsKey = "RPRLoc/ask"
+    qt.QSettings().setValue("RPRLoc/ask", -1)
+    host.dialogs.answerMessage(qt.QMessageBox.Ok)
+    box.exec_()
+    qt.QSettings().setValue("RPRLoc/ask", int(qt.QMessageBox.Yes.value))
+    assert box.exec_() == int(qt.QMessageBox.Yes.value)
+
+
 # dialogs
 
 

@@ -32,6 +32,7 @@ def test_samplesAreRegisteredOnceAndLoadFromTheExtension(panel):
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLLabelMapVolumeNode") == 0
 
 
+@pytest.mark.mainwindow
 def test_boxIsPlacedByTwoClicksAndDragged(panel):
     volume = panel.addVolume("CT")
     red = slicer.app.layoutManager().sliceWidget("Red")
@@ -53,6 +54,7 @@ def test_boxIsPlacedByTwoClicksAndDragged(panel):
     assert panel.parameters.referenceVolume is volume
 
 
+@pytest.mark.mainwindow
 def test_severalLandmarksEachWithItsName(panel):
     panel.addVolume("CT")
     view = slicer.app.layoutManager().sliceWidget("Red").sliceView()
@@ -64,6 +66,7 @@ def test_severalLandmarksEachWithItsName(panel):
     assert panel.targets() == ["Landmark 1", "Landmark 2"]
 
 
+@pytest.mark.mainwindow
 @pytest.mark.parametrize("button", ["placeLandmarkButton", "placeBoxButton"])
 def test_placingShowsTheReferenceInTheViews(panel, button):
     reference = panel.addVolume("reference")

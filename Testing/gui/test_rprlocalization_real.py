@@ -55,6 +55,7 @@ def useTemplate(bench: PanelDriver) -> None:
     bench.click(bench.ui.allButton)
 
 
+@pytest.mark.mainwindow
 def test_clickedLandmarkIsFoundInTheQueryWhileTheApplicationResponds(real):
     loadSample(REFERENCE)
     loadSample(QUERY)

@@ -41,6 +41,7 @@ def test_firstVolumeBecomesTheReference(panel):
     )
 
 
+@pytest.mark.mainwindow
 def test_everyKindOfTargetIsTaken(panel):
     volume = panel.addVolume("CT")
     panel.addLandmark("nose")
@@ -72,6 +73,7 @@ def test_renamingInTheListRenamesTheNode(panel):
     assert box.GetName() == "Leber" and panel.targets() == ["Leber"]
 
 
+@pytest.mark.mainwindow
 def test_emptyNameIsRefused(panel):
     panel.addVolume("CT")
     box = panel.addBox("liver")
@@ -219,6 +221,7 @@ def test_cancelledNameSavesNothing(panel):
     assert panel.worker.requests == []
 
 
+@pytest.mark.mainwindow
 def test_titleInUseIsRefused(saved):
     saved.host.dialogs.answerInput("mine")
     saved.host.dialogs.answerMessage()
@@ -248,6 +251,7 @@ def test_renameDeleteExportImport(saved, tmp_path):
     assert chosen(saved).title == "out"
 
 
+@pytest.mark.mainwindow
 def test_fileThatIsNoTemplateIsRefused(panel, tmp_path):
     (tmp_path / "bad.json").write_text("{}")
     panel.ui.templateRadio.click()

@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+import qt
 import slicer
 import vtk
 from RPRLocalizationLib.panel.resultssection import (
@@ -20,8 +21,14 @@ from RPRLocalizationLib.panel.resultssection import (
     TARGET,
 )
 from RPRLocalizationLib.scene import conversion, viewing
+from support import phantoms
+from support.panels.fake_worker import located
 from support.panels.panel_driver import PanelDriver
 from support.paths import SAMPLE_DATA as SAMPLE
+
+from rprloc.errors import InputError
+from rprloc.geometry import Geometry
+from rprloc.image.volume import Volume
 
 # Pixels that a module panel of the usual width leaves for a table.
 PANEL_WIDTH = 460
@@ -89,6 +96,17 @@ def test_tableTellsEverythingByTextAndColour(done):
     assert done.ui.summaryLabel.text == "✓ ok: 4, ? low-confidence: 2, ○ outside: 2"
 
 
+def test_anAnswerWithANoteSaysSoWithoutAClick(panel):
+    panel.ready(queries=1)
+    panel.addBox("noted spleen")
+    panel.localize()
+    row = panel.cells(TARGET).index("noted spleen")
+    assert panel.cells(STATUS)[row] == "✓ ok, see note"
+    panel.click(panel.ui.nextButton)
+    assert panel.ui.resultsTable.currentRow() == row
+    assert "the file tells no orientation" in panel.ui.reasonLabel.text
+
+
 def test_ctIsNamedOnlyWhereThereAreSeveral(done):
     table = done.ui.resultsTable
     assert not table.isColumnHidden(CT)
@@ -115,18 +133,20 @@ def test_whatTellsTheTrustIsVisibleWithoutScrolling(done):
 
 def test_doubtfulResultsExplainThemselves(done):
     select(done, 2)
-    assert "Look at it before you use it." in done.ui.reasonLabel.text
-    assert "the votes disagree" in done.ui.reasonLabel.text
+    text = done.ui.reasonLabel.text
+    assert text == "query 1, doubtful spleen: Look at it before you use it: the votes disagree."
     select(done, 3)
     assert "does not seem to be in this CT" in done.ui.reasonLabel.text
     assert "the votes disagree" in done.ui.resultsTable.item(3, STATUS).toolTip()
 
 
+@pytest.mark.mainwindow
 def test_firstResultIsShownAtOnce(done):
     assert done.ui.resultsTable.currentRow() == 0
     assert background() == slicer.util.getNode("query 1").GetID()
 
 
+@pytest.mark.mainwindow
 def test_clickedRowShowsItsVolumeAtItsPlace(done):
     layout = slicer.app.layoutManager().layout
     roi = done.run.result(5)
@@ -141,6 +161,7 @@ def test_clickedRowShowsItsVolumeAtItsPlace(done):
     assert slicer.app.layoutManager().layout == layout
 
 
+@pytest.mark.mainwindow
 def test_zoomOfANewCtIsTheSameInAllViewsAndShowsEveryResult(done):
     for n, center in ((5, (-60.0, 40.0, 10.0)), (6, (70.0, 5.0, -50.0))):
         done.run.result(n).SetCenter(*center)
@@ -155,6 +176,7 @@ def test_zoomOfANewCtIsTheSameInAllViewsAndShowsEveryResult(done):
         assert (pixels > 0).all() and (pixels < node.GetDimensions()[:2]).all()
 
 
+@pytest.mark.mainwindow
 def test_zoomOfTheUserStaysWhileOneCtIsReviewed(done):
     select(done, 1)
     for node in sliceNodes():
@@ -178,6 +200,7 @@ def test_onlyTheChosenBoxHasItsNameAndNoneCoversTheImage(done):
     assert all(display.GetFillOpacity() == 0 for display in displays.values())
 
 
+@pytest.mark.mainwindow
 def test_clickOnTheSelectedRowGoesBackToIt(done):
     select(done, 1)
     before = redPosition()
@@ -197,6 +220,7 @@ def test_onlyTheResultsOfTheShownPatientAreVisible(done):
     assert not done.run.result(5).GetDisplayNode().GetHandlesInteractive()
 
 
+@pytest.mark.mainwindow
 def test_outsideHasNoNodeAndDoesNotJump(done):
     select(done, 1)
     before = redPosition()
@@ -267,6 +291,7 @@ def test_exportStatesTheChosenFrame(done, tmp_path):
     assert not (tmp_path / "query 1" / "outside kidney.mrk.json").exists()
 
 
+@pytest.mark.mainwindow
 def test_exportThatFailsOrIsCancelled(done, tmp_path):
     done.host.dialogs.answerFile("")
     done.click(done.ui.exportCsvButton)
@@ -287,6 +312,69 @@ def test_removeLastResultsLeavesTheEarlierOnes(done):
     assert done.targets() == ["nose", "liver", "doubtful spleen", "outside kidney"], (
         "what was marked stays"
     )
+
+
+@pytest.mark.parametrize("work", ["accept", "reject", "move"])
+def test_resultsWithWorkOfTheUserAreRemovedOnlyAfterAYes(done, work):
+    select(done, 1)
+    if work == "move":
+        done.run.result(1).SetCenter(1.0, 2.0, 3.0)
+        done.host.processEvents()
+    else:
+        done.click(getattr(done.ui, f"{work}Button"))
+    run = done.run
+    done.host.dialogs.answerMessage(qt.QMessageBox.No)
+    done.click(done.ui.removeResultsButton)
+    assert "1 results" in done.host.dialogs.shown[-1].text and run.title in (
+        done.host.dialogs.shown[-1].text
+    )
+    assert done.run is run and len(done.cells(CT)) == 8 and len(run.resultNodes()) == 6
+    done.host.dialogs.answerMessage(qt.QMessageBox.Yes)
+    done.click(done.ui.removeResultsButton)
+    assert done.cells(CT) == []
+
+
+def test_untouchedResultsAreRemovedWithoutAQuestion(done):
+    done.click(done.ui.removeResultsButton)
+    assert done.cells(CT) == [] and done.host.dialogs.shown == []
+
+
+def test_croppedCtIsNoQueryByItself(done):
+    done.run.result(1).SetCenter(0.0, 0.0, 0.0)
+    done.host.processEvents()
+    select(done, 1)
+    done.click(done.ui.cropButton)
+    done.click(done.ui.allButton)
+    assert [node.GetName() for node in done.parameters.queryVolumes] == ["query 1", "query 2"]
+    done.tick(done.names().index("query 1 - liver"))
+    assert len(done.parameters.queryVolumes) == 3, "the user may tick it"
+
+
+def test_failedCtIsOneRowThatCanBeReviewedAndExported(panel, tmp_path):
+    volumes = panel.ready()
+    panel.addBox("spleen")
+    panel.worker.replies["locate"] = lambda params: [
+        {
+            "event": "partial",
+            "key": "0",
+            "problem": "too little of a body",
+            "results": [
+                {**located(target, {}), "status": "failed", "reason": "too little of a body"}
+                for target in params["template"]["targets"]
+            ],
+        },
+        {"event": "result"},
+    ]
+    panel.localize()
+    assert panel.cells(STATUS) == ["✗ failed"]
+    select(panel, 0)
+    expected = "query 1: This CT could not be searched: too little of a body."
+    assert panel.ui.reasonLabel.text == expected
+    panel.click(panel.ui.rejectButton)
+    panel.host.dialogs.answerFile(tmp_path / "t.csv")
+    panel.click(panel.ui.exportCsvButton)
+    (row,) = csv.DictReader((tmp_path / "t.csv").read_text().splitlines())
+    assert (row["query"], row["target"], row["status"]) == (volumes[1].GetName(), "", "failed")
 
 
 def test_earlierRunCanBeLookedAt(done):
@@ -315,6 +403,7 @@ def test_deletedVolumeIsExplained(done):
     assert "Load this CT first" in done.ui.cropButton.toolTip
 
 
+@pytest.mark.mainwindow
 def test_cropVolumeInOneClick(done):
     done.run.result(1).SetCenter(0.0, 0.0, 0.0)
     done.host.processEvents()
@@ -326,6 +415,7 @@ def test_cropVolumeInOneClick(done):
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLCropVolumeParametersNode") == 0
 
 
+@pytest.mark.mainwindow
 def test_cropVolumeMayBeMissing(done, monkeypatch):
     monkeypatch.delattr(slicer.modules, "cropvolume", raising=False)
     select(done, 1)
@@ -334,6 +424,31 @@ def test_cropVolumeMayBeMissing(done, monkeypatch):
     assert "no Crop Volume" in done.host.dialogs.shown[-1].text
 
 
+def dicomFolder(folder):
+    """A series with what else may lie beside it, all of it sorted before the series."""
+    geometry = Geometry.from_matrix(np.diag([3.0, 3.0, 3.0, 1.0]), (12, 11, 10))
+    phantoms.dicom(folder, Volume(np.full((10, 11, 12), 40, np.int16), geometry, "ct"))
+    (folder / "000 notes").mkdir()
+    (folder / "000 reports.dcm").mkdir()
+    (folder / "000.txt").write_text("no image", encoding="utf-8")
+    (folder / ".hidden").write_bytes(bytes(128) + b"DICM")
+    (folder / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
+    return folder
+
+
+def test_dicomFolderIsLoadedByItsFirstImage(panel, tmp_path):
+    folder = dicomFolder(tmp_path / "series")
+    volume = viewing.loadCt(str(folder), "query")
+    assert volume.GetImageData().GetDimensions() == (12, 11, 10)
+
+
+def test_dicomFolderWithoutImagesIsExplained(panel, tmp_path):
+    (tmp_path / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
+    with pytest.raises(InputError, match="holds no DICOM image"):
+        viewing.loadCt(str(tmp_path), "query")
+
+
+@pytest.mark.mainwindow
 def test_fileOfARowIsLoadedOnRequest(panel, tmp_path):
     panel.ready()
     panel.click(panel.ui.noneButton)

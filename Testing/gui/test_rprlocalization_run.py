@@ -8,7 +8,7 @@ import types
 import pytest
 import qt
 import slicer
-from RPRLocalizationLib.panel.resultssection import CT, STATUS
+from RPRLocalizationLib.panel.resultssection import CT, STATUS, TARGET
 
 
 def test_loadedVolumesAreListedAndTicked(panel):
@@ -87,6 +87,21 @@ def test_folderIsSearchedWithoutLoading(panel, tmp_path):
     assert "Tick at least one CT" in panel.ui.runButton.toolTip
 
 
+def test_emptiedFolderIsNoLongerSearched(panel, tmp_path):
+    """The field of ctk tells no path when it is emptied."""
+    (tmp_path / "a.nii.gz").write_bytes(b"")
+    panel.ready()
+    panel.click(panel.ui.noneButton)
+    panel.ui.useFolderCheckBox.click()
+    panel.ui.folderEdit.setCurrentPath(str(tmp_path))
+    panel.host.processEvents()
+    assert panel.ui.runButton.enabled
+    panel.ui.folderEdit.setCurrentPath("")
+    panel.host.processEvents()
+    assert panel.parameters.queryFolder == "" and not panel.ui.runButton.enabled
+    assert "Choose a folder" in panel.ui.runButton.toolTip
+
+
 def test_emptyFolderIsExplained(panel, tmp_path):
     panel.ready()
     panel.ui.useFolderCheckBox.click()
@@ -133,7 +148,8 @@ def test_unreadableQueryIsARowAndAWarning(panel):
     volumes = panel.ready(queries=2)
     volumes[1].SetAndObserveImageData(None)
     panel.localize()
-    assert panel.cells(STATUS) == ["✗ failed", "✗ failed", "✓ ok", "✓ ok"]
+    assert panel.cells(STATUS) == ["✗ failed", "✓ ok", "✓ ok"], "one row, not one per target"
+    assert panel.cells(TARGET)[0] == "(all)" and panel.cells(CT)[0] == "query 1"
     assert "no voxels" in panel.ui.logEdit.toPlainText() and not panel.ui.logBox.collapsed
 
 
@@ -238,6 +254,7 @@ def test_torchIsInstalledOnlyAfterAYes(panel, withoutTorch):
     assert len(panel.host.dialogs.shown) == 2
 
 
+@pytest.mark.mainwindow
 def test_failedInstallationIsExplained(panel, withoutTorch):
     withoutTorch.error = "no network"
     panel.host.dialogs.answerMessage("Install PyTorch")

@@ -45,6 +45,59 @@ def test_sceneClosedDuringARunEndsIt(panel):
     assert len(panel.cells(CT)) == 2
 
 
+def begin(panel, method="locate"):
+    """A run (or the making of a template) that has got as far as its request of the method."""
+    panel.ready(queries=2)
+    panel.worker.held.add(method)
+    panel.click(panel.ui.runButton)
+    panel.host.waitFor(lambda: method in panel.worker.methods())
+    assert panel.ui.progressLabel.text and not panel.ui.progressBar.isHidden()
+
+
+def assertShowsNoRun(panel):
+    panel.host.processEvents()
+    assert panel.ui.progressLabel.text == "" and panel.ui.progressBar.isHidden()
+    assert not panel.ui.cancelButton.enabled
+
+
+@pytest.mark.parametrize("method", ["hello", "load", "template.make", "locate"])
+def test_sceneClosedDuringARunLeavesNoProgress(panel, method, tmp_path):
+    begin(panel, method)
+    slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+    slicer.mrmlScene.Clear(0)
+    assertShowsNoRun(panel)
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"))
+    assertShowsNoRun(panel)
+    panel.worker.held.clear()
+    panel.localize()
+    assert len(panel.cells(CT)) == 4 and panel.ui.progressLabel.text == "Done."
+    slicer.mrmlScene.Clear(0)
+    assertShowsNoRun(panel)
+
+
+def test_templateGivenUpWithTheSceneLeavesNoProgress(panel):
+    panel.ready()
+    panel.worker.held.add("template.make")
+    panel.host.dialogs.answerInput("mine")
+    panel.click(panel.ui.saveTemplateButton)
+    panel.host.waitFor(lambda: "template.make" in panel.worker.methods())
+    slicer.mrmlScene.Clear(0)
+    assertShowsNoRun(panel)
+
+
+def test_runThatTheUserRemovedLeavesNoProgress(panel):
+    begin(panel)
+    slicer.mrmlScene.RemoveNode(panel.run.node)
+    panel.worker.open[-1].tell({"event": "partial", "results": [], "problem": ""})
+    assertShowsNoRun(panel)
+
+
+def test_closedLogicLeavesNoProgress(panel):
+    begin(panel)
+    panel.logic.close()
+    assertShowsNoRun(panel)
+
+
 def test_sceneClosedWhilePlacing(panel):
     panel.addVolume("CT")
     panel.click(panel.ui.placeBoxButton)
@@ -122,6 +175,7 @@ def test_savedSceneRestoresAllChoicesAndResults(panel, tmp_path):
     roi.SetNthControlPointPosition(0, 1.0, 2.0, 3.0)
     panel.host.processEvents()
     assert any("moved" in cell for cell in panel.cells(CENTER)), "loaded results are followed"
+    panel.host.dialogs.answerMessage(qt.QMessageBox.Yes)
     panel.click(panel.ui.removeResultsButton)
     assert panel.cells(CT) == []
 
@@ -154,7 +208,7 @@ def test_reloadedModuleGoesOnWithTheSceneAndEndsTheOldWorker(panel):
     panel.widget.onReload()
     panel.host.processEvents()
     again = slicer.modules.RPRLocalizationWidget
-    assert again is not panel.widget and panel.worker.closed == 1
+    assert again is not panel.widget and panel.worker.closed >= 1
     assert again.ui.targetsTable.rowCount == 2 and again.ui.resultsTable.rowCount == 2
     assert again.panel.parameters.referenceVolume.GetName() == "reference"
 
@@ -184,9 +238,8 @@ def test_twentyVolumesOfWhichTheSeventhCannotBeRead(panel):
     volumes[7].SetAndObserveImageData(None)
     panel.localize()
     statuses = panel.cells(STATUS)
-    assert len(statuses) == 140 and [n for n, s in enumerate(statuses) if s == "✗ failed"] == list(
-        range(42, 49)
-    )
+    assert len(statuses) == 134
+    assert [n for n, s in enumerate(statuses) if s == "✗ failed"] == [42], "one row for this CT"
     assert len(panel.run.resultNodes()) == 19 * 7
 
 

@@ -233,5 +233,21 @@ def test_reloadedPanelWorks(bench):
     bench.scan()
     bench.widget.onReload()
     again = slicer.modules.RPRTrainingWidget
-    assert bench.worker.closed == 1 and again is not bench.widget
+    assert bench.worker.closed and again is not bench.widget
     assert again.ui.ctsFolderEdit.currentPath == str(bench.folder) and again.ui.scanButton.enabled
+
+
+def test_emptiedFoldersAreForgotten(bench, tmp_path):
+    """The field of ctk tells no path when it is emptied: defaults must come back nevertheless."""
+    default = bench.logic.settings.runsFolder
+    for field in (bench.ui.runsFolderEdit, bench.ui.checkTargetsEdit, bench.ui.ctsFolderEdit):
+        field.setCurrentPath(str(tmp_path / "other"))
+    bench.settle()
+    settings = bench.logic.settings
+    assert settings.runsFolder == tmp_path / "other" != default
+    bench.scan()
+    for field in (bench.ui.runsFolderEdit, bench.ui.checkTargetsEdit, bench.ui.ctsFolderEdit):
+        field.setCurrentPath("")
+    bench.settle()
+    assert settings.runsFolder.name == "Trainings" and settings.targets == settings.ctsFolder == ""
+    assert bench.ui.ctsTable.rowCount == 0 and bench.panel.cts.folder == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import slicer
 import vtk
 from support.panels.fake_trainer import trained, training_events
@@ -44,6 +45,7 @@ def test_progressFiguresAndTimeLeft(bench):
     assert not bench.ui.planForm.enabled
 
 
+@pytest.mark.mainwindow
 def test_curvesAreShownOnRequestAndTheLayoutComesBack(bench):
     manager = slicer.app.layoutManager()
     before = manager.layout
@@ -63,6 +65,7 @@ def test_curvesAreShownOnRequestAndTheLayoutComesBack(bench):
     assert manager.layout == before and bench.ui.curveButton.text == "Show curves"
 
 
+@pytest.mark.mainwindow
 def test_curvesAreDrawn(bench):
     bench.begin()
     bench.tell(*training_events())
@@ -72,6 +75,7 @@ def test_curvesAreDrawn(bench):
     assert len({tuple(color) for color in view.picture().reshape(-1, 3)[::7].tolist()}) > 10
 
 
+@pytest.mark.mainwindow
 def test_curvesStandAloneWhereNoImageIsShownAndTheirAxisBeginsAtZero(bench):
     bench.begin()
     bench.tell(*training_events())
@@ -88,6 +92,7 @@ def test_curvesStandAloneWhereNoImageIsShownAndTheirAxisBeginsAtZero(bench):
     assert slicer.app.layoutManager().layout != plotOnly, "the images stay beside the chart"
 
 
+@pytest.mark.mainwindow
 def test_layoutThatTheUserChoosesMeanwhileStays(bench):
     bench.begin()
     bench.tell(*training_events())
@@ -118,6 +123,32 @@ def test_nextTrainingUsesTheChartAgain(bench):
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLPlotChartNode") == 1
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLPlotSeriesNode") == 6
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTableNode") == 6
+
+
+def test_nodesOfTheUserThatHaveTheOldIDsAreLeftAlone(bench):
+    """After the scene was closed, the next nodes get the IDs that the curves' nodes had."""
+    bench.train()
+    slicer.mrmlScene.Clear(False)
+    chart = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotChartNode", "mine")
+    for _number in range(6):
+        table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", "mine")
+        series = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", "mine")
+        series.SetAndObserveTableNodeID(table.GetID())
+    bench.train()
+    assert len(slicer.util.getNodesByClass("vtkMRMLTableNode")) == 12
+    assert [n.GetName() for n in slicer.util.getNodesByClass("vtkMRMLPlotSeriesNode")][:6] == [
+        "mine"
+    ] * 6
+    assert not chart.GetTitle() and not chart.GetNumberOfPlotSeriesNodes()
+
+
+def test_tableOfTheUserInACurveIsNotRemovedWithIt(bench):
+    bench.train()
+    series = bench.logic.curves.chart().GetNthPlotSeriesNode(0)
+    table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", "mine")
+    series.SetAndObserveTableNodeID(table.GetID())
+    bench.train()
+    assert slicer.mrmlScene.IsNodePresent(table)
 
 
 def test_pauseAndContinue(bench):
@@ -226,6 +257,7 @@ def test_missingTorchIsAskedForFirst(bench, monkeypatch):
     assert "PyTorch" in bench.host.dialogs.shown[-1].text and not bench.worker.of("train.start")
 
 
+@pytest.mark.mainwindow
 def test_unloadingTheModuleEndsTheWorker(bench):
     bench.begin()
     bench.host.unloadModules()
@@ -233,6 +265,7 @@ def test_unloadingTheModuleEndsTheWorker(bench):
     slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)
 
 
+@pytest.mark.mainwindow
 def test_plotViewFollowsTheTraining(bench):
     bench.begin()
     events = training_events()

@@ -111,6 +111,7 @@ def test_selfCheckCanBeCancelledAndFail(done):
     assert done.ui.checkLabel.text == "⚠ too few CTs" and done.ui.checkButton.enabled
 
 
+@pytest.mark.mainwindow
 def test_installedModelIsListedByTheLocalizationAtOnce(done):
     localization = done.host.loadModule("RPRLocalization")
     done.host.selectModule("RPRTraining")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from RPRLocalizationLib.jobs.localizationjob import LocalizationJob, queriesOf
 from RPRLocalizationLib.jobs.templatejob import TemplateJob
@@ -61,9 +62,9 @@ def test_twentyVolumesLoseNothingWhenTheSeventhCannotBeRead(scene):
     volumes = addVolumes(scene, 20)
     volumes[6].SetAndObserveImageData(None)
     bench = Bench(scene, volumes).run()
-    assert [len(rows) for rows in bench.rows.values()] == [7] * 20
+    assert [len(rows) for rows in bench.rows.values()] == [7] * 6 + [1] + [7] * 13
     assert list(bench.rows) == [f"CT {n + 1}" for n in range(20)]
-    assert statuses(bench.rows["CT 7"]) == ["failed"] * 7
+    assert statuses(bench.rows["CT 7"]) == ["failed"]
     assert "CT 7: the volume holds no voxels" in bench.rows["CT 7"][0].reason
     assert all(statuses(rows) == ["ok"] * 7 for name, rows in bench.rows.items() if name != "CT 7")
     assert bench.ends == [None] and bench.job.failed == 1
@@ -309,3 +310,29 @@ def test_cancelledByTheObserverOfFailedRows(scene):
     client.run()
     assert told == ["a.nii"] and client.methods().count("locate") == 1
     assert [end.cancelled for end in ends] == [True]
+
+
+def test_targetsThatCannotBeLearnedGetARowInEveryQuery(scene):
+    reference, *queries = addVolumes(scene, 3)
+    fiducials = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode")
+    fiducials.AddControlPoint(*scenes.CENTER, "nose")
+    fiducials.AddControlPoint(*scenes.CENTER, "in air")
+    empty = scenes.addSegment(scene, MATRIX, np.zeros(SIZE[::-1], dtype=bool), "empty")
+    marked = tuple(targetsOf([fiducials, empty]))
+    bench = Bench(scene, queries, source=TemplateSource(reference=reference, targets=marked)).run()
+
+    for rows in bench.rows.values():
+        assert [row.target for row in rows] == ["nose", "empty", "in air"]
+        assert statuses(rows) == ["ok", "failed", "failed"]
+        assert rows[2].reason == "As marked on the reference it lies in air"
+        assert rows[1].kind == "box"
+    assert bench.ends == [None] and bench.job.failed == 0
+    assert ("warning", "in air: As marked on the reference it lies in air") in bench.lines
+
+
+def test_aRunWithoutAnyUsableTargetIsRefusedBeforeTheWorkerIsAsked(scene):
+    (reference,) = addVolumes(scene, 1)
+    empty = scenes.addSegment(scene, MATRIX, np.zeros(SIZE[::-1], dtype=bool), "empty")
+    source = TemplateSource(reference=reference, targets=tuple(targetsOf([empty])))
+    with pytest.raises(InputError):
+        source.check()

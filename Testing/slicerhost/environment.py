@@ -9,6 +9,7 @@ import os
 import sys
 
 SOURCE_VARIABLE = "SLICER_PYTHON_SOURCE"
+NO_MAIN_WINDOW_VARIABLE = "SLICERHOST_NO_MAIN_WINDOW"
 PACKAGES = {"PySide6.QtWidgets": "PySide6-Essentials", "vtk": "vtk", "slicer": "slicer-core"}
 
 
@@ -24,6 +25,11 @@ def missing() -> str:
         except ImportError as error:
             return f"{package} cannot be imported: {error}"
     return ""
+
+
+def wantsMainWindow() -> bool:
+    """False to be Slicer as ``--no-main-window`` starts it."""
+    return not os.environ.get(NO_MAIN_WINDOW_VARIABLE)
 
 
 def noScreen() -> str:

@@ -39,7 +39,8 @@ class Host:
         from .application.scene import Scene
 
         self.scene = Scene(self._subfolder("cache"))
-        slicer.app = SlicerApplication(self.scene, self._subfolder("temporary"))
+        hasWindow = environment.wantsMainWindow()
+        slicer.app = SlicerApplication(self.scene, self._subfolder("temporary"), hasWindow)
         qtmodule.installWidgets(slicer)
         from .application.modules import Modules
 
@@ -47,9 +48,10 @@ class Host:
         self.pytorch = PyTorchExtension()
         from .application.mainwindow import MainWindow
 
-        self.mainWindow = MainWindow()
-        slicer.util.selectModule = self.selectModule
-        slicer.util.selectedModule = lambda: self.modules.selected
+        self.mainWindow = MainWindow() if hasWindow else None
+        if hasWindow:
+            slicer.util.selectModule = self.selectModule
+            slicer.util.selectedModule = lambda: self.modules.selected
         failures.install()
 
     def _subfolder(self, name: str) -> str:
@@ -109,7 +111,8 @@ class Host:
         """``slicer.util.selectModule``: open a loaded module."""
         name = module if isinstance(module, str) else module.objectName
         widget = self.modules.select(name)
-        self.mainWindow.showPanel(widget, slicer.app.moduleManager().module(name).title)
+        if self.mainWindow is not None:
+            self.mainWindow.showPanel(widget, slicer.app.moduleManager().module(name).title)
         return widget
 
     def unloadModules(self) -> None:
@@ -122,7 +125,10 @@ class Host:
         slicer.mrmlScene = self.scene.mrml
         self.unloadModules()
         pythonqt.stopSingleShots()
-        slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalView)
+        if slicer.app.layoutManager() is not None:
+            slicer.app.layoutManager().setLayout(
+                slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalView
+            )
         self.scene.clear()
         self.scene.applicationLogic.GetInteractionNode().SetCurrentInteractionMode(
             slicer.vtkMRMLInteractionNode.ViewTransform

@@ -66,7 +66,11 @@ def crash(job: Job) -> dict[str, Any]:
 def warn(job: Job) -> dict[str, Any]:
     """Warn as the engine does, and as others do."""
     warnings.warn_explicit(
-        "two series,\nthe longer was read", UserWarning, "x.py", 1, module="rprloc.image.dicom"
+        "two series,\nthe longer was read",
+        UserWarning,
+        "x.py",
+        1,
+        module="rprloc.localization.batch",
     )
     warnings.warn_explicit("noise", UserWarning, "y.py", 1, module="numpy")
     return {}

@@ -64,7 +64,7 @@ class LocalizationJob(WorkerJob):
         self.failed = 0
 
     def abandon(self) -> None:
-        """Stop without telling anyone but the worker (the scene is closing)."""
+        """Stop, and tell nothing of it but that (the scene is closing)."""
         self._onRows = lambda query, rows: None
         super().abandon()
 
@@ -142,12 +142,12 @@ class LocalizationJob(WorkerJob):
         self._take(query, [_failedRow(query, t, line) for t in self.template["targets"]], True)
 
     def _take(self, query: Query, rows: list[ResultRow], failed: bool) -> None:
-        rows = rows + [_leftOutRow(query, target) for target in self.leftOut]
         self.done += 1
         self.failed += failed
         if failed and rows:
             self._observer.onLog("warning", f"{query.name}: {rows[0].reason}")
-        self._onRows(query, rows)
+        shown = asOneRow(rows) if failed else rows
+        self._onRows(query, shown + [_leftOutRow(query, target) for target in self.leftOut])
 
     def _tellProgress(self, query: Query, number: int, started: float) -> None:
         total = len(self._queries)
@@ -157,6 +157,15 @@ class LocalizationJob(WorkerJob):
             left = (self._clock() - started) / number * (total - number)
         text = text.format(name=query.name, number=number + 1, total=total)
         self._progress(number / total, text, left)
+
+
+def asOneRow(rows: list[ResultRow]) -> list[ResultRow]:
+    """One row for a CT that failed as a whole, instead of the same reason once per target."""
+    first = rows[0] if rows else None
+    same = [row for row in rows if row.status == FAILED and row.reason == rows[0].reason]
+    if first is None or len(same) < len(rows):
+        return rows
+    return [ResultRow(first.query, "", "", FAILED, first.reason, path=first.path)]
 
 
 def _failedRow(query: Query, target: dict[str, Any], reason: str) -> ResultRow:

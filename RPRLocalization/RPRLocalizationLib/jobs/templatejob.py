@@ -38,7 +38,7 @@ class TemplateJob(WorkerJob):
         self._addTo = addTo
 
     def abandon(self) -> None:
-        """Stop without telling anyone but the worker (the scene is closing)."""
+        """Stop, and tell nothing of it but that (the scene is closing)."""
         self._onTemplate = lambda template: None
         super().abandon()
 

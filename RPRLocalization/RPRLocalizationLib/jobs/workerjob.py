@@ -98,12 +98,13 @@ class JobObserver:
     """What a job tells; any may be left out.
 
     onProgress(fraction 0..1, text, seconds left or None), onLog(level, text), onFinished(problem or
-    None).
+    None), onAbandoned() instead of the latter where nobody is interested in the end any more.
     """
 
     onProgress: Callable[[float, str, float | None], None] = lambda fraction, text, left: None
     onLog: Callable[[str, str], None] = lambda level, text: None
     onFinished: Callable[[Problem | None], None] = lambda problem: None
+    onAbandoned: Callable[[], None] = lambda: None
 
 
 @dataclass
@@ -213,9 +214,12 @@ class WorkerJob:
             request.cancel()
 
     def abandon(self) -> None:
-        """Stop without telling anyone but the worker (the scene is closing)."""
-        self._observer = JobObserver()
+        """Stop, and tell nothing of it but that (the scene is closing)."""
+        if self.finished:
+            return
+        observer, self._observer = self._observer, JobObserver()
         self.cancel()
+        observer.onAbandoned()
 
     @property
     def busy(self) -> bool:

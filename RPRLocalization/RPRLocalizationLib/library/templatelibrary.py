@@ -14,7 +14,7 @@ from slicer.i18n import tr as _
 
 from rprloc.errors import InputError, OutputError, TemplateError
 from rprloc.files import atomic_write_text, output_errors, remove_file, safe_name
-from rprloc.seal import broken_seal, sealed, unsealed
+from rprloc.seal import TEMPLATE_FIELDS, broken_seal, sealed, unsealed
 
 BUNDLED = Path(__file__).resolve().parents[2] / "Resources" / "Templates"
 SUFFIX = ".json"
@@ -206,7 +206,7 @@ def readTemplate(path: Path) -> dict[str, Any]:
         raise TemplateError(_("{path}: the template cannot be read").format(path=path)) from error
     if not isinstance(data, dict) or data.get("schema") != "rprloc-template":
         raise TemplateError(_("{path}: this is not an RPRLoc template").format(path=path))
-    problem = broken_seal(data)
+    problem = broken_seal(data, TEMPLATE_FIELDS)
     if problem:
         raise TemplateError(f"{path}: {problem}")
     return unsealed(data)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
@@ -14,6 +13,8 @@ from slicer.util import VTKObservationMixin
 from ..jobs.workerjob import JobObserver
 from ..scene.markedtargets import MarkedTarget
 from ..widgets import dialogs, torchsetup
+from ..widgets.delayed import Delayed
+from ..widgets.oneaction import oneAction
 from ..widgets.section import showingErrors
 from .panellogic import PanelLogic
 from .queriessection import QueriesSection, candidateVolumes
@@ -32,10 +33,7 @@ class Panel(VTKObservationMixin):
         self.parameters: Any = None
         self._guiTag: Any = None
         self._updating = False
-        self._soon = qt.QTimer()
-        self._soon.setSingleShot(True)
-        self._soon.setInterval(0)
-        self._soon.connect("timeout()", self.update)
+        self._soon = Delayed(self.update)
         self.reference = ReferenceSection(ui, logic, self.updateSoon)
         self.queries = QueriesSection(ui, logic, self.updateSoon)
         self.run = RunSection(ui, logic, self.updateSoon, self.whyNotReady, self.start)
@@ -79,7 +77,7 @@ class Panel(VTKObservationMixin):
 
     def cleanup(self) -> None:
         """The module is being unloaded."""
-        self._soon.stop()
+        self._soon.end()
         self.setParameters(None)
         for section in self.sections:
             section.cleanup()
@@ -123,6 +121,7 @@ class Panel(VTKObservationMixin):
             if volumes:
                 self.parameters.referenceVolume = volumes[0]
 
+    @oneAction
     def _onSaveTemplate(self) -> None:
         title = dialogs.askText(_("Save as template"), _("Name of the template:"))
         if title:
@@ -130,6 +129,7 @@ class Panel(VTKObservationMixin):
                 lambda **options: self.logic.saveTemplate(*self._marked(), title, **options)
             )
 
+    @oneAction
     def _onAddToTemplate(self) -> None:
         own = {info.title: info for info in self.logic.library.templates() if not info.bundled}
         title = dialogs.askItem(_("Add to template"), _("Add this reference to:"), list(own))
@@ -142,7 +142,7 @@ class Panel(VTKObservationMixin):
         return self.parameters.referenceVolume, self.reference.usedTargets()
 
     def _makeTemplate(self, make: Callable[..., Any]) -> None:
-        if torchsetup.ensureTorch():
+        if torchsetup.ensureTorch(self.updateSoon):
             with showingErrors(_("The template could not be made.")):
                 make(waitForCompletion=False, listener=self.run.listener())
         self.updateSoon()

@@ -13,7 +13,8 @@ from rprloc.errors import InputError
 
 from ..library.ctfiles import ctFiles
 from ..parameters import ReferenceSource, liveNodes
-from ..widgets.helpers import signalsBlocked
+from ..scene.viewing import CROPPED_ATTRIBUTE
+from ..widgets.helpers import connectPath, signalsBlocked
 from ..widgets.section import Section
 from .panellogic import PanelLogic
 
@@ -32,7 +33,7 @@ class QueriesSection(Section[PanelLogic]):
         ui.allButton.connect("clicked(bool)", lambda: self._tickShown(True))
         ui.noneButton.connect("clicked(bool)", lambda: self._tickShown(False))
         ui.volumesList.connect("itemChanged(QListWidgetItem*)", self._onItem)
-        ui.folderEdit.connect("currentPathChanged(QString)", self._onFolder)
+        connectPath(ui.folderEdit, self._onFolder)
 
     def setParameters(self, parameters: Any) -> None:
         """Use another parameter node, or None while the scene is closing."""
@@ -76,7 +77,9 @@ class QueriesSection(Section[PanelLogic]):
         shown = self._shownItems()
         nothing = "" if shown else _("No CT is loaded, or none has such a name.")
         self.setEnabled(
-            self.ui.allButton, nothing, _("Tick all CTs that are shown (not the reference).")
+            self.ui.allButton,
+            nothing,
+            _("Tick all CTs that are shown (not the reference, and nothing cropped)."),
         )
         self.setEnabled(self.ui.noneButton, nothing, _("Untick all CTs that are shown."))
 
@@ -131,8 +134,12 @@ class QueriesSection(Section[PanelLogic]):
         shown = [item.data(_ID_ROLE) for item in self._shownItems()]
         hidden = [node for node in self.ticked() if node.GetID() not in shown]
         nodes = [slicer.mrmlScene.GetNodeByID(nodeID) for nodeID in shown] if tick else []
-        self.parameters.queryVolumes = [*hidden, *(n for n in nodes if n is not self._reference())]
+        self.parameters.queryVolumes = [*hidden, *(n for n in nodes if self._isQuery(n))]
         self.changed()
+
+    def _isQuery(self, node: Any) -> bool:
+        """False for what is ticked only one by one: the reference, and what was cropped here."""
+        return node is not self._reference() and node.GetAttribute(CROPPED_ATTRIBUTE) is None
 
     def _onItem(self, item: Any) -> None:
         node = slicer.mrmlScene.GetNodeByID(item.data(_ID_ROLE))

@@ -21,11 +21,15 @@ from ..scene.markedtargets import (
     MarkedTarget,
     candidateNodes,
     checkNames,
+    isPlacedHere,
+    leaveOut,
     rename,
     setUsed,
+    takeAll,
     targetsOf,
 )
 from ..widgets.helpers import signalsBlocked, tableItem
+from ..widgets.oneaction import oneAction
 from ..widgets.section import Section, showingErrors
 from .panellogic import PanelLogic
 from .templatesection import TemplatePart
@@ -181,7 +185,8 @@ class ReferenceSection(Section[PanelLogic]):
         selected = self.ui.targetsTable.currentRow() >= 0 and not byTemplate
         reason = "" if selected else _("Select a target in the list first.")
         tip = _(
-            "Take the selected target out of the list; landmarks and boxes placed here are deleted."
+            "Take the selected target out of the list. A landmark placed with the button above is"
+            " deleted; anything else stays in the scene."
         )
         self.ui.removeTargetButton.visible = not byTemplate
         self.setEnabled(self.ui.removeTargetButton, reason, tip)
@@ -245,6 +250,7 @@ class ReferenceSection(Section[PanelLogic]):
     def _onExisting(self, index: int | None = None) -> None:
         self._updateButtons()
 
+    @oneAction
     def _onAddExisting(self) -> None:
         with showingErrors(_("The target could not be added.")):
             self._add(self._chosenExisting())
@@ -253,6 +259,7 @@ class ReferenceSection(Section[PanelLogic]):
     def _add(self, node: Any) -> None:
         nodes = self.nodes()
         if node.GetID() not in [other.GetID() for other in nodes]:
+            takeAll(node)
             self.parameters.targetNodes = [*nodes, node]
 
     def _target(self, row: int) -> MarkedTarget | None:
@@ -275,18 +282,15 @@ class ReferenceSection(Section[PanelLogic]):
             self._shown = None
         self.changed()
 
+    @oneAction
     def _onRemove(self) -> None:
         target = self._target(self.ui.targetsTable.currentRow())
         if target is None:
             return
         with showingErrors(_("The target could not be removed.")):
-            if target.kind == LANDMARK and target.node.GetNumberOfControlPoints() > 1:
-                target.node.RemoveNthControlPoint(
-                    target.node.GetNthControlPointIndexByID(target.itemID)
-                )
-            elif target.kind == SEGMENT and target.node.GetSegmentation().GetNumberOfSegments() > 1:
-                setUsed(target, False)
-            else:
+            leaveOut(target)
+            # A list that was made here stays, for the next landmark.
+            if not targetsOf([target.node]) and not isPlacedHere(target.node):
                 self.parameters.targetNodes = [
                     n for n in self.nodes() if n.GetID() != target.node.GetID()
                 ]

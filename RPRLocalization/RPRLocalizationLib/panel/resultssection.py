@@ -21,6 +21,7 @@ from ..scene.resultnodes import STATUS_COLORS, ResultNodes, statusText, updateRo
 from ..scene.resultrows import ACCEPTED, REJECTED, ResultRow, Run
 from ..widgets import dialogs
 from ..widgets.helpers import color, signalsBlocked, tableItem
+from ..widgets.oneaction import oneAction
 from ..widgets.section import Section, showingErrors
 from .panellogic import PanelLogic
 
@@ -138,8 +139,8 @@ class ResultsSection(Section[PanelLogic]):
         moved = _(" (moved)") if row.edited else ""
         reviews = {ACCEPTED: _("accepted"), REJECTED: _("rejected")}
         cells = {
-            STATUS: statusText(row.status),
-            TARGET: row.target,
+            STATUS: _statusCell(row),
+            TARGET: row.target or _("(all)"),
             CT: row.query,
             SIZE: _triple(row.size),
             SPREAD: _decimals(row.spread),
@@ -236,16 +237,18 @@ class ResultsSection(Section[PanelLogic]):
         self.changed()
 
     def _onNext(self) -> None:
-        """Select the next row without a review; those of low confidence come first."""
+        """Select the next row without a review: first low confidence, then what has a note."""
         rows = self.run.rows if self.run else []
         start = self._index() or 0
         order = [*range(start + 1, len(rows)), *range(start + 1)]
         left = [n for n in order if not rows[n].review]
         lowConfidence = [n for n in left if rows[n].status == LOW_CONFIDENCE]
+        noted = [n for n in left if hasNote(rows[n])]
         if left:
-            self._select((lowConfidence or left)[0])
+            self._select((lowConfidence or noted or left)[0])
         self.changed()
 
+    @oneAction
     def _onLoad(self) -> None:
         run, index = self._selected()
         with showingErrors(_("The CT could not be loaded.")):
@@ -258,6 +261,7 @@ class ResultsSection(Section[PanelLogic]):
             viewing.showRow(run, index)
         self.changed()
 
+    @oneAction
     def _onCrop(self) -> None:
         run, index = self._selected()
         row = run.rows[index]
@@ -267,7 +271,10 @@ class ResultsSection(Section[PanelLogic]):
             slicer.util.setSliceViewerLayers(background=volume, fit=True)
         self.changed()
 
+    @oneAction
     def _onRemove(self) -> None:
+        if not _mayBeRemoved(self._runs[-1]):
+            return
         run = self._runs.pop()
         with showingErrors(_("The results could not be removed.")):
             self._followNone()
@@ -276,6 +283,7 @@ class ResultsSection(Section[PanelLogic]):
         self.update()
         self._follow()
 
+    @oneAction
     def _onExportCsv(self) -> None:
         name = _("localization.csv")
         path = dialogs.askSaveFile(
@@ -285,6 +293,7 @@ class ResultsSection(Section[PanelLogic]):
             with showingErrors(_("The table could not be written.")):
                 writeCsv(path, self.run.rows, self.parameters.exportFrame)
 
+    @oneAction
     def _onExportMarkups(self) -> None:
         folder = dialogs.askFolder(self.logic.settings, _("Folder for the markups"))
         if folder and self.run is not None:
@@ -319,6 +328,16 @@ class ResultsSection(Section[PanelLogic]):
             self.changed()
 
 
+def hasNote(row: ResultRow) -> bool:
+    """True for an answer that is ok, but whose CT or marking is odd in some way."""
+    return row.status == OK and bool(row.reason)
+
+
+def _statusCell(row: ResultRow) -> str:
+    text = statusText(row.status)
+    return _("{status}, see note").format(status=text) if hasNote(row) else text
+
+
 def explanation(row: ResultRow) -> str:
     """What a status means, and why, in a sentence or two."""
     meaning = {
@@ -327,9 +346,32 @@ def explanation(row: ResultRow) -> str:
         OUTSIDE: _(
             "It does not seem to be in this CT; the position is a guess beyond what was scanned."
         ),
-        FAILED: _("This CT could not be searched."),
+        FAILED: (
+            _("It could not be searched for.")
+            if row.target
+            else _("This CT could not be searched.")
+        ),
     }[row.status]
-    return " ".join(filter(None, [f"{row.query}, {row.target}: {meaning}", row.reason]))
+    what = ", ".join(filter(None, [row.query, row.target]))
+    if not row.reason:
+        return f"{what}: {meaning}"
+    # Not a sentence of its own: it may begin with the name of a file.
+    return f"{what}: {meaning.removesuffix('.')}: {row.reason.removesuffix('.')}."
+
+
+def _mayBeRemoved(run: Run) -> bool:
+    """Ask before work of the user's is lost with the run's rows."""
+    count = sum(bool(row.review) or row.edited for row in run.rows)
+    if not count:
+        return True
+    question = _(
+        "{count} results of {run} were accepted, rejected or corrected by hand. Remove them, too?"
+    )
+    return bool(
+        slicer.util.confirmYesNoDisplay(
+            question.format(count=count, run=run.title), windowTitle=_("Remove results")
+        )
+    )
 
 
 def _whyNotCropped(run: Run, index: int, isLoaded: bool) -> str:

@@ -12,6 +12,7 @@ from ..jobs.workerjob import JobObserver, Problem
 from ..library.modelcatalog import ModelInfo, listModels
 from ..widgets import dialogs, torchsetup
 from ..widgets.helpers import defaultDevices, detectedDevices, duration, fillDevices, signalsBlocked
+from ..widgets.oneaction import oneAction
 from ..widgets.section import Section, showingErrors
 from .panellogic import PanelLogic, StartRun
 
@@ -53,7 +54,13 @@ class RunSection(Section[PanelLogic]):
 
     def listener(self) -> JobObserver:
         """What shows a job in this section."""
-        return JobObserver(self._onProgress, self.log, self._onFinished)
+        return JobObserver(self._onProgress, self.log, self._onFinished, self._forget)
+
+    def setParameters(self, parameters: Any) -> None:
+        """Use another parameter node, or None while the scene is closing: its run is history."""
+        super().setParameters(parameters)
+        if parameters is None:
+            self._showNothing()
 
     def refresh(self) -> None:
         """List models and devices anew when the module is opened.
@@ -69,7 +76,7 @@ class RunSection(Section[PanelLogic]):
             return
         running = self.logic.running
         problem = "" if running else self._whyNotReady()
-        busy = _("A run is going on: wait, or cancel it.") if running else ""
+        busy = _("A run is going on: wait, or cancel it.") if running else torchsetup.busyReason()
         self.setEnabled(
             self.ui.runButton, busy or problem, _("Search the ticked CTs for the ticked targets.")
         )
@@ -98,8 +105,9 @@ class RunSection(Section[PanelLogic]):
         if level == "warning":
             self.ui.logBox.collapsed = False
 
+    @oneAction
     def _onRun(self) -> None:
-        if torchsetup.ensureTorch():
+        if torchsetup.ensureTorch(self.changed):
             with showingErrors(_("The localization could not be started.")):
                 self._onStart(self.listener())
         self.changed()
@@ -130,6 +138,15 @@ class RunSection(Section[PanelLogic]):
         if problem is not None and problem.code == "no-torch":
             torchsetup.ensureTorch()
 
+    def _forget(self) -> None:
+        """A job was given up together with what it was for."""
+        self._showNothing()
+        self.changed()
+
+    def _showNothing(self) -> None:
+        self._showIdle()
+        self.ui.progressLabel.text = ""
+
     def _showIdle(self) -> None:
         self.ui.progressBar.value = 0
         self.ui.progressBar.visible = False
@@ -154,6 +171,7 @@ class RunSection(Section[PanelLogic]):
         self.logic.settings.model = self.ui.modelSelector.itemData(index)
         self.changed()
 
+    @oneAction
     def _onModelFolder(self) -> None:
         folder = dialogs.askFolder(self.logic.settings, _("Folder with models"))
         if folder:
@@ -170,8 +188,9 @@ class RunSection(Section[PanelLogic]):
         self.logic.settings.device = self.ui.deviceSelector.itemData(index)
         self.changed()
 
+    @oneAction
     def _onFindDevices(self) -> None:
-        if torchsetup.ensureTorch():
+        if torchsetup.ensureTorch(self.changed):
             self._finding = True
             self.logic.findDevices(self._onDevices, self._onDevicesFailed)
         self.changed()

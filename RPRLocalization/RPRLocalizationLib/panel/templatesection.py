@@ -13,8 +13,9 @@ from rprloc.errors import InputError
 
 from ..library.modelcatalog import listModels
 from ..library.templatelibrary import TemplateInfo
-from ..widgets import dialogs
+from ..widgets import dialogs, torchsetup
 from ..widgets.helpers import signalsBlocked, tableItem
+from ..widgets.oneaction import oneAction
 from ..widgets.section import Section, showingErrors
 from .panellogic import PanelLogic
 
@@ -137,7 +138,8 @@ class TemplatePart(Section[PanelLogic]):
         whyNotMarked: why the marked targets make no template, empty if they do.
         """
         self._updateLibraryButtons()
-        busy = _("Wait until the run has ended, or cancel it.") if self.logic.running else ""
+        running = _("Wait until the run has ended, or cancel it.") if self.logic.running else ""
+        busy = running or torchsetup.busyReason()
         self.ui.saveTemplateButton.visible = self.ui.addToTemplateButton.visible = not byTemplate
         tip = _("Keep the ticked targets in your library: later they are found without this CT.")
         self.setEnabled(self.ui.saveTemplateButton, busy or whyNotMarked, tip)
@@ -169,6 +171,7 @@ class TemplatePart(Section[PanelLogic]):
         self.parameters.unusedTemplateTargets = []
         self.changed()
 
+    @oneAction
     def _onRename(self) -> None:
         info = self.required()
         title = dialogs.askText(_("Rename template"), _("New name:"), info.title)
@@ -177,6 +180,7 @@ class TemplatePart(Section[PanelLogic]):
                 self.parameters.template = self.logic.library.rename(info, title).key
         self.changed()
 
+    @oneAction
     def _onDelete(self) -> None:
         info = self.required()
         question = _("Delete the template {name}? This cannot be undone.").format(name=info.title)
@@ -186,6 +190,7 @@ class TemplatePart(Section[PanelLogic]):
                 self.parameters.template = ""
         self.changed()
 
+    @oneAction
     def _onImport(self) -> None:
         path = dialogs.askOpenFile(
             self.logic.settings, _("Import template"), _("Templates (*.json)")
@@ -196,6 +201,7 @@ class TemplatePart(Section[PanelLogic]):
                 self.parameters.unusedTemplateTargets = []
         self.changed()
 
+    @oneAction
     def _onExport(self) -> None:
         info = self.required()
         name = f"{info.title}.json"

@@ -2,8 +2,8 @@
 
 Control points, ROIs and segments as one list of named targets.
 
-Which of them are used is kept on the node itself (attribute ``RPRLoc.Unused``), so that it is saved
-with the scene and survives when nodes are renumbered.
+Which of them are used, and which were taken out of the list, is kept on the node itself, so that it
+is saved with the scene and survives when nodes are renumbered.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from rprloc.errors import InputError
 
 from . import conversion
 
-UNUSED_ATTRIBUTE = "RPRLoc.Unused"
+UNUSED_ATTRIBUTE, LEFT_OUT_ATTRIBUTE = "RPRLoc.Unused", "RPRLoc.LeftOut"
+# Of a list of landmarks that this module has made; every other one is the user's own.
+PLACED_ATTRIBUTE = "RPRLoc.Placed"
 RESULT_ATTRIBUTE = "RPRLoc.Result"
 LANDMARK, BOX, SEGMENT = "landmark", "box", "segment"
 NODE_TYPES = ("vtkMRMLMarkupsFiducialNode", "vtkMRMLMarkupsROINode", "vtkMRMLSegmentationNode")
@@ -39,13 +41,18 @@ class MarkedTarget:
 def targetsOf(nodes: Any) -> list[MarkedTarget]:
     """Every placed point, ROI and segment of the nodes, in order.
 
-    Points that are still being placed are left out.
+    Points that are still being placed are left out, and so is what was taken out of the list.
     """
-    return [target for node in nodes for target in _targetsOfNode(node)]
+    return [
+        target
+        for node in nodes
+        for target in _targetsOfNode(node)
+        if target.itemID not in _listed(node, LEFT_OUT_ATTRIBUTE)
+    ]
 
 
 def _targetsOfNode(node: Any) -> list[MarkedTarget]:
-    unused = _unused(node)
+    unused = _listed(node, UNUSED_ATTRIBUTE)
     if node.IsA("vtkMRMLMarkupsROINode"):
         if not node.GetNumberOfDefinedControlPoints():
             return []
@@ -70,10 +77,30 @@ def _targetsOfNode(node: Any) -> list[MarkedTarget]:
 
 def setUsed(target: MarkedTarget, used: bool) -> None:
     """Use a target in the next run, or leave it out."""
-    unused = _unused(target.node) - {target.itemID}
+    unused = _listed(target.node, UNUSED_ATTRIBUTE) - {target.itemID}
     if not used:
         unused = unused | {target.itemID}
     target.node.SetAttribute(UNUSED_ATTRIBUTE, json.dumps(sorted(unused)))
+
+
+def leaveOut(target: MarkedTarget) -> None:
+    """Take a target out of the list for good: one that was placed here is deleted, no other is."""
+    if isPlacedHere(target.node):
+        index = target.node.GetNthControlPointIndexByID(target.itemID)
+        target.node.RemoveNthControlPoint(index)
+        return
+    out = _listed(target.node, LEFT_OUT_ATTRIBUTE) | {target.itemID}
+    target.node.SetAttribute(LEFT_OUT_ATTRIBUTE, json.dumps(sorted(out)))
+
+
+def isPlacedHere(node: Any) -> bool:
+    """True for a list of landmarks that this module has made."""
+    return node.GetAttribute(PLACED_ATTRIBUTE) is not None
+
+
+def takeAll(node: Any) -> None:
+    """Take back what was left out of the list, because the node is added to it once more."""
+    node.RemoveAttribute(LEFT_OUT_ATTRIBUTE)
 
 
 def rename(target: MarkedTarget, name: str) -> None:
@@ -139,9 +166,10 @@ def candidateNodes(scene: Any) -> list[Any]:
     return found
 
 
-def _unused(node: Any) -> set[str]:
+def _listed(node: Any, attribute: str) -> set[str]:
+    """Items that an attribute of the node names; a scene file may hold anything."""
     try:
-        listed = json.loads(node.GetAttribute(UNUSED_ATTRIBUTE) or "[]")
+        listed = json.loads(node.GetAttribute(attribute) or "[]")
     except ValueError:
         return set()
     return {item for item in listed if isinstance(item, str)} if isinstance(listed, list) else set()

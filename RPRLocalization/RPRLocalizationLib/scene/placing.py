@@ -7,7 +7,7 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from .markedtargets import RESULT_ATTRIBUTE
+from .markedtargets import PLACED_ATTRIBUTE, isPlacedHere
 
 FIDUCIALS, ROI = "vtkMRMLMarkupsFiducialNode", "vtkMRMLMarkupsROINode"
 
@@ -62,18 +62,15 @@ class Placing:
 def landmarkList(nodes: Any) -> Any:
     """The fiducial list that new landmarks go to.
 
-    The last one among the targets, else a new one.
+    The last one that was made here, else a new one: the user's own lists stay as they are.
     """
-    lists = [
-        node
-        for node in nodes
-        if node.IsA(FIDUCIALS) and node.GetAttribute(RESULT_ATTRIBUTE) is None
-    ]
+    lists = [node for node in nodes if node.IsA(FIDUCIALS) and isPlacedHere(node)]
     if lists:
         return lists[-1]
     node = slicer.mrmlScene.AddNewNodeByClass(FIDUCIALS, _("Landmarks"))
     node.CreateDefaultDisplayNodes()
     node.SetControlPointLabelFormat(_("Landmark %d"))
+    node.SetAttribute(PLACED_ATTRIBUTE, "1")
     return node
 
 

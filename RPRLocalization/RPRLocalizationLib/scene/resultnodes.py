@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import slicer
-import vtk
 from slicer.i18n import tr as _
 
 from rprloc.localization.status import FAILED, LOW_CONFIDENCE, OK, OUTSIDE
 
 from . import conversion
 from .markedtargets import RESULT_ATTRIBUTE
-from .resultrows import ResultRow, Run
+from .resultfolders import ResultFolders
+from .resultrows import RUN_ATTRIBUTE, ResultRow, Run
 
 # Okabe and Ito's palette: told apart with every kind of colour blindness. The table repeats the
 # status as text.
@@ -24,7 +24,8 @@ STATUS_COLORS = {
     OUTSIDE: (0.34, 0.71, 0.91),
     FAILED: (0.84, 0.37, 0.0),
 }
-RUN_ITEM_ATTRIBUTE = "RPRLoc.Run"
+# The control points of a list that a run has placed (JSON): others in it are the user's.
+POINTS_ATTRIBUTE = "RPRLoc.Points"
 
 
 def statusText(status: str) -> str:
@@ -48,32 +49,40 @@ class ResultNodes:
 
     def __init__(self, scene: Any) -> None:
         self._scene = scene
-        self._hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+        self._folders = ResultFolders(scene)
 
     def show(self, run: Run, indices: Iterable[int], extremePoints: bool) -> None:
         """Make the nodes of the rows (of one query) that have a position and no node yet."""
         shown = [n for n in indices if run.rows[n].found and run.result(n) is None]
         if not shown:
             return
-        folder = self._queryFolder(run, run.rows[shown[0]].query)
         for index in (n for n in shown if run.rows[n].kind == "box"):
-            self._showBox(run, index, folder, extremePoints)
+            self._showBox(run, index, extremePoints)
         landmarks = [n for n in shown if run.rows[n].kind == "landmark"]
         if landmarks:
-            self._showLandmarks(run, landmarks, folder)
+            self._showLandmarks(run, landmarks)
         run.save()
 
     def remove(self, run: Run) -> None:
-        """Remove everything that a run put into the scene, its folder and its rows included."""
-        folder = self._runItem(run)
+        """Remove what a run has put into the scene, and nothing else: nodes, folders, rows."""
         for node in run.resultNodes():
-            self._removeNode(node)
-        if folder:
-            # Item by item: what the user has moved into the folder stays, one level up.
-            for item in [*self._children(folder, deep=True), folder]:
-                if self._hierarchy.GetItemDataNode(item) is None:
-                    self._hierarchy.RemoveItem(item, False, False)
+            self._removeResult(run, node)
+        self._folders.remove(run)
         self._scene.RemoveNode(run.node)
+
+    def _removeResult(self, run: Run, node: Any) -> None:
+        """Remove a result's node, or, if the user has added points to it, only the run's points."""
+        if not _isMadeBy(run, node):
+            return
+        own, points = _ownPoints(run, node), _pointIDs(node)
+        if not own or set(points) <= own:
+            self._removeNode(node)
+            return
+        for pointID in points:
+            if pointID in own:
+                node.RemoveNthControlPoint(node.GetNthControlPointIndexByID(pointID))
+        for mark in (RESULT_ATTRIBUTE, RUN_ATTRIBUTE, POINTS_ATTRIBUTE):
+            node.RemoveAttribute(mark)
 
     def _removeNode(self, node: Any) -> None:
         """Remove a node with its display and storage nodes and its item.
@@ -84,42 +93,44 @@ class ResultNodes:
             node.GetStorageNode()
         ]
         self._scene.RemoveNode(node)
-        for other in filter(None, own):
-            self._scene.RemoveNode(other)
-        item = self._hierarchy.GetItemByDataNode(node)
-        if item:
-            self._hierarchy.RemoveItem(item, False, False)
+        for other in own:
+            if other is not None and not self._isUsed(other):
+                self._scene.RemoveNode(other)
+        self._folders.forget(node)
 
-    def _children(self, item: int, deep: bool) -> list[int]:
-        items = vtk.vtkIdList()
-        self._hierarchy.GetItemChildren(item, items, deep)
-        return [items.GetId(n) for n in range(items.GetNumberOfIds())]
+    def _isUsed(self, part: Any) -> bool:
+        """True if a display or storage node serves another node as well."""
+        count = self._scene.GetNumberOfNodesByClass("vtkMRMLDisplayableNode")
+        nodes = (self._scene.GetNthNodeByClass(n, "vtkMRMLDisplayableNode") for n in range(count))
+        return any(
+            part is node.GetStorageNode()
+            or part.GetID() in [node.GetNthDisplayNodeID(n) for n in range(_displays(node))]
+            for node in nodes
+        )
 
-    def _showBox(self, run: Run, index: int, folder: int, extremePoints: bool) -> None:
+    def _showBox(self, run: Run, index: int, extremePoints: bool) -> None:
         row = run.rows[index]
         node = self._scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", row.target)
         node.SetCenter(conversion.lpsToRas(row.center).tolist())
         node.SetSize(row.size)
-        self._dress(node, row, folder)
+        self._dress(run, node, row)
         # The outline tells the place; a fill would tint the tissue that has to be judged.
         node.GetDisplayNode().SetFillOpacity(0.0)
-        points = (
-            self._showExtremes(row, folder) if extremePoints and row.points is not None else None
-        )
+        points = self._showExtremes(run, row) if extremePoints and row.points is not None else None
         run.setResult(index, node, points)
 
-    def _showExtremes(self, row: ResultRow, folder: int) -> Any:
+    def _showExtremes(self, run: Run, row: ResultRow) -> Any:
         name = _("{target} extreme points").format(target=row.target)
         node = self._scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name)
         for label, point in zip(
             extremeLabels(row.target), conversion.lpsToRas(row.points).tolist(), strict=True
         ):
             node.AddControlPoint(point, label)
-        self._dress(node, row, folder)
+        self._dress(run, node, row)
         node.GetDisplayNode().SetPointLabelsVisibility(False)
         return node
 
-    def _showLandmarks(self, run: Run, indices: Iterable[int], folder: int) -> None:
+    def _showLandmarks(self, run: Run, indices: Iterable[int]) -> None:
         """One list per status, because a display node has one colour."""
         for status in dict.fromkeys(run.rows[n].status for n in indices):
             chosen = [n for n in indices if run.rows[n].status == status]
@@ -131,12 +142,15 @@ class ResultNodes:
                     node.AddControlPoint(conversion.lpsToRas(row.center).tolist(), row.target)
                 )
                 run.setResult(n, node)
-            self._dress(node, run.rows[chosen[0]], folder)
+            self._dress(run, node, run.rows[chosen[0]])
 
-    def _dress(self, node: Any, row: ResultRow, folder: int) -> None:
-        """Colour by status, description, folder."""
+    def _dress(self, run: Run, node: Any, row: ResultRow) -> None:
+        """Marks of the run, colour by status, description, folder."""
         node.SetAttribute(RESULT_ATTRIBUTE, row.status)
-        node.SetDescription(" ".join(filter(None, [statusText(row.status), row.reason])))
+        node.SetAttribute(RUN_ATTRIBUTE, run.identifier)
+        if row.kind == "landmark" or node.IsA("vtkMRMLMarkupsFiducialNode"):
+            node.SetAttribute(POINTS_ATTRIBUTE, json.dumps(_pointIDs(node)))
+        node.SetDescription(": ".join(filter(None, [statusText(row.status), row.reason])))
         node.CreateDefaultDisplayNodes()
         display = node.GetDisplayNode()
         color = STATUS_COLORS.get(row.status, STATUS_COLORS[FAILED])
@@ -145,26 +159,31 @@ class ResultNodes:
         display.SetHandlesInteractive(False)
         # Names cover each other and the image: ``viewing`` shows that of the chosen box.
         display.SetPropertiesLabelVisibility(False)
-        item = self._hierarchy.GetItemByDataNode(node)
-        if item:
-            self._hierarchy.SetItemParent(item, folder)
-        else:
-            self._hierarchy.CreateItem(folder, node)
+        self._folders.put(node, run, row.query)
 
-    def _queryFolder(self, run: Run, query: str) -> int:
-        parent = self._runItem(run)
-        if not parent:
-            parent = self._hierarchy.CreateFolderItem(self._hierarchy.GetSceneItemID(), run.title)
-            self._hierarchy.SetItemAttribute(parent, RUN_ITEM_ATTRIBUTE, run.identifier)
-        existing = self._hierarchy.GetItemChildWithName(parent, query)
-        return existing or self._hierarchy.CreateFolderItem(parent, query)
 
-    def _runItem(self, run: Run) -> int:
-        """By the run's identifier: the user may have renamed or moved the folder."""
-        for item in self._children(self._hierarchy.GetSceneItemID(), deep=True):
-            if self._hierarchy.GetItemAttribute(item, RUN_ITEM_ATTRIBUTE) == run.identifier:
-                return item
-        return 0
+def _isMadeBy(run: Run, node: Any) -> bool:
+    """True if the node carries the run's mark; version 0.1 marked results without their run."""
+    maker = node.GetAttribute(RUN_ATTRIBUTE)
+    return node.GetAttribute(RESULT_ATTRIBUTE) is not None and maker in (None, run.identifier)
+
+
+def _pointIDs(node: Any) -> list[str]:
+    return [node.GetNthControlPointID(n) for n in range(node.GetNumberOfControlPoints())]
+
+
+def _ownPoints(run: Run, node: Any) -> set[str]:
+    """Control points of a list that the run has placed; empty for a box, which is all its own."""
+    if not node.IsA("vtkMRMLMarkupsFiducialNode"):
+        return set()
+    marked = node.GetAttribute(POINTS_ATTRIBUTE)
+    if marked is not None:
+        return set(json.loads(marked))
+    return {row.pointID for n, row in enumerate(run.rows) if run.result(n) is node}
+
+
+def _displays(node: Any) -> int:
+    return int(node.GetNumberOfDisplayNodes())
 
 
 def updateRow(run: Run, index: int) -> bool:

@@ -21,6 +21,8 @@ ACCEPTED, REJECTED = "accepted", "rejected"
 class ResultRow:
     """One target in one query; positions in LPS mm of the world, None where there is none.
 
+    A query that failed as a whole is one row without target and kind.
+
     query: name shown; path: the query's file if it was not loaded, else empty. points: the six
         extreme points (LPS).
     review: empty, ``accepted`` or ``rejected``. edited: the user has moved or resized the box or

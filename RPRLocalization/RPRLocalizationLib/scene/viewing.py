@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import vtk
 from slicer.i18n import tr as _
 
 from rprloc.errors import InputError
+from rprloc.formats.discovery import is_dicom_file
 
 from . import conversion
 from .resultrows import Run
@@ -19,6 +21,8 @@ from .resultrows import Run
 SURROUNDINGS_MM = 25.0
 # A place nearer to the edge of a view than this part of its size is not seen well.
 EDGE_FRACTION = 0.05
+# Of a volume that was cropped here: most of the body is missing in it.
+CROPPED_ATTRIBUTE = "RPRLoc.Cropped"
 
 
 def showRow(run: Run, index: int) -> None:
@@ -71,14 +75,11 @@ def zoomTo(points: np.ndarray) -> None:
 
 def loadCt(path: str, name: str) -> Any:
     """Load a CT file, or the series of a DICOM folder; gives the volume node. Raises InputError."""
-    file = path
-    if os.path.isdir(path):
-        # Slicer's archetype reader takes the series that the first file belongs to.
-        files = sorted(entry for entry in os.listdir(path) if not entry.startswith("."))
-        file = os.path.join(path, files[0]) if files else path
     try:
-        return slicer.util.loadVolume(file, {"name": name, "show": False})
-    except RuntimeError as error:
+        # Slicer's archetype reader takes the series that the file belongs to.
+        file = _firstDicomFile(Path(path)) if os.path.isdir(path) else path
+        return slicer.util.loadVolume(str(file), {"name": name, "show": False})
+    except (RuntimeError, OSError) as error:
         raise InputError(_("{path} could not be loaded.").format(path=path)) from error
 
 
@@ -136,7 +137,21 @@ def cropTo(volume: Any, roi: Any, name: str) -> Any:
             raise InputError(_("Crop Volume could not crop: the box does not lie in the CT."))
     finally:
         scene.RemoveNode(parameters)
+    output.SetAttribute(CROPPED_ATTRIBUTE, "1")
     return output
+
+
+def _firstDicomFile(folder: Path) -> Path:
+    """The first image of a DICOM folder, which may also hold folders, texts and an index.
+
+    Raises InputError if there is none.
+    """
+    for path in sorted(folder.iterdir()):
+        isHidden = path.name.startswith(".")
+        isIndex = path.name.upper() == "DICOMDIR"
+        if path.is_file() and not isHidden and not isIndex and is_dicom_file(path):
+            return path
+    raise InputError(_("{path} holds no DICOM image any more.").format(path=folder))
 
 
 def _isBackground(volume: Any) -> bool:

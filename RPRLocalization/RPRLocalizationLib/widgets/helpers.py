@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,6 +34,16 @@ def tableItem(
     item.setFlags(flags)
     item.setToolTip(tooltip)
     return item
+
+
+def connectPath(field: Any, changed: Callable[[str], None]) -> None:
+    """Call ``changed(path)`` for every change of a ctkPathLineEdit, its emptying included.
+
+    ctk tells a path only if it is acceptable, and an empty one is not: then the field tells only
+    that its input has become unacceptable.
+    """
+    field.connect("currentPathChanged(QString)", changed)
+    field.connect("validInputChanged(bool)", lambda valid: None if valid else changed(""))
 
 
 def color(rgb: Sequence[float], fraction: float = 1.0) -> Any:

@@ -30,6 +30,8 @@ _SAME_PLACE_MM = 1.0
 _STRAIGHT = 1e-3
 #: Scanner anatomical coordinates (NIFTI_XFORM_SCANNER_ANAT).
 _SCANNER = 1
+#: The highest code that the standard knows (NIFTI_XFORM_TEMPLATE_OTHER).
+_MOST_CODE = 5
 _SPATIAL_BITS = 0x07
 _UNITS: dict[int, str] = {0: "", 1: "m", 2: "mm", 3: "um"}
 _TYPES: dict[int, str] = {
@@ -188,7 +190,9 @@ def _whole(value: Any, name: str) -> int:
 
 
 def _finite(values: npt.ArrayLike, name: str) -> FloatArray:
-    numbers = np.asarray(values, dtype=np.float64)
+    # Some patterns of bits that are no number make numpy warn when it widens them.
+    with np.errstate(invalid="ignore"):
+        numbers = np.asarray(values, dtype=np.float64)
     if not np.isfinite(numbers).all():
         raise InputError(f"its header is damaged ({name} holds NaN or infinite numbers)")
     return numbers
@@ -225,6 +229,9 @@ def _geometry(
     sform = _sform(fields, spacing) if kind != "analyze" and fields["sform_code"] > 0 else None
     qform = _qform(fields, spacing) if kind != "analyze" and fields["qform_code"] > 0 else None
 
+    codes = [int(fields[name]) for name in ("sform_code", "qform_code")]
+    if kind != "analyze" and any(not 0 <= code <= _MOST_CODE for code in codes):
+        raise InputError("its header is damaged (an unknown code of sform or qform)")
     if sform is None and qform is None:
         what = "Analyze file" if kind == "analyze" else "NIfTI file (sform and qform are 0)"
         note = (

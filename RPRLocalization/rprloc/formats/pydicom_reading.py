@@ -14,7 +14,7 @@ from ..errors import InputError, one_line
 from ..geometry import FloatArray
 from .dicom_elements import layout
 
-INSTALL = "pip install 'rprloc[dicom]'"
+INSTALL = "pip install pydicom"
 
 
 def read_dataset(path: Path, what: str, save_as: str = ".nrrd") -> Any:

@@ -41,6 +41,9 @@ PADDING_HU: Final = -1100
 #: Grey levels of pictures: soft tissue as a radiologist sets it (level 40, width 400).
 DISPLAY_WINDOW_HU: Final = (-160.0, 240.0)
 
+#: No scanner stores values beyond it.
+_FARTHEST_HU = 1e6
+
 #: As many voxels as are looked at to judge a volume.
 _SAMPLES = 500_000
 
@@ -85,7 +88,9 @@ def check_ct(array: npt.NDArray[Any]) -> tuple[str, ...]:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise InputError("the volume holds NaN or infinite values")
 
-    sample = array.reshape(-1)[:: max(1, array.size // _SAMPLES)].astype(np.float32)
+    some = array.reshape(-1)[:: max(1, array.size // _SAMPLES)]
+    # What no scanner stores may be too large for single precision.
+    sample = np.clip(some.astype(np.float64), -_FARTHEST_HU, _FARTHEST_HU).astype(np.float32)
     if sample.min() == sample.max() and array.min() == array.max():
         raise InputError(f"the volume is empty: every voxel is {sample[0]:g}")
 

@@ -71,8 +71,8 @@ class Layout:
 
     Attributes:
         order: which axis of the grid is the patient's z, y and x.
-        reversed: which of the patient's axes z, y, x run the other way. Never x alone: a body and
-            its mirror image look alike to the networks.
+        reversed: which of the patient's axes z, y, x run the other way. For x it is never sought: a
+            body and its mirror image look alike to the networks.
         size: how many times as large as declared the body is along the patient's z, y and x.
     """
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ..errors import TemplateError
 from ..files import atomic_write_text, prepare_output_file
 from ..model.card import ModelCard
-from ..seal import broken_seal, sealed
+from ..seal import TEMPLATE_FIELDS, broken_seal, sealed
 from ..targets.target import Kind
 
 SCHEMA = "rprloc-template"
@@ -180,7 +180,7 @@ class Template:
         """
         data = _load(Path(path))
         template = cls.from_json(data, str(path))
-        problem = broken_seal(data)
+        problem = broken_seal(data, TEMPLATE_FIELDS)
         if problem:
             raise TemplateError(f"{path}: {problem}")
         return template

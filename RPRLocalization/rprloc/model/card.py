@@ -22,6 +22,10 @@ SCHEMA = "rprloc-model"
 SCHEMA_VERSION = 2
 #: Version 1 had no ``search`` and no ``confidence``.
 READABLE_VERSIONS = (1, SCHEMA_VERSION)
+FIELDS = (
+    *("schema", "schema_version", "name", "version", "body_region", "stages", "search"),
+    *("confidence", "training"),
+)
 DEFAULT_MODEL = "han-ct"
 _FILE = re.compile(r"^[A-Za-z0-9_-]+\.pt$")
 _SHA256 = re.compile(r"^[0-9a-f]{64}$")
@@ -184,7 +188,7 @@ def parse_card(text: str, path: str) -> ModelCard:
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ModelError(f"{path}: the model card lacks or misstates {error}") from error
     # Last, because what is wrong with a value says more.
-    problem = broken_seal(data)
+    problem = broken_seal(data, FIELDS)
     if problem:
         raise ModelError(f"{path}: {problem}")
     return card

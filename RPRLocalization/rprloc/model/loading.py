@@ -10,10 +10,11 @@ from pathlib import Path
 
 import torch
 
-from ..errors import ModelError, RprLocError
+from ..errors import ModelError, RprLocError, one_line
 from ..image.resampling import IsotropicVolume
 from .card import CARD_NAME, DEFAULT_MODEL, ModelCard, StageCard, read_card
 from .field import LatentField, compute_field
+from .older_torch import lacks_operator, with_plain_interpolation
 
 BUNDLED = Path(__file__).resolve().parents[2] / "Resources" / "Models"
 PATH_VARIABLE = "RPRLOC_MODELS"
@@ -113,14 +114,24 @@ def verify_files(folder: Path, card: ModelCard) -> None:
 
 
 def _load_stage(folder: Path, card: StageCard, device: torch.device) -> StageModel:
+    path = folder / card.file
     try:
-        network = torch.jit.load(str(folder / card.file), map_location=device)
+        network = _load_network(path, device)
     except RuntimeError as error:
         raise ModelError(
-            f"{folder / card.file}: this PyTorch cannot load the network "
-            f"({str(error).splitlines()[0]})"
+            f"{path}: PyTorch {torch.__version__} cannot load the network ({one_line(error)})"
         ) from error
     return StageModel(card, network.eval(), device)
+
+
+def _load_network(path: Path, device: torch.device) -> torch.jit.ScriptModule:
+    try:
+        network: torch.jit.ScriptModule = torch.jit.load(str(path), map_location=device)
+    except RuntimeError as error:
+        if not lacks_operator(error):
+            raise
+        network = torch.jit.load(with_plain_interpolation(path), map_location=device)
+    return network
 
 
 def load_model(folder: str | Path, device: torch.device) -> ModelPair:

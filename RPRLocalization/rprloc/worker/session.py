@@ -185,7 +185,7 @@ def gpu_problem(error: Exception, device: torch.device) -> str | None:
     """What the GPU did, if ``error`` is its failure and not that of the input; None otherwise."""
     if device.type == "cpu" or not isinstance(error, RuntimeError):
         return None
-    if isinstance(error, torch.OutOfMemoryError) or is_out_of_memory(error):
+    if is_out_of_memory(error):
         return "ran out of memory"
     if any(part in str(error) for part in ("CUDA", "cuDNN", "CUBLAS", "NVRTC")):
         return f"failed ({one_line(error)})"

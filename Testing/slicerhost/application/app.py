@@ -66,12 +66,13 @@ class SlicerApplication(QtCore.QObject):
     _testing: bool = False
     _renderPauses: int = 0
 
-    def __init__(self, scene: Any, temporaryPath: str) -> None:
+    def __init__(self, scene: Any, temporaryPath: str, hasMainWindow: bool) -> None:
         super().__init__()
         self._scene, self._temporaryPath = scene, temporaryPath
         self._managers = {
             "module": ModuleManager(),
-            "layout": LayoutManager(scene.mrml, scene.applicationLogic),
+            # The views are the main window's.
+            "layout": LayoutManager(scene.mrml, scene.applicationLogic) if hasMainWindow else None,
             "io": CoreIOManager(scene.logics, scene.mrml),
         }
 
@@ -84,7 +85,8 @@ class SlicerApplication(QtCore.QObject):
     def moduleManager(self) -> ModuleManager:
         return self._managers["module"]
 
-    def layoutManager(self) -> LayoutManager:
+    def layoutManager(self) -> LayoutManager | None:
+        """None without a main window."""
         return self._managers["layout"]
 
     def coreIOManager(self) -> CoreIOManager:

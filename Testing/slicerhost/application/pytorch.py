@@ -8,7 +8,10 @@ from __future__ import annotations
 import importlib.machinery
 import sys
 import types
+from collections.abc import Callable
 from typing import Any
+
+from PySide6 import QtWidgets
 
 NAME = "PyTorchUtils"
 
@@ -18,6 +21,8 @@ class PyTorchExtension:
 
     def __init__(self) -> None:
         self.succeeds = True
+        # Called while it installs, as Slicer handles events then.
+        self.whileInstalling: Callable[[], None] = lambda: None
         self.installations: list[dict[str, Any]] = []
         self._hidden: list[types.ModuleType | None] = []
 
@@ -29,6 +34,7 @@ class PyTorchExtension:
             torch is hidden from this process only: a worker process finds what its Python has.
         """
         self.succeeds = succeeds
+        self.whileInstalling = lambda: None
         self.installations.clear()
         sys.modules.pop(NAME, None)
         if extension:
@@ -86,6 +92,8 @@ class PyTorchUtilsLogic:
                 "torchvisionVersionRequirement": torchvisionVersionRequirement,
             }
         )
+        QtWidgets.QApplication.processEvents()
+        self._extension.whileInstalling()
         if not self._extension.succeeds:
             return None
         self._extension.showTorch()

@@ -7,6 +7,8 @@ from typing import Any
 import slicer
 import vtk
 
+from .segmentitems import SEGMENTATION, SegmentItems
+
 LOGICS = {
     "Colors": "vtkMRMLColorLogic",
     "Cameras": "vtkSlicerCamerasModuleLogic",
@@ -96,7 +98,10 @@ class Scene:
             slicer.vtkMRMLScene.NodeAddedEvent,
             slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent,
         )
+        self._segmentItems = SegmentItems(self.mrml)
+        self._segmentItems.follow(self._hierarchy())
         self._tags = [
+            self.mrml.AddObserver(added, _withNode(self._segmentItems.follow)),
             self.mrml.AddObserver(added, _withNode(self._onNodeAdded)),
             self.mrml.AddObserver(removed, _withNode(self._onNodeAboutToBeRemoved)),
             self.mrml.AddObserver(
@@ -114,6 +119,8 @@ class Scene:
             hierarchy = self._hierarchy()
             if hierarchy and not hierarchy.GetItemByDataNode(node):
                 hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
+        if node.IsA(SEGMENTATION):
+            self._segmentItems.update(node)
 
     def _onNodeAboutToBeRemoved(self, node: Any) -> None:
         if self.mrml.IsClosing() or node.IsA("vtkMRMLSubjectHierarchyNode"):

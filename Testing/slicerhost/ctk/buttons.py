@@ -11,6 +11,8 @@ from ..qt.hostwidget import custom, forwarded, stored
 
 HEADER_HEIGHT = 24
 NO_LIMIT = 16777215
+# QMessageBox::InvalidRole: no answer is remembered.
+INVALID = -1
 
 
 @custom
@@ -123,9 +125,13 @@ class ctkCheckablePushButton(QtWidgets.QPushButton):
     )
     checkBoxUserCheckable, setCheckBoxUserCheckable = stored(bool, "checkBoxUserCheckable", True)
     checkState, setCheckState = stored(int, "checkState", 0, "_toggled")
+    _before: int = 0
 
     def _toggled(self) -> None:
-        self.checkBoxToggled.emit(bool(self.checkState))
+        """Only what has changed is told."""
+        before, self._before = self._before, self.checkState
+        if self.checkState != before:
+            self.checkBoxToggled.emit(bool(self.checkState))
 
 
 @custom
@@ -135,9 +141,13 @@ class ctkColorPickerButton(QtWidgets.QPushButton):
     colorChanged = Signal(QtGui.QColor)
     color, setColor = stored(QtGui.QColor, "color", QtGui.QColor(), "_announce")
     displayColorName, setDisplayColorName = stored(bool, "displayColorName", True)
+    _before: Any = None
 
     def _announce(self) -> None:
-        self.colorChanged.emit(self.color)
+        """Only another color is told."""
+        before, self._before = self._before or QtGui.QColor(), self.color
+        if self.color != before:
+            self.colorChanged.emit(self.color)
 
 
 @custom
@@ -179,7 +189,4 @@ class ctkMessageBox(QtWidgets.QMessageBox):
             if self.dontShowAgainSettingsKey
             else None
         )
-        if remembered not in (None, False, "false", 0, "0"):
-            standard = QtWidgets.QMessageBox.StandardButton
-            return int(remembered) if str(remembered).isdigit() else int(standard.Ok)
-        return super().exec_()
+        return super().exec_() if remembered in (None, INVALID, str(INVALID)) else int(remembered)

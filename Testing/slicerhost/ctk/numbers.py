@@ -145,8 +145,14 @@ class ctkDoubleRangeSlider(QtWidgets.QWidget):
             box.setRange(minimum, maximum)
 
     def setValues(self, low: float, high: float) -> None:
-        self._spinBoxes[0].setValue(low)
-        self._spinBoxes[1].setValue(high)
+        """Both at once, told once."""
+        before = self.minimumValue, self.maximumValue
+        blocked = self.blockSignals(True)
+        self._spinBoxes[0].setValue(min(low, high))
+        self._spinBoxes[1].setValue(max(low, high))
+        self.blockSignals(blocked)
+        if (self.minimumValue, self.maximumValue) != before:
+            self.valuesChanged.emit(self.minimumValue, self.maximumValue)
 
 
 @custom

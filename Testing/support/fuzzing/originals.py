@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
+from rprloc.formats.dicom_files import read_dicom_header
 from rprloc.geometry import Geometry
 from rprloc.image.volume import Volume, read_volume
 from rprloc.localization.template import Example, Template, TemplateTarget
@@ -109,7 +110,9 @@ def _pair(folder: Path, ct: Volume) -> Original:
 
 def _slice(folder: Path, ct: Volume) -> Original:
     dicom(folder, ct)
-    path = sorted(folder.iterdir())[5]
+    headers = [header for path in folder.iterdir() if (header := read_dicom_header(path))]
+    # In the middle, so that leaving it out leaves a gap.
+    path = sorted(headers, key=lambda header: header.position[2])[6].path
     data = path.read_bytes()
     pixels = ct.array[0].size * 2
     header = len(data) - pixels

@@ -110,6 +110,7 @@ class FakeWorker:
 
     def _template_make(self, params: dict[str, Any]) -> list[dict[str, Any]]:
         kinds = {"landmark": "landmark", "box": "box", "segment": "box"}
+        in_air = [t for t in params["targets"] if "in air" in t["name"]]
         targets = [
             {
                 "name": t["name"],
@@ -117,8 +118,12 @@ class FakeWorker:
                 "examples": [{"reference": params["reference"]["name"]}],
             }
             for t in params["targets"]
+            if t not in in_air
         ]
-        return [{"event": "result", "template": template(targets)}]
+        left_out = [
+            {"name": t["name"], "kind": kinds[t["kind"]], "reason": "lies in air"} for t in in_air
+        ]
+        return [{"event": "result", "template": template(targets), "left_out": left_out}]
 
     def _template_merge(self, params: dict[str, Any]) -> list[dict[str, Any]]:
         first, *others = params["templates"]
@@ -156,11 +161,13 @@ def template(targets: list[dict[str, Any]]) -> dict[str, Any]:
 def located(target: dict[str, Any], volume: dict[str, Any]) -> dict[str, Any]:
     """The row of a target in the middle of a volume.
 
-    ``low-confidence`` or ``outside`` if its name says so.
+    ``low-confidence`` or ``outside`` if its name says so, or ``ok`` with a note.
     """
     center = middle(volume)
     name = target["name"].lower()
     status = "low-confidence" if "doubtful" in name else "outside" if "outside" in name else "ok"
+    reason = "" if status == "ok" else "the votes disagree"
+    reason = "note: the file tells no orientation" if "noted" in name else reason
     isBox = target["kind"] == "box"
     offsets = 10.0 * np.vstack([-np.eye(3), np.eye(3)])
     return {
@@ -168,7 +175,7 @@ def located(target: dict[str, Any], volume: dict[str, Any]) -> dict[str, Any]:
         "target": target["name"],
         "kind": target["kind"],
         "status": status,
-        "reason": "" if status == "ok" else "the votes disagree",
+        "reason": reason,
         "center": center.tolist(),
         "size": [20.0, 20.0, 20.0] if isBox else None,
         "spread_mm": 3.0,

@@ -15,7 +15,7 @@ import pytest
 from support.paths import ROOT
 
 MODULES = [ROOT / "RPRLocalization", ROOT / "RPRTraining"]
-PLACEHOLDER = "github.com/OWNER/RPRLoc"
+PLACEHOLDER = "github.com/OWNER/SlicerRPRLoc"
 
 
 def listed(folder: Path) -> list[str]:
@@ -102,9 +102,40 @@ def test_extensionFieldsAreOneQuotedStringEach() -> None:
         "ICONURL",
         "SCREENSHOTURLS",
         "DEPENDS",
+        "LICENSE_FILE",
+        "README_FILE",
     ]
     assert [name for name, _ in fields] == [f"EXTENSION_{name}" for name in names]
     assert all(re.fullmatch(r'"[^"]+"', value) for _, value in fields)
+
+
+def test_addressesAreWrittenOutAndTheirFilesExist() -> None:
+    """The extensions index reads the text of the file, and fetches what it names."""
+    text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
+    raw = "https://raw.githubusercontent.com/OWNER/SlicerRPRLoc/main/"
+    for field in ("ICONURL", "SCREENSHOTURLS"):
+        (address,) = re.findall(rf'^set\(EXTENSION_{field} "(.*)"\)$', text, flags=re.MULTILINE)
+        assert address.startswith(raw) and "${" not in address
+        assert (ROOT / address.removeprefix(raw)).is_file()
+    screenshot = re.search(r"EXTENSION_SCREENSHOTURLS .*/(\w+)\.png", text)
+    assert screenshot is not None and screenshot.group(1) == "localization", "it shows the panel"
+
+
+def test_licenceAndReadmeAreNamedBeforeSlicersFile() -> None:
+    """Slicer's file sets both to Slicer's own where they are not set, and overwrites CPack's."""
+    text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
+    begin = text.index("find_package(Slicer")
+    for field, file in (("LICENSE_FILE", "LICENSE.txt"), ("README_FILE", "README.md")):
+        setting = f'set(EXTENSION_{field} "${{CMAKE_CURRENT_SOURCE_DIR}}/{file}")'
+        assert 0 <= text.find(setting) < begin and (ROOT / file).is_file()
+    assert "CPACK_RESOURCE_FILE_LICENSE" not in text
+
+
+def test_repositoryIsCalledAsTheIndexWantsIt() -> None:
+    entry = json.loads((ROOT / "RPRLoc.json").read_text(encoding="utf-8"))
+    assert entry["scm_url"].rpartition("/")[2] == "SlicerRPRLoc"
+    project = re.search(r"^project\((\w+)\)", (ROOT / "CMakeLists.txt").read_text(), re.MULTILINE)
+    assert project is not None and project.group(1) == "RPRLoc", "the name of the catalog entry"
 
 
 def test_catalogEntryAgreesWithCMake() -> None:

@@ -59,7 +59,7 @@ class Gpu:
     ("problem", "said"),
     [
         (
-            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+            torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
             "ran out of memory",
         ),
         (
@@ -97,7 +97,7 @@ def test_the_cpu_takes_over_from_a_failing_gpu(
 def test_a_reference_is_learnt_on_the_cpu_if_the_gpu_fails(
     monkeypatch: pytest.MonkeyPatch, tiny_model: Path, sample: Sample, template: dict[str, Any]
 ) -> None:
-    gpu = Gpu(monkeypatch, torch.OutOfMemoryError("CUDA out of memory"))
+    gpu = Gpu(monkeypatch, torch.cuda.OutOfMemoryError("CUDA out of memory"))
     job = locate_job(
         tiny_model,
         sample,
@@ -112,7 +112,7 @@ def test_a_reference_is_learnt_on_the_cpu_if_the_gpu_fails(
 def test_a_model_too_large_for_the_gpu_is_loaded_on_the_cpu(tiny_model: Path) -> None:
     def load(folder: str | Path, device: torch.device) -> ModelPair:
         if device == CUDA:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
         return load_model(folder, device)
 
     methods = SessionMethods(Session(load, lambda _: CUDA))

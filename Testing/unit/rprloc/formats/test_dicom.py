@@ -452,3 +452,40 @@ def test_what_is_no_ct_is_called_by_its_name(folder: Path) -> None:
     data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = SEGMENTATION
     data.save_as(path)
     assert "is a DICOM segmentation, but a CT is needed" in refusal(path)
+
+
+@pytest.mark.parametrize("syntax", ["RLELossless", "DeflatedExplicitVRLittleEndian", "Implicit"])
+def test_other_transfer_syntaxes_are_read(folder: Path, ct: Volume, syntax: str) -> None:
+    for path in folder.iterdir():
+        data = pydicom.dcmread(path)
+        if syntax == "RLELossless":
+            data.compress(pydicom.uid.RLELossless)
+            data.save_as(path)
+        elif syntax == "Implicit":
+            data.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
+            data.save_as(path, implicit_vr=True, little_endian=True)
+        else:
+            data.file_meta.TransferSyntaxUID = getattr(pydicom.uid, syntax)
+            data.save_as(path)
+    volume = read_volume(folder)
+    assert same(volume, ct)
+    assert volume.notes == ()
+
+
+@pytest.mark.parametrize("undefined", [False, True])
+def test_nested_sequences_and_private_tags_are_no_damage(
+    folder: Path, ct: Volume, undefined: bool
+) -> None:
+    def add(data: Any, number: int) -> None:
+        inner, outer = pydicom.Dataset(), pydicom.Dataset()
+        inner.ReferencedSOPInstanceUID = "1.2"
+        outer.CodeMeaning, outer.ReferencedSOPSequence = "x", [inner]
+        data.ProcedureCodeSequence = [outer]
+        data["ProcedureCodeSequence"].is_undefined_length = undefined
+        outer.is_undefined_length_sequence_item = undefined
+        data.add_new(0x00090010, "LO", "SOMEBODY")
+        data.add_new(0x00091001, "UN", b"abcd")
+
+    volume = read_volume(edited(folder, add))
+    assert same(volume, ct)
+    assert volume.notes == ()
