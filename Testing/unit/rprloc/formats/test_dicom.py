@@ -320,8 +320,14 @@ def test_a_folder_above_names_the_one_below(tmp_path: Path, ct: Volume) -> None:
     (tmp_path / "cd" / "DICOMDIR").write_bytes(bytes(128) + b"DICM" + bytes(20))
     below = Path("DICOM") / "SE1"
     assert f"its subfolder {below} does: give that" in refusal(tmp_path / "cd")
+    list_of_files = pydicom.dcmread(next((tmp_path / "cd" / below).iterdir()))
+    list_of_files.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.1.3.10"
+    list_of_files.save_as(tmp_path / "cd" / "index.dcm")
     found = [c.path for c in walk(tmp_path / "cd") if c.is_dicom]
     assert found == [tmp_path / "cd" / below]
+    dicom(tmp_path / "cd" / "DICOM" / "SE2", ct)
+    other = Path("DICOM") / "SE2"
+    assert f"its subfolders do ({below}, {other}): give one of them" in refusal(tmp_path / "cd")
 
 
 def test_a_dicomdir_under_another_name_is_none(folder: Path) -> None:
