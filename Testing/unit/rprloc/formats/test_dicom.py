@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.dicom_objects import enhanced
 from support.phantoms import body_volume, dicom
 
 from rprloc.errors import InputError
@@ -21,7 +22,6 @@ pydicom = pytest.importorskip("pydicom", reason="pydicom writes the files of the
 
 AT = Geometry((16, 14, 12), np.array([9.0, 9.0, 12.0]), np.array([-60.0, 20.0, 5.0]), np.eye(3))
 CT_CLASS, SEGMENTATION = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.66.4"
-ENHANCED_CLASS = "1.2.840.10008.5.1.4.1.1.2.1"
 Edit = Callable[[Any, int], Any]
 
 
@@ -343,36 +343,6 @@ def test_a_dicomdir_under_another_name_is_none(folder: Path) -> None:
 def test_a_folder_of_image_files_says_so(tmp_path: Path) -> None:
     (tmp_path / "a.nii.gz").write_bytes(b"")
     assert "give its image files themselves (a.nii.gz" in refusal(tmp_path)
-
-
-def enhanced(path: Path, folder: Path, order: list[int]) -> Path:
-    """The series of a folder as one enhanced CT, its frames in this order."""
-    slices = sorted((pydicom.dcmread(p) for p in folder.iterdir()), key=lambda d: d.InstanceNumber)
-    data = slices[0]
-    frames = []
-    for n in order:
-        frame, place = pydicom.Dataset(), pydicom.Dataset()
-        place.ImagePositionPatient = slices[n].ImagePositionPatient
-        frame.PlanePositionSequence = [place]
-        frames.append(frame)
-    shared, measures, axes, value = (pydicom.Dataset() for _ in range(4))
-    measures.PixelSpacing, axes.ImageOrientationPatient = (
-        data.PixelSpacing,
-        data.ImageOrientationPatient,
-    )
-    value.RescaleSlope, value.RescaleIntercept = data.RescaleSlope, data.RescaleIntercept
-    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [axes]
-    shared.PixelValueTransformationSequence = [value]
-    data.SharedFunctionalGroupsSequence = [shared]
-    data.PerFrameFunctionalGroupsSequence = frames
-    pixels = b"".join(slices[n].PixelData for n in order)
-    data.PixelData, data.NumberOfFrames = pixels, len(order)
-    for tag in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"):
-        delattr(data, tag)
-    data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = ENHANCED_CLASS
-    path.parent.mkdir(exist_ok=True)
-    data.save_as(path)
-    return path
 
 
 @pytest.mark.parametrize("seed", [None, 1])
