@@ -243,6 +243,27 @@ def test_a_folder_of_damaged_files_says_so(folder: Path) -> None:
     assert list_series(folder) == []
 
 
+def test_slices_of_two_frames_of_reference_are_told(folder: Path, ct: Volume) -> None:
+    def edit(data: Any, number: int) -> None:
+        data.FrameOfReferenceUID = f"1.2.8.{number // 7}"
+
+    volume = read_volume(edited(folder, edit))
+    assert same(volume, ct)
+    assert volume.notes == ("the slices are of 2 frames of reference, though of one DICOM series",)
+
+
+def test_slices_without_the_mark_are_read_with_the_others(folder: Path, ct: Volume) -> None:
+    for path in sorted(folder.iterdir())[:5]:
+        data = pydicom.dcmread(path)
+        bare = pydicom.Dataset()
+        bare.update(data)
+        bare.save_as(
+            path.with_suffix(""), implicit_vr=True, little_endian=True, enforce_file_format=False
+        )
+        path.unlink()
+    assert same(read_volume(folder), ct)
+
+
 def test_a_localizer_is_left_out(folder: Path, ct: Volume) -> None:
     path = sorted(folder.iterdir())[0]
     scout = pydicom.dcmread(path)
