@@ -128,7 +128,7 @@ def read_dicom_header(path: Path) -> DicomFile | None:
 
     def text(tag: str) -> str:
         try:
-            return str(reader.GetMetaData(tag)).strip(" \0") if reader.HasMetaDataKey(tag) else ""
+            return plain(reader.GetMetaData(tag)) if reader.HasMetaDataKey(tag) else ""
         except (RuntimeError, TypeError):
             # GDCM hands on bytes that are no text.
             return ""
@@ -155,6 +155,12 @@ def read_dicom_header(path: Path) -> DicomFile | None:
         longer=found.wholeness == "longer",
         pixel_bytes=found.pixel_bytes,
     )
+
+
+def plain(text: object) -> str:
+    """Return a text of a file as it may be shown in one line: a damaged one holds anything."""
+    shown = str(text).strip(" \0")
+    return "".join(char if char.isprintable() else "?" for char in shown)
 
 
 def kind_of_other(path: Path) -> str:

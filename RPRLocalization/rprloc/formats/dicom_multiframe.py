@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from .dicom_files import plain
 from .dicom_slices import Slice, stacked
 from .dicom_values import NO_RESCALE, check_photometric, check_rescale, unit_note
 from .pydicom_reading import damage_refused, read_dataset, stored_pixels
@@ -46,7 +47,7 @@ def _volume(data: Any, path: Path) -> RawImage:
             f"the DICOM file is damaged: of {data.NumberOfFrames} frames it describes {len(frames)}"
         )
     shape = (int(data.Rows), int(data.Columns))
-    check_photometric(str(getattr(data, "PhotometricInterpretation", "")))
+    check_photometric(plain(getattr(data, "PhotometricInterpretation", "")))
     check_size(len(frames) * shape[0] * shape[1], path)
 
     stack = stacked([_slice(frame, shared, shape) for frame in frames])
@@ -106,7 +107,7 @@ def _rescale(frame: Any, shared: Any, data: Any) -> _Rescale:
     return _Rescale(
         1.0 if slope is None else float(slope),
         0.0 if intercept is None else float(intercept),
-        str(getattr(holder, "RescaleType", None) or ""),
+        plain(getattr(holder, "RescaleType", None) or ""),
         slope is not None and intercept is not None,
     )
 

@@ -52,7 +52,7 @@ def check_rescale(text: str, *, slope: bool) -> None:
         value = float("nan")
     # NaN is not below the limit either.
     if not abs(value) < 1e6 or (slope and value == 0):
-        raise InputError(f"the values cannot become HU: {name} is {text}")
+        raise InputError(f"the values cannot become HU: {name} is {text.strip()!r}")
 
 
 def value_notes(files: Sequence[DicomFile]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from ..formats.dicom_multiframe import check_size, first
 from ..formats.pydicom_reading import stored_frame
 from ..geometry import Geometry
 from .layers import DicomTargets, Layers, Mask
+from .markups import clean_name
 
 #: Parts of a voxel, or of a step, that count as rounding.
 _ROUNDING = 0.1
@@ -46,7 +47,7 @@ def segments_of(data: Any, path: Path) -> DicomTargets:
 
 def _titles(data: Any) -> dict[int, str]:
     return {
-        int(segment.SegmentNumber): str(getattr(segment, "SegmentLabel", "") or "")
+        int(segment.SegmentNumber): clean_name(str(getattr(segment, "SegmentLabel", "") or ""))
         or f"Segment_{segment.SegmentNumber}"
         for segment in data.SegmentSequence
         if int(segment.SegmentNumber) > 0

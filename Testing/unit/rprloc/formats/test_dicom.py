@@ -94,7 +94,7 @@ def having(tag: str, value: Any, *only: int) -> Edit:
         (having("ImagePositionPatient", ["0", "0", "0"]), "all slices lie at one place"),
         (having("ImageOrientationPatient", ["0", "1", "0", "0", "0", "1"], 3), "not parallel"),
         (having("Modality", "MR"), "modality MR"),
-        (having("RescaleSlope", "0"), "RescaleSlope is 0"),
+        (having("RescaleSlope", "0"), "RescaleSlope is '0'"),
         (having("PhotometricInterpretation", "MONOCHROME1"), "stored as MONOCHROME1"),
     ],
 )
@@ -164,6 +164,13 @@ def test_a_damaged_last_file_is_told(folder: Path) -> None:
 def test_slices_of_another_rescale_are_told(folder: Path) -> None:
     (note,) = read_volume(edited(folder, having("RescaleIntercept", "-1020", 3))).notes
     assert "differ in how their values are stored" in note
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value")
+def test_a_text_of_a_file_stays_in_one_line(folder: Path) -> None:
+    assert "stored as MONO?CHROME" in refusal(
+        edited(folder, having("PhotometricInterpretation", "MONO\nCHROME"))
+    )
 
 
 @pytest.mark.parametrize(
@@ -407,7 +414,7 @@ def rescale(data: Any) -> Any:
     [
         (lambda d: delattr(d, "PerFrameFunctionalGroupsSequence"), "do not say where they lie"),
         (lambda d: setattr(measures(d), "PixelSpacing", [0, 0]), "0 mm or less"),
-        (lambda d: setattr(rescale(d), "RescaleSlope", "0"), "RescaleSlope is 0"),
+        (lambda d: setattr(rescale(d), "RescaleSlope", "0"), "RescaleSlope is '0'"),
         (lambda d: setattr(d, "NumberOfFrames", 15), "of 15 frames it describes 12"),
         (lambda d: setattr(d, "PixelData", d.PixelData[:900]), "fewer pixels than it says"),
         (lambda d: setattr(d, "Modality", "MR"), "modality MR"),
