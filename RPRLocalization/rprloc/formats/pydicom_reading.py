@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, one_line
+from ..geometry import FloatArray
 from .dicom_elements import layout
 
 INSTALL = "pip install pydicom"
 
 
-def read_dataset(path: Path, what: str) -> Any:
+def read_dataset(path: Path, what: str, save_as: str = ".nrrd") -> Any:
     """Read a DICOM file with pydicom.
 
     Raises InputError (without the path) if it is not installed, naming ``what`` it is needed for,
@@ -26,7 +27,8 @@ def read_dataset(path: Path, what: str) -> Any:
         import pydicom
     except ImportError as error:
         raise InputError(
-            f"is {what}, which needs pydicom: {INSTALL}, or load it in Slicer and save it as .nrrd"
+            f"is {what}, which needs pydicom: {INSTALL}, or load it in Slicer and save it as "
+            f"{save_as}"
         ) from error
     try:
         damaged = layout(path).wholeness == "damaged"
@@ -73,3 +75,41 @@ def stored_pixels(data: Any, frames: int) -> np.ndarray:
     if pixels.size != np.prod(shape):
         raise InputError("the DICOM file is truncated or damaged")
     return pixels.reshape(shape)
+
+
+def stored_frame(data: Any, n: int) -> np.ndarray:
+    """Return the stored values (rows, columns) of one frame; raises InputError without them.
+
+    All at once, the frames of 80 organs need some gigabytes.
+    """
+    from pydicom.pixels.utils import pixel_array
+
+    shape = (int(data.Rows), int(data.Columns))
+    try:
+        if int(data.BitsAllocated) == 1 and not data.file_meta.TransferSyntaxUID.is_compressed:
+            return _bits(data.PixelData, n * shape[0] * shape[1], shape)
+        return np.asarray(pixel_array(data, index=n)).reshape(shape)
+    except Exception as error:
+        raise InputError(
+            "its frames cannot be unpacked (truncated, damaged, or compressed in a way that needs "
+            "another decoder): load it in Slicer and save it as .seg.nrrd"
+        ) from error
+
+
+def _bits(packed: bytes, start: int, shape: tuple[int, int]) -> np.ndarray:
+    """Return a frame of single bits, which need not begin at a byte."""
+    end = start + shape[0] * shape[1]
+    part = np.frombuffer(packed[start // 8 : -(-end // 8)], np.uint8)
+    bits = np.unpackbits(part, bitorder="little")[start % 8 :]
+    return bits[: end - start].reshape(shape)
+
+
+def raw_numbers(data: Any, keyword: str) -> FloatArray:
+    """Return the numbers of an element of decimal strings; raises ValueError if they are none.
+
+    pydicom makes an object of each: half a minute for the contours of a whole body.
+    """
+    value = data.get_item(keyword).value
+    if isinstance(value, bytes):
+        return np.array(value.strip(b" \0").split(b"\\")).astype(np.float64)
+    return np.atleast_1d(np.array(value, dtype=np.float64))

@@ -97,11 +97,15 @@ def _of_dicom(path: Path, label_ids: str | Path | None) -> TargetFile:
     marked = [target_from_point(mark.name, mark.position) for mark in found.points]
     targets = [*drawn.targets, *marked]
     if not targets:
-        raise InputError(f"{path}: has no closed contour and no point in it")
+        why = f" ({found.left_out})" if found.left_out else ""
+        raise InputError(
+            f"{path}: the DICOM RT structures hold no closed contour and no point{why}: import "
+            "them in Slicer, and save them as .seg.nrrd"
+        )
     names = unique([target.name for target in targets])
     notes = (f"left out: {found.left_out}",) if found.left_out else ()
     renamed = [replace(target, name=name) for target, name in zip(targets, names, strict=True)]
-    return TargetFile(renamed, (*drawn.notes, *notes))
+    return TargetFile(renamed, (*drawn.notes, *found.notes, *notes))
 
 
 def _nothing_marked(file: MarkupsFile) -> str:
