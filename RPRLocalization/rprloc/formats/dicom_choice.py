@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -154,11 +155,13 @@ def _without_copies(chosen: ChosenSeries) -> ChosenSeries:
 
 def _instead(folder: Path) -> str:
     """Say what to give instead of a folder without DICOM series."""
-    for count, content in enumerate(walk(folder)):
-        if count > _MOST_FOLDERS:
-            break
-        if content.is_dicom and content.path != folder:
-            return f", but its subfolder {content.path.relative_to(folder)} does: give that"
+    inside = itertools.islice(walk(folder), _MOST_FOLDERS)
+    below = [c.path.relative_to(folder) for c in inside if c.is_dicom and c.path != folder]
+    if len(below) == 1:
+        return f", but its subfolder {below[0]} does: give that"
+    if below:
+        named = ", ".join(map(str, below[:_MOST_NAMED])) + ", ..." * (len(below) > _MOST_NAMED)
+        return f", but its subfolders do ({named}): give one of them"
     try:
         names = sorted(path.name for path in folder.iterdir())
     except OSError:

@@ -89,13 +89,24 @@ def dicom_files(folder: Path) -> list[Path]:
     except OSError as error:
         raise InputError(f"{folder}: cannot be read ({error.strerror or error})") from error
     others = [path for path in inside if not is_image(path.name) and path.is_file()]
-    marked = [path for path in others if is_dicom_file(path)]
+    marked = [path for path in others if is_dicom_file(path) or _begins_like_dicom(path)]
     if marked:
         return marked
     reader = sitk.ImageSeriesReader
     uids = reader.GetGDCMSeriesIDs(str(folder)) if others else ()
     names = [name for uid in uids for name in reader.GetGDCMSeriesFileNames(str(folder), uid)]
     return sorted({Path(name) for name in names} & set(others))
+
+
+def _begins_like_dicom(path: Path) -> bool:
+    """Tell a file without the mark of DICOM, as old exports are, by its first element."""
+    try:
+        with open(path, "rb") as stream:
+            start = stream.read(6)
+    except OSError:
+        return False
+    # Group 8 (little endian), an element below 256, and no text.
+    return len(start) == 6 and start[:2] == b"\x08\0" and start[3] == 0
 
 
 def read_dicom_header(path: Path) -> DicomFile | None:

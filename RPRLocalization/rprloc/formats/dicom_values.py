@@ -56,13 +56,17 @@ def check_rescale(text: str, *, slope: bool) -> None:
 
 
 def value_notes(files: Sequence[DicomFile]) -> tuple[str, ...]:
-    """Say what leaves a doubt about the values of slices."""
+    """Say what leaves a doubt about the values of slices, or that they belong together."""
     notes = []
     if any("" in file.storage[-2:] for file in files):
         notes.append(NO_RESCALE)
     notes += [unit_note(unit) for unit in sorted({file.rescale_type for file in files}) if unit]
     if any(not file.modality and file.sop_class not in CT_CLASSES for file in files):
         notes.append("the files do not say that they are a CT (Modality)")
+    for name, what in (("study", "studies"), ("frame_of_reference", "frames of reference")):
+        count = len({getattr(file, name) for file in files})
+        if count > 1:
+            notes.append(f"the slices are of {count} {what}, though of one DICOM series")
     if len({(file.storage, file.photometric, file.image_type) for file in files}) > 1:
         notes.append("the slices differ in how their values are stored (rescale, bits, image type)")
     longer = [file.path.name for file in files if file.longer]

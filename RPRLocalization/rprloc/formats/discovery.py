@@ -78,11 +78,9 @@ def is_dicom_file(path: Path) -> bool:
     """
     if path.name.upper() == _DICOMDIR:
         return False
-    if path.suffix.lower() == ".dcm":
-        return True
-
     start = _start(path)
-    if start[_DICOM_MARK_AT : _DICOM_MARK_AT + len(_DICOM_MARK)] != _DICOM_MARK:
+    marked = start[_DICOM_MARK_AT : _DICOM_MARK_AT + len(_DICOM_MARK)] == _DICOM_MARK
+    if not marked and path.suffix.lower() != ".dcm":
         return False
     return _sop_class(start) != _DICOMDIR_CLASS
 

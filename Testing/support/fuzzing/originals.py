@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from rprloc.model.card import CARD_NAME, read_card
 from rprloc.targets.label_ids import read_label_ids
 from rprloc.targets.loading import read_target_file
 from support.phantoms import body_volume, dicom, written
-from support.samples import write_markups
+from support.samples import LABEL_IDS, write_markups
 
 #: So many voxels may differ, as damage within the voxels themselves cannot be noticed.
 _FEW = 0.02
@@ -68,7 +69,8 @@ def originals(folder: Path, model: Path) -> list[Original]:
         _pair(folder / "img", ct),
         _slice(folder / "dicom", ct),
     ]
-    return [*images, *_texts(folder), _template(folder), _card(folder, model)]
+    objects = _dicom_objects(folder / "dicom objects", ct)
+    return [*images, *objects, *_texts(folder), _template(folder), _card(folder, model)]
 
 
 def _image(
@@ -118,6 +120,31 @@ def _slice(folder: Path, ct: Volume) -> Original:
     header = len(data) - pixels
     answer = read_volume(folder)
     return Original("dicom", path, folder, data, header, read_volume, volumes_differ, answer)
+
+
+def _dicom_objects(folder: Path, ct: Volume) -> list[Original]:
+    """What only pydicom reads. Its lattice and scale are told once, so no other answer is wrong."""
+    if importlib.util.find_spec("pydicom") is None:
+        return []
+    from support import dicom_objects
+
+    folder.mkdir()
+    slices = dicom(folder / "slices", ct)
+    order = [int(n) for n in np.random.default_rng(0).permutation(ct.geometry.size[2])]
+    files = {
+        "enhanced": dicom_objects.enhanced(folder / "enhanced.dcm", slices, order),
+        "SEG": dicom_objects.segmentation(folder / "seg.dcm", LABEL_IDS),
+        "RTSTRUCT": dicom_objects.structures(
+            folder / "rs.dcm", {"A": dicom_objects.ball(10.0), "B": dicom_objects.ball(5.0)}
+        ),
+    }
+    found = []
+    for kind, path in files.items():
+        read = read_volume if kind == "enhanced" else read_target_file
+        data = path.read_bytes()
+        header = min(len(data), 6000)
+        found.append(Original(kind, path, path, data, header, read, same, read(path)))
+    return found
 
 
 def _texts(folder: Path) -> list[Original]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.dicom_objects import enhanced
 from support.phantoms import body_volume, dicom
 
 from rprloc.errors import InputError
@@ -21,7 +22,6 @@ pydicom = pytest.importorskip("pydicom", reason="pydicom writes the files of the
 
 AT = Geometry((16, 14, 12), np.array([9.0, 9.0, 12.0]), np.array([-60.0, 20.0, 5.0]), np.eye(3))
 CT_CLASS, SEGMENTATION = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.66.4"
-ENHANCED_CLASS = "1.2.840.10008.5.1.4.1.1.2.1"
 Edit = Callable[[Any, int], Any]
 
 
@@ -243,6 +243,27 @@ def test_a_folder_of_damaged_files_says_so(folder: Path) -> None:
     assert list_series(folder) == []
 
 
+def test_slices_of_two_frames_of_reference_are_told(folder: Path, ct: Volume) -> None:
+    def edit(data: Any, number: int) -> None:
+        data.FrameOfReferenceUID = f"1.2.8.{number // 7}"
+
+    volume = read_volume(edited(folder, edit))
+    assert same(volume, ct)
+    assert volume.notes == ("the slices are of 2 frames of reference, though of one DICOM series",)
+
+
+def test_slices_without_the_mark_are_read_with_the_others(folder: Path, ct: Volume) -> None:
+    for path in sorted(folder.iterdir())[:5]:
+        data = pydicom.dcmread(path)
+        bare = pydicom.Dataset()
+        bare.update(data)
+        bare.save_as(
+            path.with_suffix(""), implicit_vr=True, little_endian=True, enforce_file_format=False
+        )
+        path.unlink()
+    assert same(read_volume(folder), ct)
+
+
 def test_a_localizer_is_left_out(folder: Path, ct: Volume) -> None:
     path = sorted(folder.iterdir())[0]
     scout = pydicom.dcmread(path)
@@ -320,8 +341,14 @@ def test_a_folder_above_names_the_one_below(tmp_path: Path, ct: Volume) -> None:
     (tmp_path / "cd" / "DICOMDIR").write_bytes(bytes(128) + b"DICM" + bytes(20))
     below = Path("DICOM") / "SE1"
     assert f"its subfolder {below} does: give that" in refusal(tmp_path / "cd")
+    list_of_files = pydicom.dcmread(next((tmp_path / "cd" / below).iterdir()))
+    list_of_files.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.1.3.10"
+    list_of_files.save_as(tmp_path / "cd" / "index.dcm")
     found = [c.path for c in walk(tmp_path / "cd") if c.is_dicom]
     assert found == [tmp_path / "cd" / below]
+    dicom(tmp_path / "cd" / "DICOM" / "SE2", ct)
+    other = Path("DICOM") / "SE2"
+    assert f"its subfolders do ({below}, {other}): give one of them" in refusal(tmp_path / "cd")
 
 
 def test_a_dicomdir_under_another_name_is_none(folder: Path) -> None:
@@ -337,36 +364,6 @@ def test_a_dicomdir_under_another_name_is_none(folder: Path) -> None:
 def test_a_folder_of_image_files_says_so(tmp_path: Path) -> None:
     (tmp_path / "a.nii.gz").write_bytes(b"")
     assert "give its image files themselves (a.nii.gz" in refusal(tmp_path)
-
-
-def enhanced(path: Path, folder: Path, order: list[int]) -> Path:
-    """The series of a folder as one enhanced CT, its frames in this order."""
-    slices = sorted((pydicom.dcmread(p) for p in folder.iterdir()), key=lambda d: d.InstanceNumber)
-    data = slices[0]
-    frames = []
-    for n in order:
-        frame, place = pydicom.Dataset(), pydicom.Dataset()
-        place.ImagePositionPatient = slices[n].ImagePositionPatient
-        frame.PlanePositionSequence = [place]
-        frames.append(frame)
-    shared, measures, axes, value = (pydicom.Dataset() for _ in range(4))
-    measures.PixelSpacing, axes.ImageOrientationPatient = (
-        data.PixelSpacing,
-        data.ImageOrientationPatient,
-    )
-    value.RescaleSlope, value.RescaleIntercept = data.RescaleSlope, data.RescaleIntercept
-    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [axes]
-    shared.PixelValueTransformationSequence = [value]
-    data.SharedFunctionalGroupsSequence = [shared]
-    data.PerFrameFunctionalGroupsSequence = frames
-    pixels = b"".join(slices[n].PixelData for n in order)
-    data.PixelData, data.NumberOfFrames = pixels, len(order)
-    for tag in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"):
-        delattr(data, tag)
-    data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = ENHANCED_CLASS
-    path.parent.mkdir(exist_ok=True)
-    data.save_as(path)
-    return path
 
 
 @pytest.mark.parametrize("seed", [None, 1])
