@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import qt
 import slicer
-from RPRLocalizationLib.panel.resultssection import TARGET
+from RPRLocalizationLib.panel.resultssection import STATUS, TARGET
 from support.panels.fake_worker import template
 
 
@@ -51,6 +51,22 @@ def test_everyKindOfTargetIsTaken(panel):
     segmentation.GetSegmentation().AddEmptySegment("spleen", "spleen")
     panel.take(segmentation)
     assert panel.targets() == ["nose", "liver", "spleen"]
+    panel.tick(0)
+    panel.localize()
+    rows = dict(zip(panel.cells(TARGET), panel.cells(STATUS), strict=True))
+    assert rows == {"nose": "✓ ok", "liver": "✓ ok", "spleen": "✗ failed"}
+    panel.ui.resultsTable.setCurrentCell(panel.cells(TARGET).index("spleen"), 0)
+    panel.host.processEvents()
+    assert "segment spleen is empty" in panel.ui.reasonLabel.text
+
+
+@pytest.mark.mainwindow
+def test_aRunWithoutAnyUsableTargetIsRefused(panel):
+    volume = panel.addVolume("CT")
+    segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "organs")
+    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    segmentation.GetSegmentation().AddEmptySegment("spleen", "spleen")
+    panel.take(segmentation)
     panel.tick(0)
     panel.host.dialogs.answerMessage()
     panel.click(panel.ui.runButton)
