@@ -25,6 +25,7 @@ class RPRLocalizationParameterNode:
     referenceVolume: the CT that carries the targets. targetNodes: fiducial lists, ROIs and
         segmentations marked on it.
     template: key of ``templatelibrary``; unusedTemplateTargets: organs of it that are not sought.
+    exportFrame: frame of the positions in the table and in exported files; RAS is Slicer's own.
     queryVolumes: loaded CTs to search. queryFolder: CT files to search if useQueryFolder is on.
     """
 
@@ -38,7 +39,7 @@ class RPRLocalizationParameterNode:
     useQueryFolder: bool = False
     queryFolder: str = ""
     extremePoints: bool = False
-    exportFrame: ExportFrame = ExportFrame.LPS
+    exportFrame: ExportFrame = ExportFrame.RAS
 
 
 def liveNodes(nodes: Any, scene: Any) -> list[Any]:

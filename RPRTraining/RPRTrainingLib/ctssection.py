@@ -8,7 +8,7 @@ from typing import Any
 
 import qt
 from RPRLocalizationLib.jobs.workerjob import Problem
-from RPRLocalizationLib.widgets.helpers import connectPath, signalsBlocked, tableItem
+from RPRLocalizationLib.widgets.helpers import breakable, connectPath, signalsBlocked, tableItem
 from RPRLocalizationLib.widgets.oneaction import oneAction
 from RPRLocalizationLib.widgets.section import Section, showingErrors
 from slicer.i18n import tr as _
@@ -78,15 +78,16 @@ class CTsSection(Section[RPRTrainingLogic]):
         self.ui.ctsTable.enabled = not self.logic.training
         self.ui.scanProgressBar.visible = scanning
         if not scanning:
-            self.ui.scanLabel.text = self._summary()
+            self.ui.scanLabel.text = breakable(self._summary())
         self.ui.scanLabel.visible = bool(self.ui.scanLabel.text)
 
     def _prepareTable(self) -> None:
         header = self.ui.ctsTable.horizontalHeader()
         header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
         # A long reason must not push the other columns out of sight; its tooltip tells all of it.
-        header.setSectionResizeMode(VERDICT, qt.QHeaderView.Interactive)
-        header.resizeSection(VERDICT, VERDICT_WIDTH)
+        for column in (NAME, VERDICT):
+            header.setSectionResizeMode(column, qt.QHeaderView.Interactive)
+            header.resizeSection(column, VERDICT_WIDTH)
 
     def _summary(self) -> str:
         rows = self.scanned.rows

@@ -7,7 +7,9 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
-SIZE = (420, 230)
+SIZE = (370, 230)
+# Pixels: of any font of the application, the texts have their room in the picture.
+TEXT_HEIGHT = 11
 LEFT, RIGHT, TOP, BOTTOM = 48, 12, 12, 40
 WIDEST_MM, STEP_MM = 40, 10
 COLORS = ((0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167))
@@ -22,6 +24,9 @@ def errorPicture(errors: dict[str, list[float]]) -> Any:
     picture.fill(qt.QColor(255, 255, 255))
     painter = qt.QPainter(picture)
     painter.setRenderHint(qt.QPainter.Antialiasing, True)
+    font = painter.font()
+    font.setPixelSize(TEXT_HEIGHT)
+    painter.setFont(font)
     try:
         _drawAxes(painter)
         shown = {title: sorted(values) for title, values in errors.items() if values}

@@ -10,7 +10,7 @@ import qt
 from RPRLocalizationLib.jobs.workerjob import Problem
 from RPRLocalizationLib.library.modelcatalog import ModelInfo, listModels, readCard
 from RPRLocalizationLib.widgets import torchsetup
-from RPRLocalizationLib.widgets.helpers import connectPath, signalsBlocked, tableItem
+from RPRLocalizationLib.widgets.helpers import breakable, connectPath, signalsBlocked, tableItem
 from RPRLocalizationLib.widgets.oneaction import oneAction
 from RPRLocalizationLib.widgets.section import Section, showingErrors
 from slicer.i18n import tr as _
@@ -103,7 +103,7 @@ class JudgeSection(Section[RPRTrainingLogic]):
         self.ui.trainedSelector.enabled = not checking
         self.ui.checkProgressBar.visible = checking
         if not checking:
-            self.ui.checkLabel.text = self._outcome or problem
+            self.ui.checkLabel.text = breakable(self._outcome or problem)
 
     def _problem(self) -> str:
         if self.model is None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from RPRLocalizationLib.jobs.workerjob import Problem
 from RPRLocalizationLib.widgets import torchsetup
-from RPRLocalizationLib.widgets.helpers import duration
+from RPRLocalizationLib.widgets.helpers import breakable, duration
 from RPRLocalizationLib.widgets.oneaction import oneAction
 from RPRLocalizationLib.widgets.section import Section, showingErrors
 from RPRLocalizationLib.worker.client import WORKER_DIED
@@ -99,7 +99,7 @@ class TrainSection(Section[RPRTrainingLogic]):
             ui.trainProgressBar.value = round(_STEPS * run.fraction)
             ui.trainStatusLabel.text = statusText(run)
         else:
-            ui.trainStatusLabel.text = self._outcome
+            ui.trainStatusLabel.text = breakable(self._outcome)
 
         ui.trainFiguresLabel.text = figuresText(run) if run is not None else ""
         for label in (ui.trainStatusLabel, ui.trainFiguresLabel):

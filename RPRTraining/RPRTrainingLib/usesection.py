@@ -10,6 +10,7 @@ import slicer
 from RPRLocalizationLib.jobs.workerjob import Problem
 from RPRLocalizationLib.library.modelcatalog import listModels
 from RPRLocalizationLib.widgets import dialogs
+from RPRLocalizationLib.widgets.helpers import breakable
 from RPRLocalizationLib.widgets.oneaction import oneAction
 from RPRLocalizationLib.widgets.section import Section, showingErrors
 from slicer.i18n import tr as _
@@ -78,7 +79,7 @@ class UseSection(Section[RPRTrainingLogic]):
             "" if usable else _("Install the model first."),
             _("Open One-Shot Localization with this model chosen."),
         )
-        self.ui.useLabel.text = self._outcome
+        self.ui.useLabel.text = breakable(self._outcome)
 
     @oneAction
     def _onInstall(self) -> None:

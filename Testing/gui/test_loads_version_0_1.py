@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import qt
 import slicer
 from RPRLocalizationLib.scene.markedtargets import UNUSED_ATTRIBUTE, targetsOf
 from RPRLocalizationLib.scene.resultrows import Run
@@ -164,5 +165,6 @@ def test_moreCanBeReviewedAndRemoved(loaded):
     loaded.ui.resultsTable.setCurrentCell(0, 0)
     loaded.click(loaded.ui.acceptButton)
     assert reviewed.review == "accepted"
+    loaded.host.dialogs.answerMessage(qt.QMessageBox.Yes)
     loaded.click(loaded.ui.removeResultsButton)
     assert len(Run.ofScene(slicer.mrmlScene)) == 1

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import qt
 import slicer
-from RPRLocalizationLib.panel.resultssection import TARGET
+from RPRLocalizationLib.panel.resultssection import STATUS, TARGET
 from support.panels.fake_worker import template
 
 
@@ -51,6 +51,22 @@ def test_everyKindOfTargetIsTaken(panel):
     segmentation.GetSegmentation().AddEmptySegment("spleen", "spleen")
     panel.take(segmentation)
     assert panel.targets() == ["nose", "liver", "spleen"]
+    panel.tick(0)
+    panel.localize()
+    rows = dict(zip(panel.cells(TARGET), panel.cells(STATUS), strict=True))
+    assert rows == {"nose": "✓ ok", "liver": "✓ ok", "spleen": "✗ failed"}
+    panel.ui.resultsTable.setCurrentCell(panel.cells(TARGET).index("spleen"), 0)
+    panel.host.processEvents()
+    assert "segment spleen is empty" in panel.ui.reasonLabel.text
+
+
+@pytest.mark.mainwindow
+def test_aRunWithoutAnyUsableTargetIsRefused(panel):
+    volume = panel.addVolume("CT")
+    segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "organs")
+    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    segmentation.GetSegmentation().AddEmptySegment("spleen", "spleen")
+    panel.take(segmentation)
     panel.tick(0)
     panel.host.dialogs.answerMessage()
     panel.click(panel.ui.runButton)
@@ -276,3 +292,96 @@ def test_landmarkGoesToTheWorkerInLps(panel):
     (made,) = [params for method, params in panel.worker.requests if method == "template.make"]
     assert made["targets"][0]["point_lps"] == [0.0, 0.0, 0.0]
     assert np.shape(made["targets"][1]["corners_lps"]) == (8, 3)
+
+
+def labelMap(panel, values=(1, 3)):
+    """A label map volume over a CT, with a cube per value."""
+    volume = panel.addVolume("CT")
+    array = np.zeros((30, 34, 40), np.uint8)
+    for number, value in enumerate(values):
+        array[5:10, 6:12, 4 + 10 * number : 10 + 10 * number] = value
+    node = slicer.util.addVolumeFromArray(
+        array, name="organs", nodeClassName="vtkMRMLLabelMapVolumeNode"
+    )
+    node.CopyOrientation(volume)
+    panel.host.processEvents()
+    return node
+
+
+def offered(panel):
+    selector = panel.ui.existingSelector
+    return [selector.itemText(number) for number in range(selector.count)]
+
+
+def test_labelMapVolumeIsTakenAsItsLabels(panel):
+    labels = labelMap(panel)
+    panel.addVolume("query")
+    assert offered(panel) == ["organs"]
+    panel.take(labels)
+    assert len(panel.targets()) == 2 and offered(panel) == []
+    panel.click(panel.ui.allButton)
+    panel.localize()
+    (made,) = [params for method, params in panel.worker.requests if method == "template.make"]
+    assert [target["kind"] for target in made["targets"]] == ["segment", "segment"]
+    assert slicer.util.arrayFromVolume(labels).max() == 3, "the label map is as it was"
+
+
+@pytest.mark.mainwindow
+@pytest.mark.parametrize("problem", ["empty", "no module"])
+def test_labelMapThatCannotBeTakenIsExplained(panel, problem):
+    labels = labelMap(panel, values=() if problem == "empty" else (1,))
+    if problem == "no module":
+        panel.host.modules.hide("segmentations")
+    panel.host.dialogs.answerMessage()
+    panel.take(labels)
+    expected = "no voxel has a label" if problem == "empty" else "no Segmentations module"
+    assert expected in panel.host.dialogs.shown[-1].text
+    assert panel.targets() == [] and slicer.util.getNodesByClass("vtkMRMLSegmentationNode") == []
+
+
+def test_pointsWithoutAPlaceAreNamed(panel):
+    panel.addVolume("CT")
+    points = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "list")
+    points.AddControlPoint([0.0, 0.0, 0.0], "A")
+    for label in ("B", "C"):
+        index = points.AddControlPoint([0.0, 0.0, 0.0], label)
+        points.UnsetNthControlPointPosition(index)
+    assert panel.ui.leftOutLabel.isHidden()
+    panel.take(points)
+    assert panel.targets() == ["A"]
+    text = panel.ui.leftOutLabel.text
+    assert text.startswith("Left out: points B, C (not placed:") and "Markups" in text
+    for index in (1, 2):
+        points.SetNthControlPointPosition(index, 1.0, 2.0, 3.0)
+    panel.host.processEvents()
+    assert panel.targets() == ["A", "B", "C"] and panel.ui.leftOutLabel.isHidden()
+
+
+def test_listWithoutPlacedPointsSaysWhatToDo(panel):
+    panel.addVolume("CT")
+    points = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "list")
+    points.UnsetNthControlPointPosition(points.AddControlPoint([0.0, 0.0, 0.0], "A"))
+    panel.take(points)
+    assert panel.targets() == [] and "points A (not placed" in panel.ui.leftOutLabel.text
+
+
+def test_linesAndCurvesSayThatTheyAreNoTargets(panel):
+    panel.addVolume("CT")
+    for className, name in (("Line", "L"), ("ClosedCurve", "K"), ("Plane", "P")):
+        slicer.mrmlScene.AddNewNodeByClass(f"vtkMRMLMarkups{className}Node", name)
+    panel.host.processEvents()
+    assert panel.ui.leftOutLabel.text == (
+        "Left out: line L, curve K, plane P (only points, boxes and segments are targets)."
+    )
+    panel.ui.templateRadio.click()
+    panel.host.processEvents()
+    assert panel.ui.leftOutLabel.isHidden()
+
+
+def test_pointThatIsBeingPlacedIsNotLeftOut(panel):
+    panel.addVolume("CT")
+    panel.click(panel.ui.placeLandmarkButton)
+    (node,) = panel.parameters.targetNodes
+    node.UnsetNthControlPointPosition(node.AddControlPoint([0.0, 0.0, 0.0], "preview"))
+    panel.host.processEvents()
+    assert panel.ui.leftOutLabel.isHidden()

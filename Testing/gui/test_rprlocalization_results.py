@@ -291,6 +291,25 @@ def test_exportStatesTheChosenFrame(done, tmp_path):
     assert not (tmp_path / "query 1" / "outside kidney.mrk.json").exists()
 
 
+@pytest.mark.parametrize(("frame", "title"), [("RAS", "R, A, S"), ("LPS", "L, P, S")])
+def test_oneFrameHoldsForTheTableAndForFiles(done, tmp_path, frame, title):
+    table, selector = done.ui.resultsTable, done.ui.frameSelector
+    assert selector.currentText == "RAS", "as Slicer shows positions"
+    selector.setCurrentIndex(selector.findText(frame))
+    done.host.processEvents()
+    assert table.horizontalHeaderItem(CENTER).text() == f"Centre {title} (mm)"
+    expected = done.run.rows[1].center
+    if frame == "RAS":
+        expected = conversion.lpsToRas(expected).tolist()
+    shown = [float(value) for value in done.cells(CENTER)[1].split(",")]
+    assert shown == pytest.approx(expected, abs=0.06)
+    done.host.dialogs.answerFile(tmp_path / "t.csv")
+    done.click(done.ui.exportCsvButton)
+    row = list(csv.DictReader((tmp_path / "t.csv").read_text().splitlines()))[1]
+    assert row["frame"] == frame
+    assert [float(row[f"c{axis}_mm"]) for axis in "xyz"] == pytest.approx(expected, abs=0.01)
+
+
 @pytest.mark.mainwindow
 def test_exportThatFailsOrIsCancelled(done, tmp_path):
     done.host.dialogs.answerFile("")

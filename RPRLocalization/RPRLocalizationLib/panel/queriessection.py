@@ -14,7 +14,7 @@ from rprloc.errors import InputError
 from ..library.ctfiles import ctFiles
 from ..parameters import ReferenceSource, liveNodes
 from ..scene.viewing import CROPPED_ATTRIBUTE
-from ..widgets.helpers import connectPath, signalsBlocked
+from ..widgets.helpers import breakable, connectPath, signalsBlocked
 from ..widgets.section import Section
 from .panellogic import PanelLogic
 
@@ -73,7 +73,7 @@ class QueriesSection(Section[PanelLogic]):
         if uses:
             paths, problem = self._listed()
             text = _("{count} CT files or DICOM series found.").format(count=len(paths))
-            self.ui.folderLabel.text = problem or text
+            self.ui.folderLabel.text = breakable(problem or text)
         shown = self._shownItems()
         nothing = "" if shown else _("No CT is loaded, or none has such a name.")
         self.setEnabled(
@@ -111,6 +111,7 @@ class QueriesSection(Section[PanelLogic]):
                     qt.Qt.ItemIsEnabled | qt.Qt.ItemIsUserCheckable | qt.Qt.ItemIsSelectable
                 )
                 item.setCheckState(qt.Qt.Checked if isTicked else qt.Qt.Unchecked)
+                item.setToolTip(name)
                 item.setData(_ID_ROLE, nodeID)
                 volumes.addItem(item)
 

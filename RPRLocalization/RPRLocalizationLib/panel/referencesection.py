@@ -16,23 +16,26 @@ from ..parameters import ReferenceSource, liveNodes
 from ..scene import placing
 from ..scene.markedtargets import (
     BOX,
+    LABELS_ROLE,
     LANDMARK,
     SEGMENT,
     MarkedTarget,
+    asTargetNode,
     candidateNodes,
     checkNames,
     isPlacedHere,
     leaveOut,
+    leftOutText,
     rename,
     setUsed,
     takeAll,
     targetsOf,
 )
-from ..widgets.helpers import signalsBlocked, tableItem
+from ..widgets.helpers import breakable, signalsBlocked, tableItem
 from ..widgets.oneaction import oneAction
 from ..widgets.section import Section, showingErrors
 from .panellogic import PanelLogic
-from .templatesection import TemplatePart
+from .templatesection import TemplatePart, fitTargets
 
 _MARKUPS = slicer.vtkMRMLMarkupsNode
 
@@ -119,6 +122,7 @@ class ReferenceSection(Section[PanelLogic]):
             self._shown = None
         else:
             self._fillTargets()
+        self._showLeftOut()
         self._updateButtons()
 
     def _fillTargets(self) -> None:
@@ -135,20 +139,29 @@ class ReferenceSection(Section[PanelLogic]):
         with signalsBlocked(table):
             table.setRowCount(len(targets))
             for number, target in enumerate(targets):
-                tip = _("Untick to leave it out; double-click to rename.")
+                tip = _("{name}: untick to leave it out; double-click to rename.")
+                tip = tip.format(name=target.name)
                 table.setItem(
                     number, 0, tableItem(target.name, tip, editable=True, checked=target.used)
                 )
                 table.setItem(number, 1, tableItem(kinds[target.kind]))
-                table.setItem(number, 2, tableItem(target.node.GetName()))
+                table.setItem(number, 2, tableItem(target.node.GetName(), target.node.GetName()))
             table.setCurrentCell(min(row, len(targets) - 1), 0)
-        table.resizeColumnsToContents()
+        fitTargets(table)
+
+    def _showLeftOut(self) -> None:
+        """Say which points have no place, and which markups can be no targets."""
+        isMarked = not self.usesTemplate() and not self.placing.activeClass()
+        text = leftOutText(slicer.mrmlScene, self.nodes()) if isMarked else ""
+        self.ui.leftOutLabel.text = breakable(text)
+        self.ui.leftOutLabel.visible = bool(text)
 
     def _fillExisting(self) -> None:
-        """Points, boxes and segmentations of the scene that are no targets yet, and no results."""
+        """What can be targets and is none yet: no results, and label maps that were not taken."""
         listed = [node.GetID() for node in self.nodes()]
+        taken = [node.GetNodeReferenceID(LABELS_ROLE) for node in self.nodes()]
         candidates = candidateNodes(slicer.mrmlScene)
-        unlisted = [node for node in candidates if node.GetID() not in listed]
+        unlisted = [node for node in candidates if node.GetID() not in [*listed, *taken]]
         state = [(node.GetID(), node.GetName()) for node in unlisted]
         if state == self._existing:
             return
@@ -253,7 +266,7 @@ class ReferenceSection(Section[PanelLogic]):
     @oneAction
     def _onAddExisting(self) -> None:
         with showingErrors(_("The target could not be added.")):
-            self._add(self._chosenExisting())
+            self._add(asTargetNode(self._chosenExisting()))
         self.changed()
 
     def _add(self, node: Any) -> None:

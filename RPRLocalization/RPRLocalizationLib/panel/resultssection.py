@@ -15,22 +15,21 @@ from rprloc.errors import InputError
 from rprloc.localization.status import FAILED, LOW_CONFIDENCE, OK, OUTSIDE, STATUSES
 
 from ..scene import viewing
-from ..scene.conversion import lpsToRas
-from ..scene.export import writeCsv, writeMarkups
+from ..scene.export import ExportFrame, inFrame, writeCsv, writeMarkups
 from ..scene.resultnodes import STATUS_COLORS, ResultNodes, statusText, updateRow
 from ..scene.resultrows import ACCEPTED, REJECTED, ResultRow, Run
 from ..widgets import dialogs
-from ..widgets.helpers import color, signalsBlocked, tableItem
+from ..widgets.helpers import breakable, color, signalsBlocked, tableItem
 from ..widgets.oneaction import oneAction
 from ..widgets.section import Section, showingErrors
 from .panellogic import PanelLogic
 
 # What tells how far a result can be trusted stands first: a panel of usual width shows no more.
-STATUS, TARGET, CT, SIZE, SPREAD, CYCLE, REVIEW, CENTER = range(8)
+STATUS, TARGET, CT, SPREAD, CYCLE, SIZE, REVIEW, CENTER = range(8)
 # Dark text stays legible on a status colour mixed with this much white.
 _TINT = 0.35
 # Pixels; long names are cut, and their tooltip tells all of them.
-_WIDEST_NAME = 120
+_WIDEST_NAME = 90
 
 
 class ResultsSection(Section[PanelLogic]):
@@ -108,6 +107,8 @@ class ResultsSection(Section[PanelLogic]):
 
     def _fill(self) -> None:
         """Fill only what has changed: selection and scroll position stay while rows come in."""
+        if self.parameters is None:
+            return
         rows = self.run.rows if self.run else []
         table = self.ui.resultsTable
         with signalsBlocked(table):
@@ -116,7 +117,7 @@ class ResultsSection(Section[PanelLogic]):
                 table.clearContents()
 
             table.setRowCount(len(rows))
-            states = [repr(row) for row in rows]
+            states = [f"{self._frame().name} {row!r}" for row in rows]
             for number, row in enumerate(rows):
                 if self._shown[number : number + 1] != [states[number]]:
                     self._fillRow(table, number, row)
@@ -126,6 +127,14 @@ class ResultsSection(Section[PanelLogic]):
         table.setColumnHidden(CT, len({row.query for row in rows}) < 2)
         self._fitColumns(table)
         self.ui.summaryLabel.text = _summary(rows)
+        frame = self._frame()
+        title = _("Centre {axes} (mm)").format(axes=", ".join(frame.value))
+        table.horizontalHeaderItem(CENTER).setText(title)
+
+    def _frame(self) -> ExportFrame:
+        """The frame of the positions, in the table and in exported files."""
+        frame: ExportFrame = self.parameters.exportFrame
+        return frame
 
     @staticmethod
     def _fitColumns(table: Any) -> None:
@@ -135,7 +144,7 @@ class ResultsSection(Section[PanelLogic]):
             table.setColumnWidth(column, min(table.columnWidth(column), _WIDEST_NAME))
 
     def _fillRow(self, table: Any, number: int, row: ResultRow) -> None:
-        center = "" if row.center is None else _triple(lpsToRas(row.center).tolist())
+        center = "" if row.center is None else _triple(inFrame(row.center, self._frame()))
         moved = _(" (moved)") if row.edited else ""
         reviews = {ACCEPTED: _("accepted"), REJECTED: _("rejected")}
         cells = {
@@ -166,7 +175,7 @@ class ResultsSection(Section[PanelLogic]):
         self._updateReview(noRun, noRow)
         self._updateLoadAndCrop(noRow)
         self._updateRunButtons(noRun)
-        self.ui.reasonLabel.text = explanation(row) if row is not None else ""
+        self.ui.reasonLabel.text = breakable(explanation(row)) if row is not None else ""
         self.ui.reasonLabel.visible = bool(self.ui.reasonLabel.text)
 
     def _updateReview(self, noRun: str, noRow: str) -> None:

@@ -11,7 +11,14 @@ from slicer.i18n import tr as _
 from ..jobs.workerjob import JobObserver, Problem
 from ..library.modelcatalog import ModelInfo, listModels
 from ..widgets import dialogs, torchsetup
-from ..widgets.helpers import defaultDevices, detectedDevices, duration, fillDevices, signalsBlocked
+from ..widgets.helpers import (
+    breakable,
+    defaultDevices,
+    detectedDevices,
+    duration,
+    fillDevices,
+    signalsBlocked,
+)
 from ..widgets.oneaction import oneAction
 from ..widgets.section import Section, showingErrors
 from .panellogic import PanelLogic, StartRun
@@ -85,7 +92,7 @@ class RunSection(Section[PanelLogic]):
             "" if running else _("Nothing is running."),
             _("Stop now; what is done is kept."),
         )
-        self.ui.whyLabel.text = problem
+        self.ui.whyLabel.text = breakable(problem)
         self.ui.whyLabel.visible = bool(problem)
         for chooser in (self.ui.modelSelector, self.ui.modelFolderButton, self.ui.deviceSelector):
             chooser.enabled = not running
@@ -120,7 +127,7 @@ class RunSection(Section[PanelLogic]):
         self.ui.progressBar.visible = True
         self.ui.progressBar.value = round(_STEPS * fraction)
         left = duration(secondsLeft)
-        self.ui.progressLabel.text = (
+        self.ui.progressLabel.text = breakable(
             _("{text} - about {time} left").format(text=text, time=left) if left else text
         )
 
@@ -130,7 +137,7 @@ class RunSection(Section[PanelLogic]):
             self.ui.progressLabel.text = _("Done.")
             self.log("info", _("Done."))
         else:
-            self.ui.progressLabel.text = problem.message
+            self.ui.progressLabel.text = breakable(problem.message)
             self.log("info" if problem.cancelled else "warning", problem.message)
             if problem.details:
                 self.log("warning", problem.details)

@@ -20,6 +20,8 @@ from ..widgets.section import Section, showingErrors
 from .panellogic import PanelLogic
 
 _KEY_ROLE = qt.Qt.UserRole
+# Pixels.
+_WIDEST_COLUMN = 110
 
 
 class TemplatePart(Section[PanelLogic]):
@@ -116,14 +118,14 @@ class TemplatePart(Section[PanelLogic]):
         with signalsBlocked(table):
             table.setRowCount(len(targets))
             for row, target in enumerate(targets):
-                tip = _("Untick to leave it out.")
+                tip = _("{name}: untick to leave it out.").format(name=target.name)
                 table.setItem(
                     row, 0, tableItem(target.name, tip, checked=target.name not in unused)
                 )
                 table.setItem(row, 1, tableItem(kinds.get(target.kind, target.kind)))
                 count = _("{count} references").format(count=len(target.references))
                 table.setItem(row, 2, tableItem(count))
-        table.resizeColumnsToContents()
+        fitTargets(table)
 
     def onItem(self, item: Any, table: Any) -> None:
         """A target of the template was ticked or unticked."""
@@ -211,6 +213,16 @@ class TemplatePart(Section[PanelLogic]):
         if path:
             with showingErrors(_("The template could not be exported.")):
                 self.logic.library.exportFile(info, path)
+
+
+def fitTargets(table: Any) -> None:
+    """Let no long name push the other columns out of sight: it is cut, its tooltip tells all."""
+    header = table.horizontalHeader()
+    header.setSectionResizeMode(0, qt.QHeaderView.Stretch)
+    for column in (1, 2):
+        header.setSectionResizeMode(column, qt.QHeaderView.Interactive)
+        table.resizeColumnToContents(column)
+        table.setColumnWidth(column, min(table.columnWidth(column), _WIDEST_COLUMN))
 
 
 def _description(info: TemplateInfo) -> str:

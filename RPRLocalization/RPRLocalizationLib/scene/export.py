@@ -57,7 +57,7 @@ def writeCsv(path: str | Path, rows: Any, frame: ExportFrame) -> None:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(CSV_HEADER)
     for row in rows:
-        center = [None] * 3 if row.center is None else _inFrame(row.center, frame)
+        center = [None] * 3 if row.center is None else inFrame(row.center, frame)
         numbers = [*center, *(row.size or [None] * 3)]
         texts = [_cell(row.query), _cell(row.target), row.kind, row.status, frame.value]
         rest = [
@@ -118,7 +118,8 @@ def _turnToRas(file: Path) -> None:
     atomic_write_text(file, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def _inFrame(center: Any, frame: ExportFrame) -> Any:
+def inFrame(center: Any, frame: ExportFrame) -> Any:
+    """A position (3,) in LPS mm, as a list in mm of ``frame``."""
     return conversion.lpsToRas(center).tolist() if frame == ExportFrame.RAS else center
 
 

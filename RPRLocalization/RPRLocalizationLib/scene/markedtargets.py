@@ -24,7 +24,14 @@ UNUSED_ATTRIBUTE, LEFT_OUT_ATTRIBUTE = "RPRLoc.Unused", "RPRLoc.LeftOut"
 PLACED_ATTRIBUTE = "RPRLoc.Placed"
 RESULT_ATTRIBUTE = "RPRLoc.Result"
 LANDMARK, BOX, SEGMENT = "landmark", "box", "segment"
-NODE_TYPES = ("vtkMRMLMarkupsFiducialNode", "vtkMRMLMarkupsROINode", "vtkMRMLSegmentationNode")
+NODE_TYPES = (
+    "vtkMRMLMarkupsFiducialNode",
+    "vtkMRMLMarkupsROINode",
+    "vtkMRMLSegmentationNode",
+    "vtkMRMLLabelMapVolumeNode",
+)
+# From a segmentation to the label map volume that it was made of.
+LABELS_ROLE = "RPRLoc.Labels"
 
 
 @dataclass(frozen=True)
@@ -153,6 +160,62 @@ def checkNames(targets: Any) -> None:
         raise InputError(
             _("Two targets are called {name}: rename one in the list.").format(name=twice[0])
         )
+
+
+def asTargetNode(node: Any) -> Any:
+    """The node itself; of a label map volume, a new segmentation with a segment per label.
+
+    Raises InputError where Slicer's Segmentations module is missing, or if no voxel has a label.
+    """
+    if not node.IsA("vtkMRMLLabelMapVolumeNode"):
+        return node
+    if not hasattr(slicer.modules, "segmentations"):
+        raise InputError(_("This Slicer has no Segmentations module."))
+    scene = node.GetScene()
+    made = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", node.GetName())
+    slicer.modules.segmentations.logic().ImportLabelmapToSegmentationNode(node, made)
+    if not made.GetSegmentation().GetNumberOfSegments():
+        scene.RemoveNode(made)
+        raise InputError(_("{name}: no voxel has a label.").format(name=node.GetName()))
+    made.CreateDefaultDisplayNodes()
+    made.SetNodeReferenceID(LABELS_ROLE, node.GetID())
+    return made
+
+
+def leftOutText(scene: Any, nodes: Any) -> str:
+    """What is no target although it may be taken for one, and why; empty if there is nothing."""
+    parts = []
+    points = [label for node in nodes for label in _unplaced(node)]
+    if points:
+        text = _(
+            "points {names} (not placed: choose their list in Markups, and click their places)"
+        )
+        parts.append(text.format(names=", ".join(points)))
+    for className, kind in (
+        ("vtkMRMLMarkupsLineNode", _("line {name}")),
+        ("vtkMRMLMarkupsAngleNode", _("angle {name}")),
+        ("vtkMRMLMarkupsCurveNode", _("curve {name}")),
+        ("vtkMRMLMarkupsPlaneNode", _("plane {name}")),
+    ):
+        found = [scene.GetNthNodeByClass(n, className) for n in range(_count(scene, className))]
+        parts += [kind.format(name=n.GetName()) for n in found if not n.GetHideFromEditors()]
+    if len(parts) > bool(points):
+        parts[-1] += _(" (only points, boxes and segments are targets)")
+    return _("Left out: {what}.").format(what=", ".join(parts)) if parts else ""
+
+
+def _unplaced(node: Any) -> list[str]:
+    """Names of the points of a list that have no place."""
+    if not node.IsA("vtkMRMLMarkupsFiducialNode"):
+        return []
+    defined = slicer.vtkMRMLMarkupsNode.PositionDefined
+    points = range(node.GetNumberOfControlPoints())
+    missing = [n for n in points if node.GetNthControlPointPositionStatus(n) != defined]
+    return [node.GetNthControlPointLabel(n) for n in missing]
+
+
+def _count(scene: Any, className: str) -> int:
+    return int(scene.GetNumberOfNodesByClass(className))
 
 
 def candidateNodes(scene: Any) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -44,6 +45,11 @@ def connectPath(field: Any, changed: Callable[[str], None]) -> None:
     """
     field.connect("currentPathChanged(QString)", changed)
     field.connect("validInputChanged(bool)", lambda valid: None if valid else changed(""))
+
+
+def breakable(text: str) -> str:
+    """A text whose long words, such as paths, may be wrapped: they would be cut off in a label."""
+    return re.sub(r"\S{25,}", lambda word: re.sub(r"([/\\_.-])", "\\1\u200b", word.group()), text)
 
 
 def color(rgb: Sequence[float], fraction: float = 1.0) -> Any:

@@ -116,7 +116,7 @@ def verify_files(folder: Path, card: ModelCard) -> None:
 def _load_stage(folder: Path, card: StageCard, device: torch.device) -> StageModel:
     path = folder / card.file
     try:
-        network = _load_network(path, device)
+        network = load_network(path, device)
     except RuntimeError as error:
         raise ModelError(
             f"{path}: PyTorch {torch.__version__} cannot load the network ({one_line(error)})"
@@ -124,7 +124,11 @@ def _load_stage(folder: Path, card: StageCard, device: torch.device) -> StageMod
     return StageModel(card, network.eval(), device)
 
 
-def _load_network(path: Path, device: torch.device) -> torch.jit.ScriptModule:
+def load_network(path: Path, device: torch.device) -> torch.jit.ScriptModule:
+    """Load a TorchScript file, also one that a newer PyTorch has written.
+
+    Raises RuntimeError if it cannot be loaded.
+    """
     try:
         network: torch.jit.ScriptModule = torch.jit.load(str(path), map_location=device)
     except RuntimeError as error:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from rprloc.errors import ModelError
 from rprloc.model.card import ModelCard, StageCard, read_card
-from rprloc.model.loading import find_model, verify_files
+from rprloc.model.loading import find_model, load_network, verify_files
 from rprloc.model.pnet import AirConv
 
 from ..config import StageConfig
@@ -61,7 +61,7 @@ def start_weights(model: str, stage: StageConfig) -> tuple[dict[str, Tensor], Mo
 
 def _state(path: Path) -> dict[str, Tensor]:
     try:
-        script = torch.jit.load(str(path), map_location="cpu")
+        script = load_network(path, torch.device("cpu"))
     except RuntimeError as error:
         raise ModelError(f"{path}: this PyTorch cannot load the network") from error
     return {name: value.detach().clone() for name, value in script.state_dict().items()}

@@ -65,6 +65,11 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
     interactionNodeSingletonTag, setInteractionNodeSingletonTag = stored(
         str, "interactionNodeSingletonTag", ""
     )
+    AdjustToContents, AdjustToContentsOnFirstShow = 0, 1
+    AdjustToMinimumContentsLengthWithIcon = 2
+    sizeAdjustPolicy, setSizeAdjustPolicy = stored(
+        int, "sizeAdjustPolicy", AdjustToContentsOnFirstShow, "_adjust"
+    )
     _comboBox: Any = None
     _scene: Any = None
     _observations: Any = None
@@ -76,13 +81,16 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
         self._comboBox = QtWidgets.QComboBox()
-        self._comboBox.setSizeAdjustPolicy(
-            QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
         row(self, self._comboBox)
         self._observations, self._attributes, self._labels = Observations(self), [], {}
         self._comboBox.activated.connect(lambda index: self._onActivated(index))
         self.setEnabled(False)
+
+    def _adjust(self) -> None:
+        """By default as wide as the longest name, as in Slicer."""
+        self._comboBox.setSizeAdjustPolicy(
+            QtWidgets.QComboBox.SizeAdjustPolicy(self.sizeAdjustPolicy)
+        )
 
     # the scene
 

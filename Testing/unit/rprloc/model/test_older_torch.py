@@ -20,7 +20,7 @@ NETWORKS = [find_model() / "coarse.pt", find_model() / "fine.pt", FOLDER / "mode
 def test_plain_interpolation_gives_the_same_latents(path: Path) -> None:
     plain = torch.jit.load(with_plain_interpolation(path))
     x = torch.randn(1, 1, 64, 72, 80, generator=torch.Generator().manual_seed(1))
-    network = loading._load_network(path, torch.device("cpu"))
+    network = loading.load_network(path, torch.device("cpu"))
     with torch.no_grad():
         for one, other in zip(_tensors(network(x)), _tensors(plain(x)), strict=True):
             assert torch.equal(one, other)
