@@ -3,7 +3,7 @@ r"""The README's picture of the panel: the tutorial on the synthetic sample; rea
 Called so:
 
     export PYTHONPATH=Testing:RPRLocalization:RPRTraining
-    python -m slicerhost RPRLocalization --size 1800x1120 \
+    python -m slicerhost RPRLocalization --size 1600x1180 \
         --screenshot Resources/Screenshots/localization.png \
         --script Testing/Screenshots/localization.py
 """
@@ -19,7 +19,7 @@ from RPRLocalizationLib.scene.resultrows import Run
 from RPRLocalizationLib.scene.viewing import resultCorners
 
 SHOWN = "Mandible"
-PANEL_PIXELS = 660
+PANEL_PIXELS = 460
 LONGEST_RUN_S = 240
 
 

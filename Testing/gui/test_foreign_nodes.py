@@ -6,6 +6,7 @@ host does that as Slicer does.
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import numpy as np
@@ -234,3 +235,19 @@ def test_lastPointOfAListOfTheUserStaysWhereItWas(panel):
     panel.ui.targetsTable.setCurrentCell(0, 0)
     panel.click(panel.ui.removeTargetButton)
     assert np.allclose(points.GetNthControlPointPosition(0), before)
+
+
+def test_subjectHierarchyOfAClosedSceneIsKeptByNobody(panel):
+    """Its items would stay in a cache that all hierarchies share, by the addresses of their nodes.
+
+    A node of the next scene at such an address is then taken for one of theirs, and asking for the
+    opacity of its folders never ends.
+    """
+    panel.ready()
+    panel.localize()
+    reference = vtk.vtkWeakReference()
+    reference.Set(hierarchy())
+    slicer.mrmlScene.Clear(0)
+    panel.host.processEvents()
+    gc.collect()
+    assert reference.Get() is None

@@ -1,9 +1,4 @@
-"""A scene that version 0.1 saved: choices, targets, results and reviews come back.
-
-Named to run before the tests that search real CTs: after these, reading a scene with a segmentation
-never ends in the test host (slicer-core asks again and again for the opacity of a folder that is
-not there yet). Nothing is known of this in Slicer itself.
-"""
+"""A scene that version 0.1 saved: choices, targets, results and reviews come back."""
 
 from __future__ import annotations
 
