@@ -7,10 +7,9 @@ import json
 import pytest
 from RPRLocalizationLib.library import modelcatalog
 from RPRLocalizationLib.library.modelcatalog import BUNDLED, listModels, readCard
-from RPRLocalizationLib.settings import DEFAULT_MODEL
 from support.version_0_1 import FOLDER
 
-from rprloc.model.card import CARD_NAME, read_card
+from rprloc.model.card import CARD_NAME, DEFAULT_MODEL, read_card
 
 CARD = FOLDER / "model" / CARD_NAME
 
