@@ -51,7 +51,9 @@ def read_nifti(path: Path) -> RawImage:
     array = np.frombuffer(data, header.dtype, offset=header.offset).reshape(header.size[::-1])
     if header.scaling is not None:
         slope, intercept = (np.float32(n) for n in header.scaling)
-        array = array.astype(np.float32) * slope + intercept
+        # What single precision cannot hold becomes infinite, and is refused as such.
+        with np.errstate(over="ignore"):
+            array = array.astype(np.float32) * slope + intercept
     notes = header.notes
     if longer:
         notes = (*notes, "the file is longer than its header says: what follows was not read")

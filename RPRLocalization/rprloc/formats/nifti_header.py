@@ -213,12 +213,21 @@ def _spacing(fields: dict[str, Any]) -> tuple[FloatArray, str]:
     return spacing * factor, note
 
 
+# As for DICOM: no scanner and no converter needs more.
+_LARGEST_SCALING = 1e6
+
+
 def _scaling(fields: dict[str, Any], kind: Kind) -> tuple[tuple[float, float] | None, list[str]]:
     slope, intercept = float(fields["slope"]), float(fields["intercept"])
     if kind == "analyze" or slope == 0 or (slope, intercept) == (1.0, 0.0):
         return None, []
     if not np.isfinite([slope, intercept]).all():
         return None, ["the file's scaling of its values is not a number and was not applied"]
+    if max(abs(slope), abs(intercept)) > _LARGEST_SCALING:
+        raise InputError(
+            f"the values cannot become HU: the header scales them by {slope:g} and adds "
+            f"{intercept:g}"
+        )
     return (slope, intercept), []
 
 

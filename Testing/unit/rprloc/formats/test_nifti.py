@@ -22,7 +22,7 @@ from rprloc.image.volume import Volume, read_volume
 
 Edit = Callable[[bytearray], None]
 
-VOX_OFFSET, XYZT_UNITS, QFORM_CODE, QOFFSET, SROW = 108, 123, 252, 268, 280
+VOX_OFFSET, SCL_SLOPE, XYZT_UNITS, QFORM_CODE, QOFFSET, SROW = 108, 112, 123, 252, 268, 280
 NONE, SCANNER, ALIGNED = 0, 1, 2
 
 
@@ -231,3 +231,21 @@ def rotation(quaternion: list[float]) -> np.ndarray:
             [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
         ]
     )
+
+
+@pytest.mark.parametrize(("slope", "intercept"), [(1e30, 0.0), (-2e6, 0.0), (1.0, 3e38)])
+def test_a_scaling_that_no_converter_writes_is_refused(
+    file: Path, slope: float, intercept: float
+) -> None:
+    edited(file, packed("<ff", SCL_SLOPE, slope, intercept))
+    assert "cannot become HU" in refusal(file)
+
+
+def test_values_that_scaling_takes_beyond_single_precision_are_refused(
+    tmp_path: Path, ct: Volume
+) -> None:
+    huge = ct.array.astype(np.float32)
+    huge[0, 0, 0] = 3e38
+    file = written(tmp_path / "huge.nii", huge, ct.geometry)
+    edited(file, packed("<ff", SCL_SLOPE, 1000.0, 0.0))
+    assert "NaN or infinite" in refusal(file)
