@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from . import cohort_index
+from . import cohort_index, cohort_locate
 from .arguments import Commands
 from .exit_codes import EPILOG
 
@@ -22,6 +22,7 @@ def add_arguments(commands: Commands) -> None:
     )
     steps = parser.add_subparsers(metavar="STEP", required=True)
     cohort_index.add_arguments(steps)
+    cohort_locate.add_arguments(steps)
     parser.set_defaults(command=run)
 
 
