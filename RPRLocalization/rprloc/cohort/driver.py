@@ -152,7 +152,7 @@ class Driver:
             self.retried += 1
             self._submit(replace(task, attempt=task.attempt + 1), avoid)
             return None
-        return write_failure(task, cause, f"{reason} (tried {task.attempt} times)")
+        return write_failure(task, cause, f"{reason}; tried {task.attempt} times")
 
 
 def _scheduler_gone() -> InputError:
@@ -172,4 +172,4 @@ def _why_killed(task: SeriesTask) -> tuple[str, str]:
         told = ""
     if TIMEOUT_MARK in told:
         return HUNG, f"no answer within {task.worker.timeout_s:g} s: its worker was ended"
-    return CRASHED, "its worker died (killed, or out of the memory that a worker may have)"
+    return CRASHED, "its worker died: killed from outside, or above the memory that it may have"

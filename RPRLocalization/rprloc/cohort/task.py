@@ -63,6 +63,9 @@ def run_task(task: SeriesTask, prepared: Prepared | Outcome | None = None) -> Ou
     """Do all of a task, or what is left to do after ``run_preparation``."""
     if isinstance(prepared, Outcome):
         return prepared
+    if part_path(task.out, task.row.series_id, task.keys).exists():
+        # Its worker died between writing the part and telling so.
+        return Outcome(task.row.series_id, place=_place())
     with _watched(task):
         started = time.perf_counter()
         try:
@@ -221,11 +224,12 @@ def _failed(task: SeriesTask, error: Exception) -> Outcome:
 
     if isinstance(error, OutputError):
         return _unwritten(task, str(error))
-    reason = describe(error)
+    if isinstance(error, OSError):
+        # A disk or network that fails is not the program's error.
+        return _unwritten(task, f"cannot be read ({error.strerror or one_line(error)})")
     if not isinstance(error, RprLocError):
-        where = one_line(error)
-        return _unwritten(task, reason if where in reason else f"{reason} ({where})")
-    return write_failure(task, REFUSED, reason)
+        return _unwritten(task, describe(error))
+    return write_failure(task, REFUSED, describe(error))
 
 
 def _unwritten(task: SeriesTask, reason: str) -> Outcome:
