@@ -90,6 +90,7 @@ def _base(volume: Volume, patient: str, axes: np.ndarray) -> Any:
     data.StudyInstanceUID, data.SeriesInstanceUID = uid("study", patient), uid("series", patient)
     data.FrameOfReferenceUID, data.PositionReferenceIndicator = uid("frame", patient), ""
     data.SeriesNumber, data.AcquisitionNumber, data.KVP = 1, 1, 120
+    data.PatientPosition, data.Laterality = "HFS", ""
     spacing = volume.geometry.spacing
     data.PixelSpacing = [_decimal(spacing[1]), _decimal(spacing[0])]
     data.SliceThickness = _decimal(spacing[2])

@@ -47,7 +47,7 @@ def add_arguments(steps: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Index a tree; returns the exit code."""
-    from ..cohort.extras import COHORT, require
+    from ..extras import COHORT, require
 
     require(COHORT, ["pyarrow", "pydicom", "tqdm"], "cohort index")
     from tqdm import tqdm

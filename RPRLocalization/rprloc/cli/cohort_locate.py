@@ -10,7 +10,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .arguments import Commands, Parser, add_device, add_search, positive_float, positive_int
+from .arguments import (
+    Commands,
+    Parser,
+    add_device,
+    add_dicom_output,
+    add_search,
+    positive_float,
+    positive_int,
+)
 from .exit_codes import EPILOG, EXIT_OK, EXIT_SOME_FAILED, Interrupted
 
 if TYPE_CHECKING:
@@ -63,6 +71,7 @@ def _add_output(parser: Parser) -> None:
     group = parser.add_argument_group("beside the table, into DIR/series/<series_id>")
     group.add_argument("--markups", action="store_true", help="markups for Slicer")
     group.add_argument("--picture", action="store_true", help="a picture of every CT's results")
+    add_dicom_output(group)
 
 
 def _add_cluster(parser: Parser) -> None:
@@ -112,7 +121,7 @@ def _add_cluster(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Locate in a cohort; returns the exit code."""
     from ..cohort.cluster import SLURM, check_scheduler
-    from ..cohort.extras import COHORT, require
+    from ..extras import COHORT, DICOM, require
 
     check_scheduler(args.scheduler)
     needed = ["pyarrow", "distributed", "tqdm", "pydicom"]
@@ -120,6 +129,8 @@ def run(args: argparse.Namespace) -> int:
     require(COHORT, needed, "cohort locate")
     if args.picture:
         require("picture", ["matplotlib"], "--picture")
+    if args.dicom_sr or args.rtstruct:
+        require(DICOM, ["highdicom"], "--dicom-sr or --rtstruct")
     from ..cohort.locating import plan, write_request, write_table
 
     request = _request(args)
@@ -150,7 +161,7 @@ def _request(args: argparse.Namespace) -> LocateRequest:
         templates,
         out,
         SearchOptions(args.runs, args.steps, args.seed),
-        Extras(markups=args.markups, pictures=args.picture),
+        Extras(args.markups, args.picture, args.dicom_sr, args.rtstruct),
         WorkerOptions(args.device, args.threads or 1, args.timeout),
         args.retry_failed,
     )

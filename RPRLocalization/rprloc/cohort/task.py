@@ -167,9 +167,11 @@ def _answers(
         rows += [row_of(task, key, choice, result) for result in found]
         results += found
     if task.extras.any:
+        from ..localization.result import with_notes
         from .series_output import write_series_output
 
-        write_series_output(task, prepared, results)
+        notes = write_series_output(task, prepared, results)
+        rows = [{**row, "reason": with_notes(row["reason"], notes)} for row in rows]
     seconds: Counter[str] = Counter()
     for one in embedded.values():
         seconds.update({name: n for name, n in one.seconds.items() if name in ("embed", "locate")})

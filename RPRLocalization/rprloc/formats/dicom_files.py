@@ -18,6 +18,7 @@ from .discovery import is_dicom_file, is_image, sop_class_of
 
 SEGMENTATION: Final = "1.2.840.10008.5.1.4.1.1.66.4"
 LABEL_MAP: Final = "1.2.840.10008.5.1.4.1.1.66.7"
+REPORT: Final = "1.2.840.10008.5.1.4.1.1.88.34"
 RT_STRUCTURES: Final = "1.2.840.10008.5.1.4.1.1.481.3"
 
 #: Beginnings of the UIDs of what holds no CT, the longer ones first, and what it is.

@@ -83,6 +83,12 @@ def read_series(folder: Path, uid: str = "") -> RawImage:
     return RawImage(raw.array, raw.geometry, notes=(*chosen.notes, *raw.notes, *told))
 
 
+def chosen_files(folder: Path, uid: str = "") -> list[Path]:
+    """Return the files that ``read_series`` reads, in no order; raises InputError as it does."""
+    headers, _ = _headers(folder)
+    return [file.path for file in choose(folder, headers, uid).files]
+
+
 def read_dicom_file(path: Path) -> RawImage:
     """Read one DICOM file as a CT: of many frames, as one slice is no volume.
 

@@ -238,7 +238,7 @@ def test_the_command_tells_what_it_found(
 def test_a_missing_extra_is_named(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from rprloc.cohort import extras
+    from rprloc import extras
 
     monkeypatch.setattr(extras.importlib.util, "find_spec", lambda name: None)
     assert main(["cohort", "index", str(tree), "--out", str(tmp_path / "c.parquet")]) == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Sequence
 
-from ..errors import InputError
+from .errors import InputError
 
 COHORT = "cohort"
 DICOM = "dicom"
