@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from . import cohort_index, cohort_locate
+from . import cohort_index, cohort_locate, cohort_report
 from .arguments import Commands
 from .exit_codes import EPILOG
 
@@ -23,6 +23,7 @@ def add_arguments(commands: Commands) -> None:
     steps = parser.add_subparsers(metavar="STEP", required=True)
     cohort_index.add_arguments(steps)
     cohort_locate.add_arguments(steps)
+    cohort_report.add_arguments(steps)
     parser.set_defaults(command=run)
 
 
