@@ -5,7 +5,7 @@
     python Testing/Benchmarks/cohort.py real     --folder WORK --data DATA      40 real CTs
     python Testing/Benchmarks/cohort.py overhead --folder WORK       10,000 empty tasks
     python Testing/Benchmarks/cohort.py kills    --folder WORK       SIGKILL at random moments
-    python Testing/Benchmarks/cohort.py simulate --folder WORK --plot P.png     8, 64 and 512 workers
+    python Testing/Benchmarks/cohort.py simulate --folder WORK --plot P.png    8, 64, 512 workers
 
 WORK is a folder for trees and results, outside of the checkout; every step writes WORK/<step>.json,
 and ``simulate`` reads those of ``real`` and ``overhead``. DATA is the folder of real CTs (its

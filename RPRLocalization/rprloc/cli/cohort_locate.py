@@ -249,7 +249,7 @@ def _cluster(args: argparse.Namespace, out: Path) -> ClusterRequest:
 
 
 def _told(args: argparse.Namespace, client: Any) -> str:
-    from ..cohort.cluster import LOCAL, SLURM
+    from ..cohort.cluster import LOCAL, SLURM, dashboard
 
     if args.scheduler in (LOCAL, SLURM):
         what = "jobs" if args.scheduler == SLURM else "workers"
@@ -259,7 +259,7 @@ def _told(args: argparse.Namespace, client: Any) -> str:
     else:
         count = len(client.scheduler_info(n_workers=-1)["workers"])
         who = f"{count} workers of {args.scheduler}, with the memory that they were given"
-    return f"{who}; dashboard: {client.dashboard_link or 'none (bokeh is missing)'}"
+    return f"{who}; dashboard: {dashboard(client) or 'none (bokeh is missing)'}"
 
 
 def _report(args: argparse.Namespace, rows: Counter[str], tally: Tally | None) -> int:

@@ -185,6 +185,17 @@ def _client(request: ClusterRequest, cluster: Any) -> Any:
     return client
 
 
+def dashboard(client: Any) -> str:
+    """Return the address of Dask's dashboard; empty if there is none.
+
+    That of a cluster that was started here answers on this machine alone.
+    """
+    if client.cluster is None:
+        return str(client.dashboard_link or "")
+    port = client.scheduler_info(n_workers=0).get("services", {}).get("dashboard")
+    return f"http://{_HOST}:{port}/status" if port else ""
+
+
 def _no_retries(dask_scheduler: Any) -> None:
     """Set what a scheduler that was started elsewhere may not have."""
     dask_scheduler.allowed_failures = 0

@@ -152,7 +152,10 @@ class Driver:
             self.retried += 1
             self._submit(replace(task, attempt=task.attempt + 1), avoid)
             return None
-        return write_failure(task, cause, f"{reason}; tried {task.attempt} times")
+        reason = f"{reason}; tried {task.attempt} times"
+        if task.located:
+            return Outcome(task.row.series_id, cause=cause, reason=reason)
+        return write_failure(task, cause, reason)
 
 
 def _scheduler_gone() -> InputError:

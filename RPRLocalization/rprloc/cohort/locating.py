@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from .request import (
     content_key,
     together,
 )
+from .series_output import is_written
 from .task import Outcome
 
 REQUEST = "cohort.json"
@@ -101,6 +102,12 @@ def plan(request: LocateRequest) -> Plan:
         missing = [(key, one) for key, one in keyed if key not in finished]
         found.tasks += _tasks(request, row, missing)
         found.finished += not missing
+        if request.extras.names and not missing and row.verdict == READABLE:
+            found.tasks += [
+                replace(task, located=True)
+                for task in _tasks(request, row, keyed)
+                if not is_written(replace(task, located=True))
+            ]
     return found
 
 

@@ -75,6 +75,13 @@ def parts(out: Path) -> Iterator[tuple[Path, list[str]]]:
                 yield folder / name, name.removesuffix(_SUFFIX).split(".")[1:]
 
 
+def parts_of_series(out: Path, series_id: str) -> list[tuple[Path, list[str]]]:
+    """Return the parts of one series with their content keys."""
+    folder = part_path(out, series_id, []).parent
+    names = sorted(folder.glob(f"{series_id}.*{_SUFFIX}"))
+    return [(path, path.name.removesuffix(_SUFFIX).split(".")[1:]) for path in names]
+
+
 def finished_keys(out: Path) -> set[str]:
     """Return the content keys of all answers that there are."""
     return {key for _, keys in parts(out) for key in keys}
@@ -146,13 +153,14 @@ def _tables(out: Path, wanted: set[str]) -> Iterator[pa.Table]:
             tables = []
         folder = path.parent
         seen.update(use)
-        table = _read_part(path)
+        table = read_part(path)
         tables.append(table.filter(pc.is_in(table["key"], pa.array(use))))
     if tables:
         yield pa.concat_tables(tables)
 
 
-def _read_part(path: Path) -> pa.Table:
+def read_part(path: Path) -> pa.Table:
+    """Read one part. Raises OutputError for a damaged one, after it was deleted."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -60,9 +60,9 @@ class Extras:
     rtstruct: bool = False
 
     @property
-    def any(self) -> bool:
-        """Tell whether anything is."""
-        return any(asdict(self).values())
+    def names(self) -> list[str]:
+        """Return what is asked for, by name."""
+        return [name for name, asked in asdict(self).items() if asked]
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,7 @@ class SeriesTask:
         root: that the paths of the index begin at. row: of the index.
         templates: with the content key of each.
         out: folder of the results. attempt: 1, or 2 after a failure.
+        located: whether the answers are there, and only files beside the table are missing.
     """
 
     root: Path
@@ -97,6 +98,7 @@ class SeriesTask:
     worker: WorkerOptions
     out: Path
     attempt: int = 1
+    located: bool = False
 
     @property
     def keys(self) -> list[str]:

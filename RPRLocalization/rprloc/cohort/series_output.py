@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError, OutputError
-from ..files import output_errors
+from ..files import atomic_write_text, output_errors
 from ..localization.result import Result, write_markups
 from .request import SeriesTask
 
@@ -37,7 +39,27 @@ def write_series_output(
         if prepared.volume is None:
             raise OutputError(f"{folder}: the CT is not there any more for a picture")
         save_picture(folder / PICTURE, prepared.volume, results, task.row.series_id)
-    return _documents(task, prepared, results)
+    notes = _documents(task, prepared, results)
+    atomic_write_text(_mark(task.out, task.row.series_id), json.dumps(_content(task)) + "\n")
+    return notes
+
+
+def is_written(task: SeriesTask) -> bool:
+    """Tell whether all that a task asks for beside the table has been written."""
+    try:
+        text = _mark(task.out, task.row.series_id).read_text(encoding="utf-8")
+        held: dict[str, list[str]] = json.loads(text)
+        return all(set(wanted) <= set(held[name]) for name, wanted in _content(task).items())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _mark(out: Path, series_id: str) -> Path:
+    return out / SERIES / series_id / ".written.json"
+
+
+def _content(task: SeriesTask) -> dict[str, list[str]]:
+    return {"keys": task.keys, "files": task.extras.names}
 
 
 def _documents(task: SeriesTask, prepared: Prepared, results: Sequence[Result]) -> tuple[str, ...]:

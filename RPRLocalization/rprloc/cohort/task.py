@@ -19,7 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ModelError, OutputError, RprLocError, TemplateError, one_line
+from ..errors import InputError, ModelError, OutputError, RprLocError, TemplateError, one_line
 from .parts import part_path, write_part
 from .request import SearchOptions, SeriesTask, TemplateChoice, WorkerOptions
 
@@ -63,6 +63,8 @@ def run_task(task: SeriesTask, prepared: Prepared | Outcome | None = None) -> Ou
     """Do all of a task, or what is left to do after ``run_preparation``."""
     if isinstance(prepared, Outcome):
         return prepared
+    if task.located:
+        return _completed(task)
     if part_path(task.out, task.row.series_id, task.keys).exists():
         # Its worker died between writing the part and telling so.
         return Outcome(task.row.series_id, place=_place())
@@ -86,6 +88,27 @@ def run_preparation(task: SeriesTask) -> Prepared | Outcome:
             return prepare(task)
         except Exception as error:
             return _failed(task, error)
+
+
+def _completed(task: SeriesTask) -> Outcome:
+    """Write what is missing beside the table, from answers that are there."""
+    from .series_output import write_series_output
+    from .stored_results import source_of, stored_results
+
+    with _watched(task):
+        started = time.perf_counter()
+        results = stored_results(task.out, task.row.series_id, task.keys)
+        statuses = dict(Counter(str(result.status) for result in results))
+        try:
+            write_series_output(task, source_of(task), results)
+        # Its answers stay; a CT that cannot be read any more has no picture.
+        except InputError as error:
+            reason = str(error)
+            return Outcome(task.row.series_id, statuses, cause=REFUSED, reason=reason)
+        except Exception as error:
+            return _failed(task, error)
+        seconds = {"total": time.perf_counter() - started}
+        return Outcome(task.row.series_id, statuses, seconds, peak_mib(), place=_place())
 
 
 def running_file(task: SeriesTask) -> Path:
@@ -166,7 +189,7 @@ def _answers(
         found = locators[choice.model].locate(embedded[choice.model], template)
         rows += [row_of(task, key, choice, result) for result in found]
         results += found
-    if task.extras.any:
+    if task.extras.names:
         from ..localization.result import with_notes
         from .series_output import write_series_output
 

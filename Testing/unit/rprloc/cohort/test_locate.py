@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -83,14 +83,19 @@ def cohort(
     return Cohort(index, cohort_template, tiny_model, tmp_path / "out")
 
 
+@pytest.fixture(scope="module")
+def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a scheduler with a worker, which loads the model once for all tests."""
+    with _Scheduler(tmp_path_factory.mktemp("dask")) as running:
+        yield running.address
+
+
 FAULTS = ["good", "kill", "hang", "flaky", "broken", "other"]
 
 
 @pytest.mark.parametrize("cohort", [FAULTS], indirect=True)
 def test_every_fault_costs_its_own_rows_and_says_why(
-    cohort: Cohort,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    cohort: Cohort, tmp_path: Path, scheduler: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with dask.config.set({"distributed.worker.preload": [str(write_preload(tmp_path))]}):
         assert cohort.run("--workers", "2", "--timeout", "10") == 1
@@ -114,22 +119,31 @@ def test_every_fault_costs_its_own_rows_and_says_why(
     before = parts_of(cohort.out)
     assert cohort.run("--workers", "1") == 1
     assert parts_of(cohort.out) == before
-    assert cohort.run("--workers", "1", "--retry-failed") == 0
+    assert cohort.run("--scheduler", scheduler, "--retry-failed") == 0
     after = parts_of(cohort.out)
     assert sorted(after) == sorted(before)
     assert len([name for name in after if after[name] != before[name]]) == 3
 
 
 @pytest.mark.parametrize("cohort", [["one", "two"]], indirect=True)
-def test_only_what_has_changed_is_computed_again(cohort: Cohort, tmp_path: Path) -> None:
-    assert cohort.run("--workers", "1", "--markups") == 0
+def test_only_what_has_changed_is_computed_again(
+    cohort: Cohort, tmp_path: Path, scheduler: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ("--scheduler", scheduler)
+    assert cohort.run(*where) == 0
     first = parts_of(cohort.out)
+    # What is asked for beside the table later is made of the answers that are there.
+    assert cohort.run(*where, "--markups") == 0
+    assert parts_of(cohort.out) == first
     assert len(list(cohort.out.glob("series/*/*.mrk.json"))) > 0
+    capsys.readouterr()
+    assert cohort.run(*where, "--markups") == 0
+    assert "2 finished before, 0 to do" in capsys.readouterr().err
 
     # A second template costs its own rows; the first one's stay.
     second = tmp_path / "second.json"
     second.write_bytes(cohort.template.read_bytes())
-    assert cohort.run("--template", str(second), "--workers", "1") == 0
+    assert cohort.run("--template", str(second), *where) == 0
     both = parts_of(cohort.out)
     assert {name: both[name] for name in first} == first and len(both) == 2 * len(first)
     assert Counter(row["template"] for row in rows_of(cohort.out)) == {
@@ -144,7 +158,7 @@ def test_only_what_has_changed_is_computed_again(cohort: Cohort, tmp_path: Path)
     data[9] ^= 1
     (tmp_path / "tree" / "two.nii.gz").write_bytes(bytes(data))
     make_index(tmp_path / "tree", cohort.index)
-    assert cohort.run("--workers", "1") == 0
+    assert cohort.run(*where) == 0
     assert len(parts_of(cohort.out)) == len(both) + 1
     assert Counter(row["path"] for row in rows_of(cohort.out)) == {
         "one.nii.gz": TARGETS,
@@ -153,7 +167,9 @@ def test_only_what_has_changed_is_computed_again(cohort: Cohort, tmp_path: Path)
 
 
 @pytest.mark.parametrize("cohort", [["a", "b", "c", "d"]], indirect=True)
-def test_a_killed_client_leaves_nothing_behind_and_is_resumed(cohort: Cohort) -> None:
+def test_a_killed_client_leaves_nothing_behind_and_is_resumed(
+    cohort: Cohort, scheduler: str
+) -> None:
     process = cohort.process("--workers", "2")
     try:
         until(lambda: parts_of(cohort.out) or process.poll() is not None, "a first part")
@@ -163,7 +179,7 @@ def test_a_killed_client_leaves_nothing_behind_and_is_resumed(cohort: Cohort) ->
         process.communicate()
     until(lambda: not any(worker.is_running() for worker in workers), "workers end too")
     before = parts_of(cohort.out)
-    assert cohort.run("--workers", "1") == 0
+    assert cohort.run("--scheduler", scheduler) == 0
     after = parts_of(cohort.out)
     assert {name: after[name] for name in before} == before
     assert Counter(row["path"] for row in rows_of(cohort.out)) == {
@@ -173,17 +189,16 @@ def test_a_killed_client_leaves_nothing_behind_and_is_resumed(cohort: Cohort) ->
 
 @pytest.mark.parametrize("cohort", [["a", "b", "c"]], indirect=True)
 def test_a_killed_scheduler_is_said_and_the_next_one_goes_on(
-    cohort: Cohort, tmp_path: Path
+    cohort: Cohort, tmp_path: Path, scheduler: str
 ) -> None:
-    with _Scheduler(tmp_path) as scheduler:
-        process = cohort.process("--scheduler", scheduler.address)
+    with _Scheduler(tmp_path) as first:
+        process = cohort.process("--scheduler", first.address)
         until(lambda: parts_of(cohort.out) or process.poll() is not None, "a first part")
-        scheduler.kill()
+        first.kill()
         error = process.communicate(timeout=LIMIT_S)[1].decode()
     if process.returncode != 0:
         assert process.returncode == 2 and "goes on where it stopped" in error
-    with _Scheduler(tmp_path) as scheduler:
-        assert cohort.run("--scheduler", scheduler.address) == 0
+    assert cohort.run("--scheduler", scheduler) == 0
     assert Counter(row["path"] for row in rows_of(cohort.out)) == {
         f"{name}.nii.gz": TARGETS for name in "abc"
     }
