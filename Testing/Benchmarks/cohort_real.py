@@ -78,7 +78,7 @@ def _figures(out: Path, seconds: float, cores: float) -> dict[str, Any]:
     done = [row for row in series.values() if row["total_s"] is not None and row["cause"] == ""]
     totals = sorted(row["total_s"] for row in done)
     reads = sorted(row["read_s"] for row in done)
-    busy = sum(totals)
+    cpu = sorted(row["cpu_s"] for row in done)
     with open(out / "results.csv", newline="", encoding="utf-8") as stream:
         failed = {row["path"]: row["reason"] for row in csv.DictReader(stream) if row["cause"]}
     reports = list(out.glob("series/*/results.sr.dcm"))
@@ -95,7 +95,8 @@ def _figures(out: Path, seconds: float, cores: float) -> dict[str, Any]:
         "read_s_median": round(reads[len(reads) // 2], 2),
         "task_s": [round(value, 3) for value in totals],
         "read_s": [round(value, 3) for value in reads],
-        "busy_s": round(busy, 1),
+        "cpu_s_median": round(cpu[len(cpu) // 2], 2),
+        "cpu_s": [round(value, 3) for value in cpu],
         "peak_mib": round(max(row["peak_mib"] for row in done)),
         "reports": len(reports),
         "report_groups": _groups(reports[0]) if reports else 0,

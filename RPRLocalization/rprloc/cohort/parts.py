@@ -26,7 +26,7 @@ _SUFFIX = ".parquet"
 _FOLDER_DIGITS = 2
 _TEXTS = ("key", "series_id", "path", "template", "model", "target", "kind", "status")
 _NUMBERS = ("cx", "cy", "cz", "sx", "sy", "sz", "spread_mm", "cycle_mm", "similarity")
-_OF_TASK = ("attempts", "read_s", "total_s", "peak_mib")
+_OF_TASK = ("attempts", "read_s", "total_s", "cpu_s", "peak_mib")
 
 
 def schema() -> pa.Schema:

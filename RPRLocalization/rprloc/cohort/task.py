@@ -69,13 +69,15 @@ def run_task(task: SeriesTask, prepared: Prepared | Outcome | None = None) -> Ou
         # Its worker died between writing the part and telling so.
         return Outcome(task.row.series_id, place=_place())
     with _watched(task):
-        started = time.perf_counter()
+        started, cpu = time.perf_counter(), time.process_time()
         try:
             rows, seconds = _answers(task, prepared)
         except Exception as error:
             return _failed(task, error)
         before = 0.0 if prepared is None else sum(prepared.seconds.values())
         seconds["total"] = time.perf_counter() - started + before
+        # Of this process: what the task costs also where others use the machine.
+        seconds["cpu"] = time.process_time() - cpu
         return _finished(task, rows, seconds)
 
 
@@ -234,7 +236,8 @@ def failed_rows(task: SeriesTask, cause: str, reason: str) -> list[dict[str, Any
 def _finished(task: SeriesTask, rows: list[dict[str, Any]], seconds: dict[str, float]) -> Outcome:
     peak = peak_mib()
     for row in rows:
-        row |= {"read_s": seconds.get("read"), "total_s": seconds["total"], "peak_mib": peak}
+        row |= {"read_s": seconds.get("read"), "total_s": seconds["total"]}
+        row |= {"cpu_s": seconds["cpu"], "peak_mib": peak}
     try:
         write_part(part_path(task.out, task.row.series_id, task.keys), rows)
     except OutputError as error:
