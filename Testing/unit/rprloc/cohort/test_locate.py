@@ -170,7 +170,7 @@ def test_only_what_has_changed_is_computed_again(
 def test_a_killed_client_leaves_nothing_behind_and_is_resumed(
     cohort: Cohort, scheduler: str
 ) -> None:
-    process = cohort.process("--workers", "2")
+    process = cohort.process("--workers", "1", "--readers", "1")
     try:
         until(lambda: parts_of(cohort.out) or process.poll() is not None, "a first part")
         workers = psutil.Process(process.pid).children(recursive=True)
