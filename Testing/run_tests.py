@@ -44,7 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     args, for_pytest = parser.parse_known_args(argv)
     try:
-        python = Path(sys.executable) if args.here else ensure(["picture", "bench", "dev"])
+        python = (
+            Path(sys.executable)
+            if args.here
+            else ensure(["picture", "bench", "cohort", "dicom", "dev"])
+        )
         outcomes = {
             name: run(name, [str(python), *command, *(for_pytest if name == "tests" else [])])
             for name, command in CHECKS.items()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
 from ..localization.steps import STEPS
 from .exit_codes import EXIT_BAD_INPUT
@@ -27,6 +27,13 @@ class Commands(Protocol):
         self, name: str, *, help: str, description: str | None = None, epilog: str
     ) -> Parser:
         """Add a command and return its parser."""
+
+
+class Options(Protocol):
+    """A parser, or a group of its options."""
+
+    def add_argument(self, *names: str, **told: Any) -> Any:
+        """Add an option."""
 
 
 def add_targets(parser: Parser) -> None:
@@ -99,6 +106,20 @@ def add_search(parser: Parser) -> None:
         "--steps", choices=STEPS, default="fine", help="default: fine (coarse, then fine)"
     )
     parser.add_argument("--seed", type=seed, default=0, metavar="N", help="of the random starts")
+
+
+def add_dicom_output(parser: Options) -> None:
+    """Add --dicom-sr and --rtstruct."""
+    parser.add_argument(
+        "--dicom-sr",
+        action="store_true",
+        help="also write a DICOM report (TID 1500) of each DICOM series (needs extra dicom)",
+    )
+    parser.add_argument(
+        "--rtstruct",
+        action="store_true",
+        help="also write the boxes as contours of a DICOM structure set (needs extra dicom)",
+    )
 
 
 def number_of_runs(text: str) -> int | None:

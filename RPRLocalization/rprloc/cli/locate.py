@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..files import output_errors, prepare_output_dir, safe_name
-from .arguments import Commands, add_model, add_overwrite, add_search, add_targets_or_template
+from .arguments import (
+    Commands,
+    add_dicom_output,
+    add_model,
+    add_overwrite,
+    add_search,
+    add_targets_or_template,
+)
 from .exit_codes import EPILOG, EXIT_OK, EXIT_SOME_FAILED, Interrupted
+from .notes import show_note
 
 if TYPE_CHECKING:
     from ..localization.batch import LocalizationTask, QueryResult
@@ -41,6 +49,7 @@ def add_arguments(commands: Commands) -> None:
         action="store_true",
         help="also write DIR/<query>/picture.png (needs matplotlib)",
     )
+    add_dicom_output(parser)
     parser.add_argument(
         "--synthetic", action="store_true", help="mark all results as made from synthetic CTs"
     )
@@ -60,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(
             "--picture needs matplotlib: pip install matplotlib, or leave --picture out"
         )
+    _check_dicom_output(args)
     from ..localization.batch import query_names
     from ..localization.result import write_csv
     from .shared import open_search
@@ -109,12 +119,15 @@ def _locate_one(
     from ..localization.result import write_csv, write_markups
 
     answer = locate_query(task, path, name)
+    problem = answer.problem
     write_markups(folder, answer.results)
     if args.picture and answer.volume is not None:
         _write_picture(folder, answer, args.synthetic)
+    if (args.dicom_sr or args.rtstruct) and answer.volume is not None:
+        problem = _write_documents(folder, answer, task, args)
 
     # Without the volume: a long list of queries must not fill the memory.
-    light = QueryResult(answer.name, answer.path, answer.results, answer.seconds, answer.problem)
+    light = QueryResult(answer.name, answer.path, answer.results, answer.seconds, problem)
     write_csv(folder / RESULTS_NAME, _rows([*before, light]))
     return light
 
@@ -127,6 +140,42 @@ def _write_picture(folder: Path, answer: QueryResult, synthetic: bool) -> None:
     with output_errors(query_folder):
         query_folder.mkdir(exist_ok=True)
     save_picture(query_folder / PICTURE_NAME, answer.volume, answer.results, answer.name, synthetic)
+
+
+def _check_dicom_output(args: argparse.Namespace) -> None:
+    """Raise InputError if DICOM documents are asked for that cannot be written."""
+    if not (args.dicom_sr or args.rtstruct):
+        return
+    from ..dicom_output.source_series import is_dicom_source
+    from ..extras import DICOM, require
+
+    require(DICOM, ["pydicom", "highdicom"], "--dicom-sr or --rtstruct")
+    other = next((path for path in args.queries if not is_dicom_source(path)), None)
+    if other is not None:
+        raise InputError(
+            f"{other}: is no DICOM series: --dicom-sr and --rtstruct need one to refer to"
+        )
+
+
+def _write_documents(
+    folder: Path, answer: QueryResult, task: LocalizationTask, args: argparse.Namespace
+) -> str:
+    """Write DICOM documents of one query; returns why there are none, which costs no answer."""
+    from ..dicom_output.source_series import read_source
+    from ..dicom_output.writing import write_documents
+
+    assert answer.volume is not None
+    try:
+        source = read_source(answer.path, "", answer.volume.geometry)
+        write_documents(
+            *(folder / safe_name(answer.name), source, answer.results, task.template.model),
+            report=args.dicom_sr,
+            structures=args.rtstruct,
+        )
+    except InputError as error:
+        show_note(f"no DICOM document: {error}")
+        return f"no DICOM document: {error}"
+    return ""
 
 
 def _rows(located: list[QueryResult]) -> list[Result]:
@@ -159,7 +208,11 @@ def _print_report(located: list[QueryResult], synthetic: bool) -> None:
 
 
 def _exit_code(located: list[QueryResult], folder: Path) -> int:
-    failed = [one for one in located if any(result.status == "failed" for result in one.results)]
+    failed = [
+        one
+        for one in located
+        if one.problem or any(result.status == "failed" for result in one.results)
+    ]
     if not failed:
         return EXIT_OK
     names = ", ".join(one.name for one in failed[:MOST_NAMES_SHOWN])

@@ -38,16 +38,20 @@ def by_series(files: Sequence[DicomFile]) -> dict[str, list[DicomFile]]:
     return dict(sorted(found.items()))
 
 
-def choose(folder: Path, files: Sequence[DicomFile], uid: str = "") -> ChosenSeries:
+def choose(
+    folder: Path, files: Sequence[DicomFile], uid: str = "", *, compare: bool = True
+) -> ChosenSeries:
     """Choose the series ``uid``, else the CT with most slices.
 
-    Raises InputError if there is none.
+    compare: read files that lie at one place, to leave out copies. Raises InputError if there is
+    no such series.
     """
     series = by_series(files)
     if uid:
         if uid not in series:
             raise InputError(f"{folder}: the folder holds no such DICOM series")
-        return _without_copies(_without_localizers(folder, ChosenSeries(series[uid])))
+        found = _without_localizers(folder, ChosenSeries(series[uid]))
+        return _without_copies(found) if compare else found
     if not series:
         raise InputError(f"{folder}: the folder holds no DICOM series{_instead(folder)}")
 
@@ -68,7 +72,8 @@ def choose(folder: Path, files: Sequence[DicomFile], uid: str = "") -> ChosenSer
     used = {file.path for file in chosen}
     others = [other for other in series.values() if other[0].path not in used]
     note = (_told(others, _slices(found.files)),) if others else ()
-    return _without_copies(replace(found, notes=(*note, *found.notes)))
+    found = replace(found, notes=(*note, *found.notes))
+    return _without_copies(found) if compare else found
 
 
 def slices_alone(files: Sequence[DicomFile]) -> list[DicomFile]:

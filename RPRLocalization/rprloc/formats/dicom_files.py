@@ -18,6 +18,7 @@ from .discovery import is_dicom_file, is_image, sop_class_of
 
 SEGMENTATION: Final = "1.2.840.10008.5.1.4.1.1.66.4"
 LABEL_MAP: Final = "1.2.840.10008.5.1.4.1.1.66.7"
+REPORT: Final = "1.2.840.10008.5.1.4.1.1.88.34"
 RT_STRUCTURES: Final = "1.2.840.10008.5.1.4.1.1.481.3"
 
 #: Beginnings of the UIDs of what holds no CT, the longer ones first, and what it is.
@@ -89,13 +90,18 @@ def dicom_files(folder: Path) -> list[Path]:
     except OSError as error:
         raise InputError(f"{folder}: cannot be read ({error.strerror or error})") from error
     others = [path for path in inside if not is_image(path.name) and path.is_file()]
-    marked = [path for path in others if is_dicom_file(path) or _begins_like_dicom(path)]
+    marked = [path for path in others if looks_like_dicom(path)]
     if marked:
         return marked
     reader = sitk.ImageSeriesReader
     uids = reader.GetGDCMSeriesIDs(str(folder)) if others else ()
     names = [name for uid in uids for name in reader.GetGDCMSeriesFileNames(str(folder), uid)]
     return sorted({Path(name) for name in names} & set(others))
+
+
+def looks_like_dicom(path: Path) -> bool:
+    """Tell a DICOM file by its suffix or mark, or by its first element."""
+    return is_dicom_file(path) or _begins_like_dicom(path)
 
 
 def _begins_like_dicom(path: Path) -> bool:
@@ -142,9 +148,9 @@ def read_dicom_header(path: Path) -> DicomFile | None:
         patient=text("0010|0020"),
         image_type=text("0008|0008"),
         photometric=text("0028|0004"),
-        position=_numbers(text("0020|0032"), 3),
-        axes=_numbers(text("0020|0037"), 6),
-        spacing=_numbers(text("0028|0030"), 2),
+        position=numbers_of(text("0020|0032"), 3),
+        axes=numbers_of(text("0020|0037"), 6),
+        spacing=numbers_of(text("0028|0030"), 2),
         rows=int(size[1]),
         columns=int(size[0]),
         frames=int(size[2]) if len(size) > 2 else 1,
@@ -185,7 +191,7 @@ def missing_pixel_bytes(file: DicomFile) -> int:
     return max(0, wanted - file.pixel_bytes)
 
 
-def _numbers(text: str, count: int) -> tuple[float, ...]:
+def numbers_of(text: str, count: int) -> tuple[float, ...]:
     """Return the numbers of a text that backslashes part; empty unless there are ``count``."""
     try:
         found = tuple(float(part) for part in text.split("\\"))

@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..geometry import Geometry
 from .dicom_files import plain
-from .dicom_slices import Slice, stacked
+from .dicom_slices import Slice, Stack, stacked
 from .dicom_values import NO_RESCALE, check_photometric, check_rescale, unit_note
 from .pydicom_reading import damage_refused, read_dataset, stored_pixels
 from .raw import RawImage
 
+_WHAT = "a DICOM file with many frames"
 _MOST_VOXELS = 2**31 - 1
 #: Bytes of empty frames become so many voxels at most, however they are packed.
 _TIGHTEST = 2000
@@ -30,12 +32,30 @@ def read_multiframe(path: Path) -> RawImage:
 
     Raises InputError (without the path) if pydicom is missing, or the frames make no volume.
     """
-    data = read_dataset(path, "a DICOM file with many frames")
+    data = read_dataset(path, _WHAT)
     with damage_refused():
         return _volume(data, path)
 
 
-def _volume(data: Any, path: Path) -> RawImage:
+def check_multiframe(path: Path) -> Geometry:
+    """Judge a CT of many frames by its header alone; returns its lattice.
+
+    Raises InputError as ``read_multiframe`` does, but for what only its voxels tell.
+    """
+    data = read_dataset(path, _WHAT, voxels=False)
+    with damage_refused():
+        return _judged(data, path).stack.geometry
+
+
+@dataclass(frozen=True, eq=False)
+class _Frames:
+    """How the frames lie, and how their values become HU."""
+
+    stack: Stack
+    rescales: list[_Rescale]
+
+
+def _judged(data: Any, path: Path) -> _Frames:
     shared = first(data, "SharedFunctionalGroupsSequence")
     frames = list(getattr(data, "PerFrameFunctionalGroupsSequence", None) or [])
     if not frames:
@@ -51,10 +71,14 @@ def _volume(data: Any, path: Path) -> RawImage:
     check_size(len(frames) * shape[0] * shape[1], path)
 
     stack = stacked([_slice(frame, shared, shape) for frame in frames])
-    rescales = [_rescale(frame, shared, data) for frame in frames]
-    pixels = stored_pixels(data, len(frames))
-    scaled = [_scaled(pixels[n], rescales[n]) for n in stack.order]
-    return RawImage(np.stack(scaled), stack.geometry, notes=_notes(rescales))
+    return _Frames(stack, [_rescale(frame, shared, data) for frame in frames])
+
+
+def _volume(data: Any, path: Path) -> RawImage:
+    found = _judged(data, path)
+    pixels = stored_pixels(data, len(found.rescales))
+    scaled = [_scaled(pixels[n], found.rescales[n]) for n in found.stack.order]
+    return RawImage(np.stack(scaled), found.stack.geometry, notes=_notes(found.rescales))
 
 
 def check_size(voxels: int, path: Path) -> None:

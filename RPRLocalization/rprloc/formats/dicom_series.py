@@ -19,13 +19,15 @@ from .dicom_files import (
     read_dicom_header,
 )
 from .dicom_multiframe import read_multiframe
-from .dicom_slices import Slice, stacked
+from .dicom_slices import Slice, Stack, stacked
 from .dicom_values import check_values, value_notes
 from .raw import RawImage
 
 _CT = ("", "CT")
 _MOST_NAMED = 3
 _MOST_VOXELS = 2**31 - 1
+#: What to do about files that cannot be read.
+COPY_AGAIN = "copy the folder again"
 
 
 @dataclass(frozen=True)
@@ -69,16 +71,22 @@ def read_series(folder: Path, uid: str = "") -> RawImage:
     """
     headers, damaged = _headers(folder)
     if damaged and not headers:
-        raise InputError(f"{folder}: {_told(damaged, 'copy the folder again')[0]}")
+        raise InputError(f"{folder}: {told_of_damaged(damaged, COPY_AGAIN)[0]}")
     chosen = choose(folder, headers, uid)
     try:
         raw = _read(chosen.files)
     except InputError as error:
         # A file that cannot be read is the likeliest cause of a missing slice.
-        text = "; ".join([str(error), *chosen.notes, *_told(damaged, "copy the folder again")])
+        text = "; ".join([str(error), *chosen.notes, *told_of_damaged(damaged, COPY_AGAIN)])
         raise InputError(f"{folder}: {text}") from error
-    told = _told(damaged, "slices may be missing at the ends")
+    told = told_of_damaged(damaged)
     return RawImage(raw.array, raw.geometry, notes=(*chosen.notes, *raw.notes, *told))
+
+
+def chosen_files(folder: Path, uid: str = "") -> list[Path]:
+    """Return the files that ``read_series`` reads, in no order; raises InputError as it does."""
+    headers, _ = _headers(folder)
+    return [file.path for file in choose(folder, headers, uid).files]
 
 
 def read_dicom_file(path: Path) -> RawImage:
@@ -112,7 +120,9 @@ def _headers(folder: Path) -> tuple[list[DicomFile], list[Path]]:
     return headers, damaged
 
 
-def _told(damaged: Sequence[Path], so: str) -> tuple[str, ...]:
+def told_of_damaged(
+    damaged: Sequence[Path], so: str = "slices may be missing at the ends"
+) -> tuple[str, ...]:
     """Return the note on files that cannot be read, which may be slices of the series."""
     if not damaged:
         return ()
@@ -122,14 +132,17 @@ def _told(damaged: Sequence[Path], so: str) -> tuple[str, ...]:
     return (f"{len(damaged)} DICOM {plural} cannot be read ({names}{more}): {so}",)
 
 
-def _read(files: Sequence[DicomFile]) -> RawImage:
-    """Read slices, or one file of many frames."""
+def check_series(files: Sequence[DicomFile]) -> Stack | None:
+    """Judge slices by their headers alone: how they lie; None for one file of many frames.
+
+    Raises InputError if they are no CT, or make no volume.
+    """
     one = files[0]
     if one.modality not in _CT:
         raise InputError(f"the DICOM series is of modality {one.modality}, but a CT is needed")
     check_values(files)
     if len(files) == 1 and one.frames > 1:
-        return read_multiframe(one.path)
+        return None
     if len(files) < 2:
         raise InputError("the DICOM series has a single slice, but a 3D volume is needed")
     if any(file.frames > 1 for file in files):
@@ -139,8 +152,21 @@ def _read(files: Sequence[DicomFile]) -> RawImage:
 
     if one.rows * one.columns * len(files) > _MOST_VOXELS:
         raise InputError("the DICOM series is too large to be read: give a part of it")
-    shapes = [Slice(f.position, f.axes, f.spacing, (f.rows, f.columns)) for f in files]
-    stack = stacked(shapes)
+    return stacked([Slice(f.position, f.axes, f.spacing, (f.rows, f.columns)) for f in files])
+
+
+def check_whole(file: DicomFile) -> None:
+    """Raise InputError if voxels of a slice are missing. Raises OSError."""
+    missing = missing_pixel_bytes(file)
+    if missing:
+        raise InputError(f"the slice {file.path.name} is truncated ({missing} bytes are missing)")
+
+
+def _read(files: Sequence[DicomFile]) -> RawImage:
+    """Read slices, or one file of many frames."""
+    stack = check_series(files)
+    if stack is None:
+        return read_multiframe(files[0].path)
     ordered = [files[n] for n in stack.order]
     pixels = [_pixels(file) for file in ordered]
     return RawImage(np.stack(pixels), stack.geometry, notes=value_notes(ordered))
@@ -149,11 +175,7 @@ def _read(files: Sequence[DicomFile]) -> RawImage:
 def _pixels(file: DicomFile) -> np.ndarray:
     """Return the HU (rows, columns) of one slice; raises InputError if they are not all there."""
     try:
-        missing = missing_pixel_bytes(file)
-        if missing:
-            raise InputError(
-                f"the slice {file.path.name} is truncated ({missing} bytes are missing)"
-            )
+        check_whole(file)
         image = sitk.ReadImage(str(file.path), imageIO="GDCMImageIO")
     except (RuntimeError, OSError) as error:
         raise InputError(f"the slice {file.path.name} is truncated or damaged") from error

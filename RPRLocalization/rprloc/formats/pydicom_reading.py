@@ -17,8 +17,8 @@ from .dicom_elements import layout
 INSTALL = "pip install pydicom"
 
 
-def read_dataset(path: Path, what: str, save_as: str = ".nrrd") -> Any:
-    """Read a DICOM file with pydicom.
+def read_dataset(path: Path, what: str, save_as: str = ".nrrd", *, voxels: bool = True) -> Any:
+    """Read a DICOM file with pydicom; without ``voxels`` its header only.
 
     Raises InputError (without the path) if it is not installed, naming ``what`` it is needed for,
     or if the file is damaged.
@@ -37,7 +37,7 @@ def read_dataset(path: Path, what: str, save_as: str = ".nrrd") -> Any:
     if damaged:
         raise InputError("the DICOM file is truncated or damaged")
     with damage_refused():
-        return pydicom.dcmread(path)
+        return pydicom.dcmread(path, stop_before_pixels=not voxels)
 
 
 @contextmanager

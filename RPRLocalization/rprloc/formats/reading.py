@@ -87,6 +87,34 @@ def read_header(path: Path) -> Header:
     return Header(tuple(image.GetSize()), tuple(image.GetSpacing()), image.GetNumberOfComponents())
 
 
+@dataclass(frozen=True)
+class Lattice:
+    """Lattice of an image file as its header alone tells it, LPS mm, and what must be said."""
+
+    geometry: Geometry
+    notes: tuple[str, ...] = ()
+
+
+def read_lattice(path: Path) -> Lattice:
+    """Read and judge the header of a NIfTI, NRRD or MetaImage file as ``read_raw`` does.
+
+    Raises InputError if its header shows that it is no single 3D volume.
+    """
+    if _has_suffix(path, nifti.SUFFIXES):
+        found = nifti.read_header(path)
+        lattice, parts = Lattice(found.geometry, found.notes), 1
+    elif _has_suffix(path, nrrd.SUFFIXES):
+        header = nrrd.read_header(path)
+        lattice, parts = Lattice(header.geometry, header.notes), header.parts
+    else:
+        meta = metaimage.read_header(path)
+        lattice, parts = Lattice(meta.geometry, meta.notes), meta.parts
+    if parts > 1:
+        raise InputError(f"{path}: expected one number per voxel, but this image has {parts}")
+    check_lattice(lattice.geometry, str(path))
+    return lattice
+
+
 def read_raw(path: Path, *, layers: bool = False, series: str = "") -> RawImage:
     """Read an image file, or the DICOM series of a folder.
 

@@ -11,9 +11,10 @@ import numpy as np
 
 from ..errors import InputError
 from ..formats.pydicom_reading import raw_numbers
-from ..geometry import FloatArray, Geometry, Points
+from ..geometry import Box, FloatArray, Geometry, Points
+from .box_description import described_box
 from .layers import DicomTargets, Layers, Mask
-from .markups import PointMark, clean_name
+from .markups import BoxMark, PointMark, clean_name
 
 #: Contours are filled on a lattice of this spacing; walls are drawn to about a millimetre.
 _PIXEL_MM = 1.0
@@ -29,6 +30,10 @@ _MOST_VOXELS = 400_000_000
 _LARGEST_MM = 1e5
 #: Taken where a file has contours in a single plane.
 _ONE_PLANE_MM = 3.0
+#: Contours of a box are at its walls within this.
+_SAME_WALL_MM = 0.01
+#: A box with a contour in one plane is no higher than slices are apart.
+_ONE_BOX_PLANE_MM = 20.0
 
 
 @dataclass(eq=False)
@@ -38,6 +43,7 @@ class _Structure:
     name: str
     closed: list[FloatArray] = field(default_factory=list)
     points: list[FloatArray] = field(default_factory=list)
+    box: Box | None = None
     open_contours: int = 0
     oblique: int = 0
 
@@ -46,17 +52,21 @@ def structures_of(data: Any, path: Path) -> DicomTargets:
     """Return the structures, filled by the even-odd rule, and the points; raises InputError."""
     listed = getattr(data, "StructureSetROISequence", None) or []
     titles = {int(r.ROINumber): str(getattr(r, "ROIName", "") or "") for r in listed}
+    told = {int(r.ROINumber): str(getattr(r, "ROIDescription", "") or "") for r in listed}
     found = [
         _structure(roi, clean_name(titles.get(int(roi.ReferencedROINumber), "")) or "structure")
         for roi in getattr(data, "ROIContourSequence", None) or []
     ]
-    drawn = [structure for structure in found if structure.closed]
+    for structure, roi in zip(found, getattr(data, "ROIContourSequence", None) or [], strict=True):
+        structure.box = _told_box(structure, told.get(int(roi.ReferencedROINumber), ""))
+    boxes = tuple(BoxMark(s.name, s.box) for s in found if s.box is not None)
+    drawn = [structure for structure in found if structure.closed and structure.box is None]
     points = tuple(
         PointMark(s.name, Points(xyz)) for s in found if not s.closed for xyz in s.points
     )
     left_out = "; ".join(filter(None, map(_left_out, found)))
     if not drawn:
-        return DicomTargets(None, points, left_out)
+        return DicomTargets(None, points, left_out, boxes=boxes)
 
     geometry = _lattice([contour for s in drawn for contour in s.closed])
     layers, empty, beside = Layers(geometry), [], 0.0
@@ -71,7 +81,25 @@ def structures_of(data: Any, path: Path) -> DicomTargets:
     notes: tuple[str, ...] = ()
     if beside > _BESIDE_PLANE_MM:
         notes = (f"contours lie in uneven planes and were moved by up to {beside:.1f} mm",)
-    return DicomTargets(labels, points, "; ".join(filter(None, [left_out, *empty])), notes)
+    left_out = "; ".join(filter(None, [left_out, *empty]))
+    return DicomTargets(labels, points, left_out, notes, boxes)
+
+
+def _told_box(structure: _Structure, description: str) -> Box | None:
+    """Return the box that a description tells, if the contours still are its rectangles."""
+    box = described_box(description)
+    if box is None or not structure.closed or structure.open_contours or structure.oblique:
+        return None
+    walls = np.array([[box.lower[:2], box.upper[:2]]])
+    for contour in structure.closed:
+        ends = np.array([[contour[:, :2].min(axis=0), contour[:, :2].max(axis=0)]])
+        if len(contour) != 4 or np.abs(ends - walls).max() > _SAME_WALL_MM:
+            return None
+    heights = np.unique([round(float(contour[:, 2].mean()), 2) for contour in structure.closed])
+    # Walls lie less than the distance of two planes beyond the last ones.
+    step = float(np.diff(heights).max()) if len(heights) > 1 else _ONE_BOX_PLANE_MM
+    beyond = np.abs([heights[0] - box.lower[2], heights[-1] - box.upper[2]])
+    return box if beyond.max() < step + _SAME_WALL_MM else None
 
 
 def _structure(roi: Any, name: str) -> _Structure:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..errors import InputError
 from ..geometry import Geometry
 from .labelmap import LabelMap
-from .markups import PointMark, clean_name, unique
+from .markups import BoxMark, PointMark, clean_name, unique
 
 #: Labels of one layer, which are bytes.
 _MOST_LABELS = 255
@@ -23,11 +23,11 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class DicomTargets:
-    """What a SEG or RTSTRUCT marks.
+    """What a SEG, RTSTRUCT or SR marks.
 
     Attributes:
-        labels: its segments; None if there are only points.
-        points: its point contours, as landmarks.
+        labels: its segments; None if there are only points and boxes.
+        points: its point contours, as landmarks. boxes: of which it tells the walls.
         left_out: structures that cannot be targets, in words for the user.
         notes: what else the user should know.
     """
@@ -36,6 +36,7 @@ class DicomTargets:
     points: tuple[PointMark, ...] = ()
     left_out: str = ""
     notes: tuple[str, ...] = ()
+    boxes: tuple[BoxMark, ...] = ()
 
 
 class Layers:

@@ -89,18 +89,19 @@ def _of_markups(path: Path) -> TargetFile:
 
 
 def _of_dicom(path: Path, label_ids: str | Path | None) -> TargetFile:
-    """Targets of a DICOM segmentation or RT structure set."""
+    """Targets of a DICOM segmentation, RT structure set or report."""
     if label_ids is not None:
         raise InputError(f"{path}: names its segments itself: leave --label-ids out")
     found = read_dicom_targets(path)
     drawn = TargetFile([]) if found.labels is None else _of_label_map(found.labels, None, False)
-    marked = [target_from_point(mark.name, mark.position) for mark in found.points]
+    marks: list[PointMark | BoxMark] = [*found.boxes, *found.points]
+    marked = [_target_from_mark(mark) for mark in marks]
     targets = [*drawn.targets, *marked]
     if not targets:
         why = f" ({found.left_out})" if found.left_out else ""
         raise InputError(
-            f"{path}: the DICOM RT structures hold no closed contour and no point{why}: import "
-            "them in Slicer, and save them as .seg.nrrd"
+            f"{path}: the DICOM file holds no closed contour, box or point{why}: import "
+            "it in Slicer, and save it as .seg.nrrd"
         )
     names = unique([target.name for target in targets])
     notes = (f"left out: {found.left_out}",) if found.left_out else ()

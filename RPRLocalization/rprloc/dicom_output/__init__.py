@@ -1,0 +1,1 @@
+"""Results in the clinic's own formats: DICOM SR (TID 1500) and RT structures (extra ``dicom``)."""
