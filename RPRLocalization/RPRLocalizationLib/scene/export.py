@@ -44,7 +44,7 @@ CSV_HEADER = (
         "sy_mm",
         "sz_mm",
     ),
-    *("spread_mm", "cycle_mm", "review", "edited", "reason"),
+    *("spread_mm", "cycle_mm", "radius90_mm", "model", "review", "edited", "reason"),
 )
 
 
@@ -63,6 +63,8 @@ def writeCsv(path: str | Path, rows: Any, frame: ExportFrame) -> None:
         rest = [
             _number(row.spread),
             _number(row.cycle),
+            _number(row.radius),
+            _cell(row.model),
             row.review,
             "yes" if row.edited else "",
             _cell(row.reason),
