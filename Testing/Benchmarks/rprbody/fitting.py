@@ -35,11 +35,24 @@ def fit(rows: Sequence[Row], source: str, limit_mm: float | None = None) -> Radi
     features = [r.told["features"] for r in known]
     errors = [float(r.error_mm or 0.0) for r in known]
     settings = fit_radius(features, errors, source)
-    radii = np.array([settings.radius_mm(f) for f in features])
     if limit_mm is not None:
         return replace(settings, doubtful_mm=limit_mm)
+    radii = _held_out_radii(known, np.array(errors))
     trusted = np.array([r.told["status"] == OK for r in known])
     return replace(settings, doubtful_mm=_limit(radii, np.array(errors), trusted))
+
+
+def _held_out_radii(rows: Sequence[Row], errors: np.ndarray) -> np.ndarray:
+    """The radius of every answer, fitted without its CT: as it will be for CTs never seen."""
+    radii = np.zeros(len(rows))
+    for query in dict.fromkeys(row.query for row in rows):
+        mine = np.array([row.query == query for row in rows])
+        rest = np.array([query not in (row.query, row.reference) for row in rows])
+        features = [row.told["features"] for row, used in zip(rows, rest, strict=True) if used]
+        settings = fit_radius(features, errors[rest].tolist(), "")
+        own = [row.told["features"] for row, used in zip(rows, mine, strict=True) if used]
+        radii[mine] = [settings.radius_mm(values) for values in own]
+    return radii
 
 
 def _limit(radii: np.ndarray, errors: np.ndarray, trusted: np.ndarray) -> float:

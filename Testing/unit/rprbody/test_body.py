@@ -85,12 +85,12 @@ def test_cut_and_whole_answers_stand_side_by_side() -> None:
 def test_the_limit_of_doubt_keeps_wrong_answers_from_being_ok() -> None:
     rng = np.random.default_rng(1)
     rows = []
-    for _ in range(600):
+    for number in range(600):
         spread = float(rng.exponential(8.0))
         doubts = Doubts("landmark", spread, 2.0, 0.9, 0.0, 0.0, 2.0, 0.0, 1)
         error = (2.0 + spread) * float(rng.lognormal(0.0, 0.4))
         told = {"status": "ok", "features": doubts.features()}
-        rows.append(Row("r", "q", "t", "landmark", "thorax", error, None, told))
+        rows.append(Row("r", f"q{number % 3}", "t", "landmark", "thorax", error, None, told))
     settings = fit(rows, "made up")
     wrong = [
         settings.radius_mm(r.told["features"]) <= settings.doubtful_mm and (r.error_mm or 0) > 20.0
