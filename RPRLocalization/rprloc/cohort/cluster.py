@@ -23,7 +23,7 @@ _DASHBOARD = "127.0.0.1:8787"
 _CONNECT_S = 30.0
 #: Only on this machine: whoever reaches the scheduler can run anything.
 _HOST = "127.0.0.1"
-#: For tests of a network's own process: resources that workers offer.
+#: What a worker does where reading is done by workers of its own: resources, for Dask.
 NETWORK, READING = "network", "reading"
 SETTINGS: Final[dict[str, Any]] = {
     # A task whose worker dies comes back at once: the driver tries it again, and says why.
@@ -134,7 +134,9 @@ def _local(request: ClusterRequest) -> Any:
         for n, kind in enumerate(kinds)
     }
     scheduler = {"cls": Scheduler, "options": {**common, "host": _HOST, "protocol": "tls://"}}
-    return SpecCluster(scheduler=scheduler, workers=workers, security=security)
+    return SpecCluster(
+        scheduler=scheduler, workers=workers, security=security, silence_logs=logging.CRITICAL
+    )
 
 
 def _slurm(request: ClusterRequest) -> Any:

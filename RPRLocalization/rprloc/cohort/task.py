@@ -35,6 +35,8 @@ REFUSED, ERROR = "refused", "error"
 #: The first words that the watchdog writes.
 TIMEOUT_MARK = "Timeout"
 _MIB = 1024.0
+#: A worker may take so long to load models at least.
+_LOADING_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,16 @@ def run_task(task: SeriesTask, prepared: Prepared | Outcome | None = None) -> Ou
     if part_path(task.out, task.row.series_id, task.keys).exists():
         # Its worker died between writing the part and telling so.
         return Outcome(task.row.series_id, place=_place())
-    with _watched(task):
+    try:
+        # Once per worker, and not the CT's fault if a busy disk takes long.
+        with _watched(task, max(_LOADING_S, task.worker.timeout_s)):
+            locators = _locators(task)
+    except Exception as error:
+        return _failed(task, error)
+    with _watched(task, task.worker.timeout_s):
         started, cpu = time.perf_counter(), time.process_time()
         try:
-            rows, seconds = _answers(task, prepared)
+            rows, seconds = _answers(task, prepared, locators)
         except Exception as error:
             return _failed(task, error)
         before = 0.0 if prepared is None else sum(prepared.seconds.values())
@@ -85,7 +93,7 @@ def run_preparation(task: SeriesTask) -> Prepared | Outcome:
     """Do the part of a task that needs no network."""
     from .preparation import prepare
 
-    with _watched(task):
+    with _watched(task, task.worker.timeout_s):
         try:
             return prepare(task)
         except Exception as error:
@@ -97,7 +105,7 @@ def _completed(task: SeriesTask) -> Outcome:
     from .series_output import write_series_output
     from .stored_results import source_of, stored_results
 
-    with _watched(task):
+    with _watched(task, task.worker.timeout_s):
         started = time.perf_counter()
         results = stored_results(task.out, task.row.series_id, task.keys)
         statuses = dict(Counter(str(result.status) for result in results))
@@ -119,14 +127,14 @@ def running_file(task: SeriesTask) -> Path:
 
 
 @contextmanager
-def _watched(task: SeriesTask) -> Iterator[None]:
+def _watched(task: SeriesTask, timeout_s: float) -> Iterator[None]:
     """Leave a sign that a task is being done, and end the process if it is not done in time."""
     file = running_file(task)
     file.parent.mkdir(parents=True, exist_ok=True)
     with open(file, "w", encoding="utf-8") as stream:
         stream.write(f"{_place()}\n")
         stream.flush()
-        faulthandler.dump_traceback_later(task.worker.timeout_s, exit=True, file=stream)
+        faulthandler.dump_traceback_later(timeout_s, exit=True, file=stream)
         try:
             yield
         finally:
@@ -169,16 +177,24 @@ def _template(path: Path, digest: str) -> Template:
     return Template.read(path)
 
 
+def _locators(task: SeriesTask) -> dict[Path, Locator]:
+    """Return the locator of every model of a task, and have its code loaded."""
+    from . import preparation  # noqa: F401
+
+    for _, choice in task.templates:
+        _template(choice.path, choice.digest)
+    return {
+        choice.model: _locator(choice.model, choice.identity, task.search, task.worker)
+        for _, choice in task.templates
+    }
+
+
 def _answers(
-    task: SeriesTask, prepared: Prepared | None
+    task: SeriesTask, prepared: Prepared | None, locators: dict[Path, Locator]
 ) -> tuple[list[dict[str, Any]], dict[str, float]]:
     """Locate the targets of all templates; returns rows, and the seconds of the phases."""
     from .preparation import embed, prepare
 
-    locators = {
-        choice.model: _locator(choice.model, choice.identity, task.search, task.worker)
-        for _, choice in task.templates
-    }
     prepared = prepare(task) if prepared is None else prepared
     embedded = {
         folder: replace(embed(prepared, locator.model), name=task.row.series_id)

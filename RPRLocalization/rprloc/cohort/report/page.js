@@ -4,7 +4,7 @@
   const decisions = new Map();
   const keyOf = (row) => [row.series_id, row.template, row.target].join("\u0000");
   const text = (value) => (value === null || value === undefined ? "" : String(value));
-  const three = (values) => (values[0] === null ? "" : values.map((n) => n.toFixed(0)).join(" × "));
+  const three = (values, between) => (values[0] === null ? "" : values.map((n) => n.toFixed(0)).join(between));
 
   // Name, what a row is sorted by, what its cell shows, class of the cell.
   const columns = [
@@ -13,8 +13,8 @@
     ["target", (r) => r.target, (r) => r.target, ""],
     ["status", (r) => r.status, (r) => r.status, ""],
     ["series", (r) => r.path, null, "path"],
-    ["size mm", (r) => (r.size[0] === null ? -1 : r.size[0] * r.size[1] * r.size[2]), (r) => three(r.size), "number"],
-    ["centre mm", (r) => (r.center[2] === null ? -1e9 : r.center[2]), (r) => three(r.center), "number"],
+    ["size mm", (r) => (r.size[0] === null ? -1 : r.size[0] * r.size[1] * r.size[2]), (r) => three(r.size, " × "), "number"],
+    ["centre mm", (r) => (r.center[2] === null ? -1e9 : r.center[2]), (r) => three(r.center, ", "), "number"],
     ["spread mm", (r) => (r.spread === null ? -1 : r.spread), (r) => text(r.spread), "number"],
     ["cycle mm", (r) => (r.cycle === null ? -1 : r.cycle), (r) => text(r.cycle), "number"],
     ["why", (r) => r.reason, (r) => r.reason, "reason"],
@@ -186,4 +186,6 @@
   byId("download").addEventListener("click", download);
   if (rows.length) head();
   draw();
+  // Figures were drawn before there was a second column beside the first.
+  window.addEventListener("load", () => window.dispatchEvent(new Event("resize")));
 })();

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 import re
 import shutil
@@ -28,6 +29,7 @@ from rprloc.cohort.report.outliers import find_outliers  # noqa: E402
 SERIES = 30
 SIZES = {"Head": (90.0, 110.0, 95.0), "Spine": (30.0, 30.0, 80.0), "Tip": None, "Jaw": (60.0,) * 3}
 PLACES = {"Head": (0, 0, 190), "Spine": (0, 60, 100), "Tip": (0, 0, 250), "Jaw": (0, -30, 150)}
+LOADING_MS = 240_000
 ODD = "<script>alert(1)</script> @@ROWS@@.nii.gz"
 
 
@@ -97,7 +99,7 @@ def test_what_is_odd_comes_first_and_says_why(results: Path) -> None:
 def test_the_page_holds_everything_itself(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert not re.search(r'<(?:script|link|img|iframe)[^>]*(?:src|href)="(?:https?:)?//', text)
-    assert "default-src 'none'" in text
+    assert "default-src 'none'" in html.unescape(text)
     assert "<script>alert(1)" not in text
     rows = json.loads(re.search(r'id="rows">(.*?)</script>', text, re.DOTALL)[1])  # type: ignore[index]
     assert len(rows) == SERIES * len(SIZES)
@@ -131,6 +133,7 @@ def browser() -> Iterator[Any]:
 def view(browser: Any, page: Path) -> Iterator[Any]:
     """The page, loaded; nothing may be complained of in its console or asked of the network."""
     context = browser.new_context(viewport={"width": 1500, "height": 1000}, accept_downloads=True)
+    context.set_default_timeout(LOADING_MS)
     tab = context.new_page()
     complaints: list[str] = []
     asked: list[str] = []
@@ -153,6 +156,8 @@ def column(view: Any, n: int) -> list[str]:
 def test_the_figures_are_drawn(view: Any) -> None:
     assert view.locator(".figures .main-svg").count() >= 4
     assert view.locator(".figures .bars path").count() > 0
+    fits = "all => all.every(one => one.scrollWidth <= one.parentElement.clientWidth / 2 + 10)"
+    view.wait_for_function(f"({fits})([...document.querySelectorAll('.figures > div')])")
     assert view.locator("#answers img").first.evaluate("image => image.naturalWidth") == 450
 
 
