@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from typing import Any
 
@@ -27,10 +28,12 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         with connected(request) as client:
             driver = Driver(client, work=empty)
             list(driver.run(tasks[:50]))
-            started = time.perf_counter()
+            started, cpu = time.perf_counter(), time.process_time()
             done = sum(1 for _ in driver.run(tasks[50:]))
             spent = time.perf_counter() - started
         figures[f"ms_per_task_{workers}"] = round(1000 * spent / done, 2)
+        figures[f"cpu_ms_per_task_{workers}"] = round(1000 * (time.process_time() - cpu) / done, 2)
+        print(workers, figures, file=sys.stderr, flush=True)
     return figures
 
 

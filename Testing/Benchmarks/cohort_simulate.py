@@ -29,7 +29,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     one = real[f"workers_{args.workers[0]}"]
     # Seconds of the processor: this machine may have had others' work to do.
     times = one["cpu_s"]
-    scheduler_s = overhead[f"ms_per_task_{args.workers[-1]}"] / 1000
+    scheduler_s = overhead[f"cpu_ms_per_task_{args.workers[-1]}"] / 1000
     figures: dict[str, Any] = {
         "assumed": ASSUMED,
         "task_s_mean": round(sum(times) / len(times), 2),

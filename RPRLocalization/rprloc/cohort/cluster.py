@@ -80,11 +80,9 @@ def connected(request: ClusterRequest) -> Iterator[Any]:
 
     Raises InputError if there is no scheduler, or its workers have another version.
     """
-    import dask
-
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     _few_threads(request.threads)
-    with dask.config.set(SETTINGS):
+    with settings():
         cluster = _started(request)
         client = None
         try:
@@ -93,6 +91,18 @@ def connected(request: ClusterRequest) -> Iterator[Any]:
             yield client
         finally:
             _closed(client, cluster)
+
+
+@contextmanager
+def settings() -> Iterator[None]:
+    """Have Dask's settings changed for a while."""
+    import dask
+
+    # Its defaults come with its import: within the block, they would go with our settings.
+    import distributed  # noqa: F401
+
+    with dask.config.set(SETTINGS):
+        yield
 
 
 def _few_threads(threads: int) -> None:

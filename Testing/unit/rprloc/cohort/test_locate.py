@@ -241,6 +241,23 @@ class _Scheduler:
             process.wait()
 
 
+def test_a_second_cluster_of_one_process_has_dask_s_settings() -> None:
+    code = """
+from rprloc.cohort.cluster import settings
+
+with settings():
+    pass
+from distributed import Security
+
+print(Security.temporary().require_encryption)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "RPRLocalization")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "True\n", done.stderr
+
+
 @pytest.mark.parametrize("cohort", [["a"]], indirect=True)
 def test_what_cannot_be_run_is_refused_in_one_line(
     cohort: Cohort, tmp_path: Path, capsys: pytest.CaptureFixture[str]
