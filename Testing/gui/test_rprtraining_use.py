@@ -125,7 +125,7 @@ def test_installedModelIsListedByTheLocalizationAtOnce(done):
     done.click(done.ui.openLocalizationButton)
     assert slicer.util.selectedModule() == "RPRLocalization"
     selector = localization.ui.modelSelector
-    assert selector.currentText.startswith("my-abdomen 1.0.0") and selector.count == 2
+    assert selector.currentText.startswith("my-abdomen 1.0.0") and selector.count == 3
 
 
 @pytest.mark.parametrize("answer", [qt.QMessageBox.Yes, qt.QMessageBox.No])

@@ -44,7 +44,7 @@ CSV_HEADER = (
         "sy_mm",
         "sz_mm",
     ),
-    *("spread_mm", "cycle_mm", "radius90_mm", "model", "review", "edited", "reason"),
+    *("spread_mm", "cycle_mm", "review", "edited", "reason", "radius90_mm", "model"),
 )
 
 
@@ -63,11 +63,11 @@ def writeCsv(path: str | Path, rows: Any, frame: ExportFrame) -> None:
         rest = [
             _number(row.spread),
             _number(row.cycle),
-            _number(row.radius),
-            _cell(row.model),
             row.review,
             "yes" if row.edited else "",
             _cell(row.reason),
+            _number(row.radius),
+            _cell(row.model),
         ]
         writer.writerow([*texts, *map(_number, numbers), *rest])
     atomic_write_text(path, stream.getvalue())

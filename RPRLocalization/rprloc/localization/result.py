@@ -26,7 +26,7 @@ UNKNOWN_RADIUS_MM = 50.0
 
 CSV_HEADER = (
     *("query", "target", "kind", "status", "cx", "cy", "cz", "sx", "sy", "sz"),
-    *("spread_mm", "cycle_mm", "radius90_mm", "model", "reason"),
+    *("spread_mm", "cycle_mm", "reason", "radius90_mm", "model"),
 )
 
 
@@ -129,9 +129,9 @@ def write_csv(path: str | Path, results: Sequence[Result]) -> None:
     writer.writerow(CSV_HEADER)
     for result in results:
         numbers = [*_three(result.center), *_three(result.size), result.spread_mm, result.cycle_mm]
-        numbers.append(result.radius90_mm)
         texts = [result.query, result.target, result.kind, result.status]
-        told = [_one_line(result.model), _one_line(result.reason)]
+        radius = _decimals(result.radius90_mm, 2)
+        told = [_one_line(result.reason), radius, _one_line(result.model)]
         writer.writerow([*texts, *(_decimals(n, 2) for n in numbers), *told])
     atomic_write_text(path, stream.getvalue())
 

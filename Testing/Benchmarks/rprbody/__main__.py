@@ -15,6 +15,7 @@ from rprbench.core.provenance import ROOT
 from rprloc.errors import RprLocError
 from rprloc.files import atomic_write_text
 from rprloc.localization.locator import Way
+from rprloc.model.radius import RadiusSettings
 
 from .cases import Case, head_and_neck_cases, read_cases
 from .cuts import cut_rows
@@ -109,7 +110,7 @@ def _fit(
     """Put radii into the card of every model that was measured."""
     names = list(rows)
     for number, model in enumerate(args.model):
-        settings = []
+        settings: list[RadiusSettings] = []
         for name in names[2 * number : 2 * number + 2]:
             known = [*rows[name], *cut.get(name, [])]
             what = f"{len(known)} answers, whole and cut CTs"
