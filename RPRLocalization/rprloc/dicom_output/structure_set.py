@@ -116,7 +116,9 @@ def _structure(source: SourceSeries, number: int, name: str, result: Result) -> 
     item.ReferencedFrameOfReferenceUID = source.frame_of_reference
     numbers = (("spread", result.spread_mm), ("cycle", result.cycle_mm))
     facts = [f"{what} {value:.1f} mm" for what, value in numbers if value is not None]
-    walls = [describe_box(result.box)] if result.box is not None else []
+    walls = []
+    if result.box is not None:
+        walls = [describe_box(result.box, [z for z, _ in _planes(source, result.box)])]
     item.ROIDescription = "; ".join([f"{NAME}: {result.status}", *facts, *walls])
     item.ROIGenerationAlgorithm = "AUTOMATIC"
     return item

@@ -1,8 +1,14 @@
-"""The walls of a box in words, as a DICOM structure carries them beside its contours."""
+"""The walls of a box in words, as a DICOM structure carries them beside its contours.
+
+With the walls stands how many contours there are, and from where to where: walls rarely lie on
+slices, and a box may reach beyond the scan, but contours that were edited are told by that.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,22 +16,38 @@ from ..errors import InputError
 from ..geometry import Box
 
 _NUMBER = r"(-?\d{1,6}(?:\.\d{1,6})?)"
-_PATTERN = re.compile(rf"RPRLoc box, LPS mm: {' '.join([_NUMBER] * 6)}(?![\d.])")
+_PATTERN = re.compile(
+    rf"RPRLoc box, LPS mm: {' '.join([_NUMBER] * 6)}; (\d{{1,6}}) contours, "
+    rf"z {_NUMBER} to {_NUMBER}(?![\d.])"
+)
 
 
-def describe_box(box: Box) -> str:
-    """Return the lower and upper corner of a box as a text."""
+@dataclass(frozen=True, eq=False)
+class DescribedBox:
+    """A box, and the contours that were drawn of it: their number, and the first and last z, mm."""
+
+    box: Box
+    contours: int
+    first: float
+    last: float
+
+
+def describe_box(box: Box, heights: Sequence[float]) -> str:
+    """Return a box as a text; ``heights``: z of its contours, mm."""
     numbers = " ".join(f"{value:.3f}" for value in (*box.lower, *box.upper))
-    return f"RPRLoc box, LPS mm: {numbers}"
+    where = f"{len(heights)} contours, z {min(heights):.3f} to {max(heights):.3f}"
+    return f"RPRLoc box, LPS mm: {numbers}; {where}"
 
 
-def described_box(text: str) -> Box | None:
+def described_box(text: str) -> DescribedBox | None:
     """Return the box of a text that ``describe_box`` wrote; None for any other."""
     found = _PATTERN.search(text)
     if found is None:
         return None
-    numbers = np.array([float(number) for number in found.groups()])
+    *walls, count, first, last = found.groups()
+    numbers = np.array([float(number) for number in walls])
     try:
-        return Box(numbers[:3], numbers[3:])
+        box = Box(numbers[:3], numbers[3:])
     except InputError:
         return None
+    return DescribedBox(box, int(count), float(first), float(last))

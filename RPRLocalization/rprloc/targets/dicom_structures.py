@@ -32,8 +32,6 @@ _LARGEST_MM = 1e5
 _ONE_PLANE_MM = 3.0
 #: Contours of a box are at its walls within this.
 _SAME_WALL_MM = 0.01
-#: A box with a contour in one plane is no higher than slices are apart.
-_ONE_BOX_PLANE_MM = 20.0
 
 
 @dataclass(eq=False)
@@ -87,19 +85,18 @@ def structures_of(data: Any, path: Path) -> DicomTargets:
 
 def _told_box(structure: _Structure, description: str) -> Box | None:
     """Return the box that a description tells, if the contours still are its rectangles."""
-    box = described_box(description)
-    if box is None or not structure.closed or structure.open_contours or structure.oblique:
+    told = described_box(description)
+    if told is None or not structure.closed or structure.open_contours or structure.oblique:
         return None
-    walls = np.array([[box.lower[:2], box.upper[:2]]])
+    walls = np.array([told.box.lower[:2], told.box.upper[:2]])
     for contour in structure.closed:
-        ends = np.array([[contour[:, :2].min(axis=0), contour[:, :2].max(axis=0)]])
+        ends = np.array([contour[:, :2].min(axis=0), contour[:, :2].max(axis=0)])
         if len(contour) != 4 or np.abs(ends - walls).max() > _SAME_WALL_MM:
             return None
-    heights = np.unique([round(float(contour[:, 2].mean()), 2) for contour in structure.closed])
-    # Walls lie less than the distance of two planes beyond the last ones.
-    step = float(np.diff(heights).max()) if len(heights) > 1 else _ONE_BOX_PLANE_MM
-    beyond = np.abs([heights[0] - box.lower[2], heights[-1] - box.upper[2]])
-    return box if beyond.max() < step + _SAME_WALL_MM else None
+    heights = [float(contour[:, 2].mean()) for contour in structure.closed]
+    moved = max(abs(min(heights) - told.first), abs(max(heights) - told.last))
+    same = len(heights) == told.contours and moved <= _SAME_WALL_MM
+    return told.box if same else None
 
 
 def _structure(roi: Any, name: str) -> _Structure:

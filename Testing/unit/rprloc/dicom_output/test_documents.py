@@ -30,6 +30,7 @@ BOXES = {
     "LeftParotid": Box([-20.123, 30.456, 20.1], [5.5, 61.25, 77.77]),
     "my organ \u00e9": Box([0.0, 40.0, 30.0], [10.0, 50.0, 31.5]),
     "low": Box([-30.0, 25.0, 60.0], [-11.0, 48.0, 90.3]),
+    "beyond the scan": Box([-30.0, 25.0, 100.0], [-11.0, 48.0, 190.3]),
 }
 POINT = np.array([1.25, 44.0, 50.5])
 
@@ -124,7 +125,7 @@ def test_the_structures_lie_on_the_slices(tmp_path: Path, source: SourceSeries) 
         on = slices[contour.ContourImageSequence[0].ReferencedSOPInstanceUID]
         assert heights == {on}
     labels = [one.ROIObservationLabel for one in data.RTROIObservationsSequence]
-    assert labels == ["ok", "ok", "low-confidence", "ok"]
+    assert labels == ["ok", "ok", "low-confidence", "ok", "ok"]
 
 
 @pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dicom3tools are not installed")
