@@ -44,12 +44,11 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     figures: dict[str, Any] = {"series": SERIES, "targets": TARGETS}
     # The resume is the same command on one cluster that lives all the time.
     with _cluster(work / "second.json", "client") as (second, _):
-        for kind in KINDS:
-            moments = []
-            for n in range(args.moments):
-                moments.append(_one(work / f"{kind}-{n}", given, kind, rng.random(), second))
-                print(kind, n, moments[-1], file=sys.stderr, flush=True)
-            figures[kind] = moments
+        for n in range(args.moments):
+            for kind in KINDS:
+                found = _one(work / f"{kind}-{n}", given, kind, rng.random(), second)
+                figures.setdefault(kind, []).append(found)
+                print(kind, n, found, file=sys.stderr, flush=True)
     every = [moment for kind in KINDS for moment in figures[kind]]
     figures["all_exactly_once"] = all(moment["exactly_once"] for moment in every)
     figures["computed_again"] = sum(moment["computed_again"] for moment in every)
