@@ -8,7 +8,7 @@ from typing import Any
 import qt
 import slicer
 
-from rprloc.model.card import DEFAULT_MODEL
+from rprloc.model.card import AUTO_MODEL
 
 GROUP = "RPRLoc"
 DEFAULT_DEVICE = "auto"
@@ -29,8 +29,8 @@ class Settings:
 
     @property
     def model(self) -> str:
-        """Folder or name of the model."""
-        return self._get("Model", DEFAULT_MODEL) or DEFAULT_MODEL
+        """Folder or name of the model; ``AUTO_MODEL`` for the bundled ones."""
+        return self._get("Model", AUTO_MODEL) or AUTO_MODEL
 
     @model.setter
     def model(self, value: str) -> None:

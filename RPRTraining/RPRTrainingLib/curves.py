@@ -26,6 +26,8 @@ MARKER_SIZE = 7
 # The y axis ends this far above the largest error, and above the largest error of the curves that
 # stay large: the legend, top right, covers none.
 HEADROOM, LEGEND_ROOM = 1.05, 1.35
+# VTK draws a line of fewer rows, marker included, but reports an error at every drawing.
+LEAST_ROWS = 2
 
 
 class Curves:
@@ -84,6 +86,8 @@ class Curves:
         self._fitAxis()
         if hasSeries:
             table = series.GetTableNode().GetTable()
+            if len(self.points[curve]) == LEAST_ROWS:
+                table.RemoveRow(LEAST_ROWS - 1)
             _append(table, step, error)
             # The table tells its node, that one the series, and the chart draws it.
             table.Modified()
@@ -169,7 +173,8 @@ def _fill(tableNode: Any, points: list[tuple[float, float]]) -> None:
         column = vtk.vtkFloatArray()
         column.SetName(name)
         table.AddColumn(column)
-    for point in points:
+    # A curve's first point is there twice until the second comes.
+    for point in points if len(points) >= LEAST_ROWS else points * LEAST_ROWS:
         _append(table, *point)
     table.Modified()
 

@@ -1,7 +1,7 @@
 r"""The README's picture of the training panel: a real training of minutes on a folder of CTs.
 
     export PYTHONPATH=Testing:RPRLocalization:RPRTraining
-    RPRLOC_CTS=FOLDER python -m slicerhost RPRTraining --size 1500x950 \
+    RPRLOC_CTS=FOLDER python -m slicerhost RPRTraining --size 1600x1180 \
         --screenshot Resources/Screenshots/training.png --script Testing/Screenshots/training.py
 
 FOLDER holds CTs of one body region (60 are enough). Nothing in the picture is invented: the worker

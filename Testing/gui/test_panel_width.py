@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import qt
 import slicer
-from PySide6 import QtCore, QtGui, QtWidgets
 
 #: Pixels of Slicer's module panel at its usual width, its vertical scroll bar included.
 PANEL_WIDTH = 440
@@ -20,9 +19,9 @@ LONG_PATH = "/data/" + "/".join(["a-folder-of-a-department"] * 6)
 @pytest.fixture(params=FONT_SIZES)
 def fontSize(request: Any, host: Any) -> Any:
     """Every widget in a font of so many points."""
-    application = QtWidgets.QApplication.instance()
+    application = qt.QApplication.instance()
     before = application.font()
-    font = QtGui.QFont(before)
+    font = qt.QFont(before)
     font.setPointSize(request.param)
     application.setFont(font)
     yield request.param
@@ -31,9 +30,9 @@ def fontSize(request: Any, host: Any) -> Any:
 
 def shown(host: Any, panel: Any, height: int = 2600) -> Any:
     """The panel in a scroll area as wide as Slicer's, and laid out."""
-    area = QtWidgets.QScrollArea()
+    area = qt.QScrollArea()
     area.setWidgetResizable(True)
-    area.setVerticalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
+    area.setVerticalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOn)
     area.setWidget(panel)
     area.resize(PANEL_WIDTH, height)
     area.show()
@@ -52,20 +51,20 @@ def assertFits(area: Any, folder: Path, name: str) -> None:
     assert area.grab().save(str(folder / f"{name}.png"))
     assert area.horizontalScrollBar().maximum == 0, f"{name}: it must be scrolled sideways"
     width = area.viewport().width
-    for widget in area.widget().findChildren(QtWidgets.QWidget):
+    for widget in area.widget().findChildren(qt.QWidget):
         inScrollArea = any(
-            isinstance(above, QtWidgets.QAbstractScrollArea) for above in parents(widget, area)
+            isinstance(above, qt.QAbstractScrollArea) for above in parents(widget, area)
         )
         if widget.isVisible() and not inScrollArea:
-            right = widget.mapTo(area.widget(), QtCore.QPoint(widget.width, 0)).x()
+            right = widget.mapTo(area.widget(), qt.QPoint(widget.width, 0)).x()
             assert right <= width, f"{name}: {widget.objectName} ends at {right} of {width}"
             assertTextIsShown(widget, name)
 
 
 def assertTextIsShown(widget: Any, name: str) -> None:
     """The text of a button or a label that is not wrapped has its room."""
-    isButton = isinstance(widget, (QtWidgets.QPushButton, QtWidgets.QCheckBox))
-    isPlain = isinstance(widget, QtWidgets.QLabel) and not widget.wordWrap
+    isButton = isinstance(widget, (qt.QPushButton, qt.QCheckBox))
+    isPlain = isinstance(widget, qt.QLabel) and not widget.wordWrap
     if (isButton or isPlain) and widget.text:
         needed = widget.fontMetrics().horizontalAdvance(widget.text)
         assert needed <= widget.width, f"{name}: {widget.objectName} is cut off: {widget.text}"

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import qt
 import slicer
-from PySide6 import QtWidgets
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROUNDS = 10
@@ -95,7 +95,7 @@ def test_tenReloadsLeaveOneOfEach(host, loadModule, module):
             ("logic", widget.logic),
         ):
             references[name].append(weakref.ref(made))
-        observers.append(len(inner.findChildren(QtWidgets.QTableWidget)))
+        observers.append(len(inner.findChildren(qt.QTableWidget)))
         del made
     assert {name: alive(host, found) for name, found in references.items()} == dict.fromkeys(
         references, 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import SampleData
 import slicer
 from RPRLocalizationLib.sampledata import CATEGORY, QUERY, REFERENCE, registerSampleData
 from RPRLocalizationLib.scene.markedtargets import targetsOf
@@ -21,9 +20,9 @@ def test_samplesAreRegisteredOnceAndLoadFromTheExtension(panel):
     registerSampleData()
     sources = slicer.modules.sampleDataSources[CATEGORY]
     assert sorted(source.sampleName for source in sources) == sorted([REFERENCE, QUERY])
-    logic = SampleData.SampleDataLogic()
-    for name in (REFERENCE, QUERY):
-        logic.pressButton(name)
+    for source in sources:
+        # what the data set's button in the module Sample Data does
+        source.customDownloader(source)
     panel.host.processEvents()
     assert panel.names() == [f"{REFERENCE} (reference)", QUERY]
     assert "Synthetic" in slicer.util.getNode(QUERY).GetDescription()

@@ -191,7 +191,7 @@ def test_modelAndDeviceAreRemembered(panel):
     panel.ui.deviceSelector.activated.emit(index)
     panel.localize()
     (load,) = [params for method, params in panel.worker.requests if method == "load"]
-    assert load == {"model": "han-ct", "device": "cuda:0"}
+    assert load == {"model": "auto", "device": "cuda:0"}
     panel.host.unloadModules()
     panel.host.restartSettings()
     again = panel.host.loadModule("RPRLocalization")
@@ -217,7 +217,7 @@ def test_folderWithoutModelsIsSaid(panel, tmp_path):
 def test_rememberedModelThatIsGoneIsReplaced(panel):
     panel.logic.settings.model = "gone"
     panel.widget.panel.run._fillModels()
-    assert panel.logic.settings.model == "han-ct"
+    assert panel.logic.settings.model == "auto"
 
 
 @pytest.fixture

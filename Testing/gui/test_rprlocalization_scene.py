@@ -135,7 +135,7 @@ def choose(panel, tmp_path):
 def state(panel):
     p = panel.parameters
     ticks = [
-        int(panel.ui.targetsTable.item(row, 0).checkState().value)
+        panel.ui.targetsTable.item(row, 0).checkState() == qt.Qt.Checked
         for row in range(len(panel.targets()))
     ]
     lists = [sorted(node.GetName() for node in nodes) for nodes in (p.targetNodes, p.queryVolumes)]

@@ -68,8 +68,8 @@ class Launcher:
 def isRunning(process):
     try:
         return process.state() != qt.QProcess.NotRunning
-    except RuntimeError:
-        return False  # it has been deleted
+    except (RuntimeError, ValueError):
+        return False  # it has been deleted: PySide6 raises the one, PythonQt the other
 
 
 @pytest.fixture

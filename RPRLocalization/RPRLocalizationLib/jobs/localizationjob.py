@@ -115,6 +115,7 @@ class LocalizationJob(WorkerJob):
         params = {
             **self._engine.params,
             "template": self.template,
+            "alternatives": self.alternatives,
             "options": self._engine.options,
             "queries": [{"key": str(self.done), "volume": self._queryVolume(query)}],
         }

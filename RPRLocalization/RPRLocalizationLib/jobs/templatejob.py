@@ -48,9 +48,15 @@ class TemplateJob(WorkerJob):
 
         if self._addTo is not None:
             self._progress(0.5, _("Adding the reference to the template..."))
-            parts = [self._addTo, self.template]
+            parts = [self._addTo, self._ofTheSameModel()]
             merged = yield Request("template.merge", {"templates": parts})
             self.template = merged["template"]
 
         self._onTemplate(self.template)
         self._progress(1.0, _("Done."), 0.0)
+
+    def _ofTheSameModel(self) -> dict[str, Any]:
+        """What the model of the template that is added to has learned, if it was asked."""
+        assert self._addTo is not None
+        wanted = self._addTo["model"]
+        return next((t for t in self.alternatives if t["model"] == wanted), self.template)

@@ -185,6 +185,8 @@ class WorkerJob:
         self._then: list[Callable[[], None]] = []
         self.device = engine.device
         self.template: dict[str, Any] = {}
+        # The same targets as other models learned them, where the model was left to the worker.
+        self.alternatives: list[dict[str, Any]] = []
         self.leftOut: list[LeftOutTarget] = []
         self.problem: Problem | None = None
         self.finished = False
@@ -241,6 +243,7 @@ class WorkerJob:
         learned = yield Request("template.make", self._reference())
         self._worker.folder.clear()
         self.template = learned["template"]
+        self.alternatives = learned.get("alternatives", [])
         self.leftOut += [LeftOutTarget.of(target) for target in learned.get("left_out", [])]
         for target in self.leftOut:
             self._observer.onLog("warning", f"{target.name}: {target.reason}")

@@ -25,7 +25,7 @@ from ..widgets.section import Section, showingErrors
 from .panellogic import PanelLogic
 
 # What tells how far a result can be trusted stands first: a panel of usual width shows no more.
-STATUS, TARGET, CT, SPREAD, CYCLE, SIZE, REVIEW, CENTER = range(8)
+STATUS, TARGET, CT, RADIUS, SPREAD, CYCLE, SIZE, REVIEW, CENTER = range(9)
 # Dark text stays legible on a status colour mixed with this much white.
 _TINT = 0.35
 # Pixels; long names are cut, and their tooltip tells all of them.
@@ -152,6 +152,7 @@ class ResultsSection(Section[PanelLogic]):
             TARGET: row.target or _("(all)"),
             CT: row.query,
             SIZE: _triple(row.size),
+            RADIUS: "" if row.radius is None else f"{row.radius:.0f}",
             SPREAD: _decimals(row.spread),
             CYCLE: _decimals(row.cycle),
             REVIEW: reviews.get(row.review, ""),
@@ -361,7 +362,8 @@ def explanation(row: ResultRow) -> str:
             else _("This CT could not be searched.")
         ),
     }[row.status]
-    what = ", ".join(filter(None, [row.query, row.target]))
+    found = _("found with {model}").format(model=row.model) if row.model else ""
+    what = ", ".join(filter(None, [row.query, row.target, found]))
     if not row.reason:
         return f"{what}: {meaning}"
     # Not a sentence of its own: it may begin with the name of a file.

@@ -8,6 +8,8 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from rprloc.model.card import AUTO_MODEL
+
 from ..jobs.workerjob import JobObserver, Problem
 from ..library.modelcatalog import ModelInfo, listModels
 from ..widgets import dialogs, torchsetup
@@ -163,13 +165,14 @@ class RunSection(Section[PanelLogic]):
         selector = self.ui.modelSelector
         with signalsBlocked(selector):
             selector.clear()
+            selector.addItem(_("Automatic: any body region"), AUTO_MODEL)
             for model in self._models:
                 selector.addItem(model.title, model.key)
             index = selector.findData(self.logic.settings.model)
             selector.currentIndex = max(index, 0)
-        if index < 0 and self._models:
-            # The remembered model is gone: go back to one that is there, or every run would fail.
-            self.logic.settings.model = self._models[0].key
+        if index < 0:
+            # The remembered model is gone: every run would fail.
+            self.logic.settings.model = AUTO_MODEL
 
     def _fillDevices(self) -> None:
         fillDevices(self.ui.deviceSelector, self._devices, self.logic.settings.device)

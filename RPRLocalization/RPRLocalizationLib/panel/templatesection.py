@@ -10,6 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from rprloc.errors import InputError
+from rprloc.model.card import AUTO_MODEL
 
 from ..library.modelcatalog import listModels
 from ..library.templatelibrary import TemplateInfo
@@ -67,15 +68,16 @@ class TemplatePart(Section[PanelLogic]):
             return _("Tick at least one target of the template in section 1.")
 
         # The latents of a template mean nothing to another model than the one that made them.
-        models = [
-            model
-            for model in listModels(self.logic.settings.modelFolder)
-            if model.key == self.logic.settings.model
-        ]
-        if models and models[0].identity != info.model:
-            return _(
-                "The template belongs to model {made}: choose that model in section 3."
-            ).format(made=f"{info.model.get('name', '?')} {info.model.get('version', '?')}")
+        made = f"{info.model.get('name', '?')} {info.model.get('version', '?')}"
+        models = listModels(self.logic.settings.modelFolder)
+        own = [model.key for model in models if model.identity == info.model]
+        if self.logic.settings.model == AUTO_MODEL:
+            missing = _("The template belongs to model {made}, which is not installed.")
+            return "" if own else missing.format(made=made)
+        known = self.logic.settings.model in [model.key for model in models]
+        if known and self.logic.settings.model not in own:
+            text = _("The template belongs to model {made}: choose that model in section 3.")
+            return text.format(made=made)
         return ""
 
     def update(self) -> None:

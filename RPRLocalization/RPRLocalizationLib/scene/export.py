@@ -44,7 +44,7 @@ CSV_HEADER = (
         "sy_mm",
         "sz_mm",
     ),
-    *("spread_mm", "cycle_mm", "review", "edited", "reason"),
+    *("spread_mm", "cycle_mm", "review", "edited", "reason", "radius90_mm", "model"),
 )
 
 
@@ -66,6 +66,8 @@ def writeCsv(path: str | Path, rows: Any, frame: ExportFrame) -> None:
             row.review,
             "yes" if row.edited else "",
             _cell(row.reason),
+            _number(row.radius),
+            _cell(row.model),
         ]
         writer.writerow([*texts, *map(_number, numbers), *rest])
     atomic_write_text(path, stream.getvalue())

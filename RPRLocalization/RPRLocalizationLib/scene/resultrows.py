@@ -28,6 +28,8 @@ class ResultRow:
     review: empty, ``accepted`` or ``rejected``. edited: the user has moved or resized the box or
         point.
     pointID: control point of a landmark in its list.
+    radius: 90 % of such results are less than so many mm off; None where the model cannot tell.
+    model: name of the model whose answer it is.
     """
 
     query: str
@@ -44,6 +46,8 @@ class ResultRow:
     review: str = ""
     edited: bool = False
     pointID: str = ""
+    radius: float | None = None
+    model: str = ""
 
     @property
     def found(self) -> bool:
@@ -65,6 +69,8 @@ class ResultRow:
             row.get("cycle_mm"),
             row.get("points"),
             path,
+            radius=row.get("radius90_mm"),
+            model=str(row.get("model") or ""),
         )
 
 

@@ -78,7 +78,11 @@ def add_overwrite(parser: Parser) -> None:
 def add_model(parser: Parser) -> None:
     """Add --model, --device and --threads."""
     parser.add_argument(
-        "--model", metavar="DIR", help="model folder, or name of an installed one (default: han-ct)"
+        "--model",
+        metavar="DIR",
+        default="auto",
+        help="model folder, or name of an installed one; auto (default): the one that a template "
+        "was made with, else the bundled models, each for the targets it is surest of",
     )
     add_device(parser)
 

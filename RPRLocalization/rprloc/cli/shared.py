@@ -6,6 +6,7 @@ Imports torch, so that commands import this module only when they run.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +16,13 @@ import torch
 from ..errors import InputError
 from ..image.volume import Volume, read_volume
 from ..localization.batch import LocalizationTask
-from ..localization.learning import Learned, learn
+from ..localization.choice import Candidate, by_reference
+from ..localization.learning import learn
 from ..localization.locator import Locator, Options
 from ..localization.template import Template
-from ..model.card import DEFAULT_MODEL
+from ..model.card import AUTO_MODEL, DEFAULT_MODEL
 from ..model.devices import resolve_device
-from ..model.loading import find_model, load_model
+from ..model.loading import bundled_models, find_model, load_model, model_of_identity
 from ..targets.loading import read_target_file
 from ..targets.placement import UsableTargets, usable_targets
 from .notes import show_note
@@ -34,18 +36,33 @@ def set_threads(threads: int | None) -> None:
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
 
 
-def open_locator(args: argparse.Namespace) -> Locator:
-    """The locator for --model, --device and --threads.
+def open_locators(
+    args: argparse.Namespace, identity: Mapping[str, str] | None = None
+) -> list[Locator]:
+    """The locators for --model, --device and --threads.
 
     A command that searches also has --runs, --steps and --seed.
+
+    Args:
+        args: the options.
+        identity: of the model that a template was made with; it alone will do.
     """
     set_threads(args.threads)
     device = resolve_device(args.device)
-    model = load_model(find_model(args.model or DEFAULT_MODEL), device)
     options = Options()
     if hasattr(args, "runs"):
         options = Options(runs=args.runs, steps=args.steps, seed=args.seed)
-    return Locator(model, options)
+    folders = _model_folders(args.model, identity)
+    return [Locator(load_model(folder, device), options) for folder in folders]
+
+
+def _model_folders(model: str | None, identity: Mapping[str, str] | None) -> list[Path]:
+    if model not in (None, AUTO_MODEL):
+        return [find_model(model)]
+    if identity is None:
+        return bundled_models() or [find_model(DEFAULT_MODEL)]
+    # If it is not installed, the default model refuses the template and says why.
+    return [model_of_identity(identity) or find_model(DEFAULT_MODEL)]
 
 
 def open_search(args: argparse.Namespace) -> LocalizationTask:
@@ -54,7 +71,7 @@ def open_search(args: argparse.Namespace) -> LocalizationTask:
         if args.targets is not None:
             raise InputError("--targets belongs to --reference: a template brings its own targets")
         template = Template.read(args.template)
-        locator = open_locator(args)
+        locator = open_locators(args, template.model)[0]
         template.check_model(locator.model.card)
         return LocalizationTask(locator, template)
     if args.targets is None:
@@ -62,9 +79,7 @@ def open_search(args: argparse.Namespace) -> LocalizationTask:
             "--reference needs --targets: a label map or markups file of the reference"
         )
     reference = read_reference(args.reference, args.targets, args.label_ids)
-    locator = open_locator(args)
-    learned = learn_reference(locator, reference)
-    return LocalizationTask(locator, learned.template, learned.left_out)
+    return LocalizationTask.of(learn_reference(open_locators(args), reference))
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,14 +105,19 @@ def read_reference(reference: Path, targets: Path, label_ids: Path | None) -> Ma
         raise InputError(f"{targets}: {error}") from error
 
 
-def learn_reference(locator: Locator, reference: MarkedReference) -> Learned:
-    """Learn the targets of a reference, and say on stderr what is wrong with some of them."""
-    learned = learn(locator, reference.volume, reference.usable)
-    for target in learned.left_out:
+def learn_reference(locators: Sequence[Locator], reference: MarkedReference) -> list[Candidate]:
+    """Learn the targets of a reference, and say on stderr what is wrong with some of them.
+
+    Returns:
+        What every model learned, first the one that finds the targets best on their reference.
+    """
+    learned = [Candidate(one, learn(one, reference.volume, reference.usable)) for one in locators]
+    found = by_reference(learned, reference.volume)
+    for target in found[0].learned.left_out:
         show_note(f"target {target.name!r} is left out: it {target.reason}")
-    for note, names in notes_by_target(learned.template).items():
+    for note, names in notes_by_target(found[0].learned.template).items():
         show_note(f"{names}: {note}")
-    return learned
+    return found
 
 
 def notes_by_target(template: Template) -> dict[str, str]:

@@ -50,7 +50,7 @@ def add_arguments(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Make, extend or show a template; returns the exit code."""
     from ..localization.template import Template
-    from .shared import learn_reference, open_locator, read_reference
+    from .shared import learn_reference, open_locators, read_reference
 
     if args.action == "show":
         print(describe_template(Template.read(args.template)))
@@ -61,11 +61,11 @@ def run(args: argparse.Namespace) -> int:
     reference = read_reference(args.reference, args.targets, args.label_ids)
     if args.name:
         reference = replace(reference, volume=replace(reference.volume, name=args.name))
-    locator = open_locator(args)
+    locators = open_locators(args, None if existing is None else existing.model)
     if existing is not None:
-        existing.check_model(locator.model.card)
+        existing.check_model(locators[0].model.card)
 
-    learned = learn_reference(locator, reference)
+    learned = learn_reference(locators, reference)[0].learned
     template = learned.template
     if existing is not None:
         template = existing.merged(template)

@@ -63,6 +63,7 @@ class Score:
     error_mm: float | None = None
     spread_mm: float | None = None
     cycle_mm: float | None = None
+    radius90_mm: float | None = None
 
     @property
     def success(self) -> bool:
@@ -217,6 +218,7 @@ def _score(result: Result, truth: Truth | None, complete: Collection[str] | None
         scored=scored,
         spread_mm=result.spread_mm,
         cycle_mm=result.cycle_mm,
+        radius90_mm=result.radius90_mm,
         **measures,
     )
 

@@ -14,6 +14,8 @@ from ..files import safe_names
 from ..formats.reading import stem_of
 from ..image.volume import Volume, read_volume
 from ..targets.placement import LeftOut
+from .choice import Candidate, locate_with_best
+from .learning import Learned
 from .result import Result, with_notes
 from .status import FAILED
 
@@ -26,11 +28,30 @@ PHASES = ("read", "resample", "embed", "locate")
 
 @dataclass(frozen=True, eq=False)
 class LocalizationTask:
-    """What is sought, and with what; ``left_out``: marked, but of no use."""
+    """What is sought, and with what.
+
+    Attributes:
+        locator, template: the model, and the targets as it learned them.
+        left_out: marked, but of no use.
+        others: other models that learned the same targets, asked where the first one doubts.
+    """
 
     locator: Locator
     template: Template
     left_out: tuple[LeftOut, ...] = ()
+    others: tuple[Candidate, ...] = ()
+
+    @classmethod
+    def of(cls, candidates: Sequence[Candidate]) -> LocalizationTask:
+        """The task of what one or several models learned of a reference, the best one first."""
+        first = candidates[0]
+        learned = first.learned
+        return cls(first.locator, learned.template, learned.left_out, tuple(candidates[1:]))
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """All models with what they learned, the first one first."""
+        return (Candidate(self.locator, Learned(self.template, self.left_out)), *self.others)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,9 +102,8 @@ def locate_query(search: LocalizationTask, path: Path, name: str) -> QueryResult
         volume = replace(read_volume(path), name=name)
         notes = volume.notes
         read = time.perf_counter()
-        embedding = search.locator.embed(volume)
-        results = search.locator.locate(embedding, search.template)
-        results += left_out_results(search.left_out, name)
+        located = locate_with_best(search.candidates, volume)
+        results = located.results + left_out_results(search.left_out, name)
         total = time.perf_counter() - started
     except Exception as error:
         problem = with_notes(describe(error), notes)
@@ -92,7 +112,7 @@ def locate_query(search: LocalizationTask, path: Path, name: str) -> QueryResult
         return QueryResult(name, path, failed, {}, problem)
     spent = read - started
 
-    seconds = {"read": spent, **embedding.seconds, "after_read": total - spent, "total": total}
+    seconds = {"read": spent, **located.seconds, "after_read": total - spent, "total": total}
     return QueryResult(name, path, results, seconds, "", volume)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,8 @@ from torch import Tensor
 from ..model.field import LatentField
 from ..model.relative_offset import relative_offset
 from ..model.settings import ConfidenceThresholds
-from .estimate import StackedExamples
+from ..targets.target import Kind
+from .estimate import Estimate, StackedExamples
 from .status import Status
 
 
@@ -20,6 +22,86 @@ class Verdict:
 
     status: Status
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class Doubts:
+    """What speaks against an answer.
+
+    Attributes:
+        kind: of the target.
+        spread_mm: of the votes. cycle_mm: cycle-consistency error.
+        similarity: of the matched descriptors, None without a fine network.
+        missing: share of the target's surroundings that the scan does not show.
+        beyond_mm: how far the farthest coarse point lies beyond the body.
+        fine_shift_mm: how far the fine network moved the coarse answer, mean over the key points.
+        apart_mm: how far the answers of the examples lie from their mean (root mean square).
+        examples: how many there are.
+        likeness, common_mm: of the alignment of reference and query that the answer began with
+            (``Overlap``); None where it began with votes.
+        votes_apart_mm: then, how far off the answer of the votes lies.
+    """
+
+    kind: Kind
+    spread_mm: float
+    cycle_mm: float
+    similarity: float | None
+    missing: float
+    beyond_mm: float
+    fine_shift_mm: float
+    apart_mm: float
+    examples: int
+    likeness: float | None = None
+    common_mm: float = 0.0
+    votes_apart_mm: float = 0.0
+
+    @classmethod
+    def of(
+        cls,
+        kind: Kind,
+        estimate: Estimate,
+        cycle_mm: float,
+        missing: float,
+        bounds: tuple[Tensor, Tensor],
+    ) -> Doubts:
+        """Measure an estimate; bounds: lower and upper corner (3,) of the body."""
+        coarse, each = estimate.coarse_points, estimate.each
+        beyond = overshoot(coarse, bounds[0].to(coarse), bounds[1].to(coarse))
+        shift = (estimate.points - coarse).norm(dim=1).mean()
+        apart = (each - each.mean(0)).square().sum(-1).mean().sqrt()
+        return cls(
+            kind,
+            estimate.spread_mm,
+            cycle_mm,
+            estimate.similarity,
+            missing,
+            *(float(beyond.max()), float(shift), float(apart), len(each)),
+        )
+
+    def features(self) -> dict[str, float]:
+        """What the radius is foretold from (``rprloc.model.radius.FEATURES``).
+
+        Lengths count by their logarithm, and every feature grows with the doubt.
+        """
+        return {
+            "spread": math.log1p(self.spread_mm),
+            "cycle": math.log1p(self.cycle_mm),
+            "unlike": 0.0 if self.similarity is None else 1.0 - self.similarity,
+            "missing": self.missing,
+            "beyond": math.log1p(self.beyond_mm),
+            "fine_shift": math.log1p(self.fine_shift_mm),
+            "apart": math.log1p(self.apart_mm),
+            "single": float(self.examples == 1),
+            "landmark": float(self.kind == "landmark"),
+            "unlikeness": 0.0 if self.likeness is None else 1.0 - self.likeness,
+            "short": 0.0 if self.likeness is None else 100.0 / (100.0 + self.common_mm),
+            "votes_apart": math.log1p(self.votes_apart_mm),
+        }
+
+    def radius_mm(self, limits: ConfidenceThresholds) -> float | None:
+        """The radius that 90 % of such answers' errors stay below; None if the card has none."""
+        settings = limits.radius if self.likeness is None else limits.aligned
+        return None if settings is None else settings.radius_mm(self.features())
 
 
 def cycle_consistency_error(
@@ -81,13 +163,10 @@ def overshoot(points: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
 def judge(
     coarse_points: Tensor,
     bounds: tuple[Tensor, Tensor],
-    cycle_mm: float,
-    spread_mm: float,
-    similarity: float | None,
-    missing: float,
+    doubts: Doubts,
     limits: ConfidenceThresholds,
 ) -> Verdict:
-    """Judge a target by its coarse key points, the body's bounds, and four measures of doubt."""
+    """Judge a target by its coarse key points, the body's bounds, and the measures of doubt."""
     beyond = overshoot(coarse_points, bounds[0].to(coarse_points), bounds[1].to(coarse_points))
     centre = overshoot(
         coarse_points.mean(0, keepdim=True),
@@ -99,7 +178,7 @@ def judge(
     if float(centre.max()) > 0.0 or mostly_beyond:
         return Verdict("outside", "the target lies outside the field of view of this volume")
 
-    reason = _doubt(float(beyond.max()), cycle_mm, spread_mm, similarity, missing, limits)
+    reason = _doubt(doubts, limits)
     return Verdict("low-confidence", reason) if reason else Verdict("ok")
 
 
@@ -114,27 +193,29 @@ def with_note(verdict: Verdict, note: str) -> Verdict:
     return Verdict("low-confidence" if verdict.status == "ok" else verdict.status, reason)
 
 
-def _doubt(
-    beyond_mm: float,
-    cycle_mm: float,
-    spread_mm: float,
-    similarity: float | None,
-    missing: float,
-    limits: ConfidenceThresholds,
-) -> str:
+def _doubt(doubts: Doubts, limits: ConfidenceThresholds) -> str:
     """Return why an answer is not to be trusted, the weightiest reason first; empty if it is."""
+    similarity, radius = doubts.similarity, doubts.radius_mm(limits)
     unlike = similarity is not None and similarity < limits.similarity
-    doubts = (
-        (beyond_mm > limits.outside_mm, "the target is cut by the border of this volume"),
+    settings = limits.radius if doubts.likeness is None else limits.aligned
+    uncertain = settings is not None and (radius or 0.0) > settings.doubtful_mm
+    # The votes say nothing of an answer that does not come from them.
+    voted = doubts.likeness is None
+    reasons = (
+        (doubts.beyond_mm > limits.outside_mm, "the target is cut by the border of this volume"),
         (
-            missing > limits.missing,
+            doubts.missing > limits.missing,
             "the scan ends close to the target: too little of its surroundings is there",
         ),
         (
-            cycle_mm > limits.cycle_mm,
-            f"mapped back to the reference it misses the mark by {cycle_mm:.0f} mm",
+            voted and doubts.cycle_mm > limits.cycle_mm,
+            f"mapped back to the reference it misses the mark by {doubts.cycle_mm:.0f} mm",
         ),
         (unlike, "the anatomy found there does not look like that of the reference"),
-        (spread_mm > limits.spread_mm, f"the votes disagree (spread {spread_mm:.0f} mm)"),
+        (
+            voted and doubts.spread_mm > limits.spread_mm,
+            f"the votes disagree (spread {doubts.spread_mm:.0f} mm)",
+        ),
+        (uncertain, f"it may be up to {radius or 0.0:.0f} mm off, by the signs of doubt together"),
     )
-    return next((reason for doubtful, reason in doubts if doubtful), "")
+    return next((reason for doubtful, reason in reasons if doubtful), "")

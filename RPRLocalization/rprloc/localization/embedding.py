@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..alignment.sketch import Sketch
 from ..errors import InputError
 from ..geometry import FloatArray, Geometry
 from ..image.hounsfield import AIR_HU
@@ -66,6 +67,13 @@ class EmbeddedVolume:
         synchronize(self.model.device)
         self.seconds["embed"] = self.seconds.get("embed", 0.0) + time.perf_counter() - started
         return result
+
+    @cached_property
+    def sketch(self) -> Sketch:
+        """Tissue in cells of about 12 mm; on the CPU."""
+        grid = self.grids[0]
+        hu = torch.from_numpy(np.ascontiguousarray(grid.hu))
+        return Sketch.of(self.name, hu, torch.as_tensor(grid.origin), grid.spacing)
 
     @cached_property
     def orientation(self) -> Orientation:

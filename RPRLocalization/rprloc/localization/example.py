@@ -98,6 +98,7 @@ def make_example(target: Target, embedding: EmbeddedVolume, fields: ReferenceFie
         coarse=_numpy(fields.coarse_at(at)),
         fine=_numpy(fields.fine_at(at)) if fields.fine else None,
         notes=target.notes,
+        center=np.asarray(centre, dtype=np.float32),
     )
 
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..alignment.overlap import Overlap
 from ..errors import InputError
 from ..geometry import Frame, Points
 from ..image.volume import Volume
@@ -21,7 +23,8 @@ from ..model.loading import ModelPair
 from ..model.settings import ConfidenceThresholds, SearchSettings
 from ..targets.placement import check_inside
 from ..targets.target import Target
-from .confidence import cycle_consistency_error, judge, missing_surroundings, with_note
+from .by_alignment import AlignedTarget, aligned_target, alignments, references_of
+from .confidence import Doubts, cycle_consistency_error, judge, missing_surroundings, with_note
 from .embedding import EmbeddedVolume, embed_volume, synchronize
 from .estimate import (
     Estimate,
@@ -32,10 +35,13 @@ from .estimate import (
     stack_examples,
 )
 from .example import ReferenceFields, make_example
-from .result import Result, with_notes
+from .result import Result, is_surer, with_notes
+from .status import OK
 from .steps import COARSE_ROUNDS, Steps
 from .template import Template, TemplateTarget
 from .voting import Consensus, multi_run_ensemble
+
+Way = Literal["auto", "votes", "alignment"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,8 @@ class Options:
         steps: coarse once, twice, three times (Table 2 of the paper), or coarse and fine.
         seed: of the random starts.
         search, confidence: instead of those of the model's card.
+        way: by votes, and by alignment of reference and query where votes are in doubt; or by one
+            of the two alone.
     """
 
     runs: int | None = None
@@ -54,6 +62,7 @@ class Options:
     seed: int = 0
     search: SearchSettings | None = None
     confidence: ConfidenceThresholds | None = None
+    way: Way = "auto"
 
     def __post_init__(self) -> None:
         if self.runs is not None and self.runs < 1:
@@ -112,7 +121,8 @@ class Locator:
                 TemplateTarget(t.name, t.kind, (make_example(t, embedding, fields),))
                 for t in targets
             )
-        return Template(self.model.card.identity, self.model.card.body_region, entries)
+        card, sketches = self.model.card, {embedding.name: embedding.sketch.to_json()}
+        return Template(card.identity, card.body_region, entries, sketches)
 
     def locate(self, embedding: EmbeddedVolume, template: Template) -> list[Result]:
         """Locate every target of the template, in its order.
@@ -131,12 +141,65 @@ class Locator:
                 self._result(embedding, target, rows, estimate)
                 for target, (rows, estimate) in zip(template.targets, estimates, strict=True)
             ]
+        results = self._with_alignment(embedding, template, results)
         synchronize(self.model.device)
 
         # The fine field is computed on the way, and counted as embedding.
         spent = time.perf_counter() - started - (embedding.seconds.get("embed", 0.0) - embedded)
         embedding.seconds["locate"] = embedding.seconds.get("locate", 0.0) + spent
         return results
+
+    def _with_alignment(
+        self, embedding: EmbeddedVolume, template: Template, voted: list[Result]
+    ) -> list[Result]:
+        """The results, some of them by alignment of reference and query where that is surer."""
+        way, limits = self.options.way, self.confidence
+        if way == "votes" or self.options.runs is not None or not template.sketches:
+            return voted
+        if way == "auto" and (limits.radius is None or limits.aligned is None):
+            return voted
+        pairs = list(zip(template.targets, voted, strict=True))
+        targets = [t for t, r in pairs if way == "alignment" or r.status != OK]
+        sketches = {n: s for n, s in template.sketches.items() if n in references_of(targets)}
+        maps = alignments(replace(template, sketches=sketches), embedding.sketch)
+        with torch.inference_mode():
+            answers = self._aligned(embedding, targets, maps, {r.target: r for r in voted})
+        return [
+            answers.get(r.target, r)
+            if way == "alignment" or is_surer(answers.get(r.target, r), r)
+            else r
+            for r in voted
+        ]
+
+    def _aligned(
+        self,
+        embedding: EmbeddedVolume,
+        targets: Sequence[TemplateTarget],
+        maps: dict[str, Overlap],
+        voted: dict[str, Result],
+    ) -> dict[str, Result]:
+        """The answers of alignments, by target; for those that have one."""
+        device, context = self.model.device, self.search.context_points
+        found = [(t, aligned_target(t, maps, device, context)) for t in targets]
+        known = [(t, a) for t, a in found if a is not None]
+        if not known:
+            return {}
+        starts = [a.start for _, a in known]
+        fine = self._fine_field(embedding, starts) if self.options.steps == "fine" else None
+        answers = {}
+        for target, aligned in known:
+            estimate = plain_estimate(aligned.rows, aligned.start)
+            if fine is not None:
+                weight = self._match_weight(target)
+                estimate = fine_estimate(fine, aligned.rows, aligned.start, self.search, weight)
+            answers[target.name] = self._result(
+                embedding, target, aligned.rows, estimate, (aligned, voted[target.name])
+            )
+        return answers
+
+    def _match_weight(self, target: TemplateTarget) -> float:
+        search = self.search
+        return search.landmark_match_weight if target.kind == "landmark" else search.match_weight
 
     def _estimates(
         self, embedding: EmbeddedVolume, template: Template
@@ -160,10 +223,7 @@ class Locator:
             return [(r, plain_estimate(r, c)) for r, c in zip(rows, coarse, strict=True)]
 
         fine = self._fine_field(embedding, coarse)
-        own = [
-            self.search.landmark_match_weight if t.kind == "landmark" else self.search.match_weight
-            for t in template.targets
-        ]
+        own = [self._match_weight(t) for t in template.targets]
         return [
             (r, fine_estimate(fine, r, c, self.search, w))
             for r, c, w in zip(rows, coarse, own, strict=True)
@@ -212,6 +272,7 @@ class Locator:
         target: TemplateTarget,
         rows: StackedExamples,
         estimate: Estimate,
+        aligned: tuple[AlignedTarget, Result] | None = None,
     ) -> Result:
         cycle = cycle_consistency_error(
             embedding.coarse,
@@ -224,15 +285,20 @@ class Locator:
         points = _numpy(estimate.points)
         center, (lower, upper) = box_centre(points), box_walls(points)
 
-        verdict = judge(
-            estimate.coarse_points,
-            embedding.body_bounds(),
-            cycle,
-            estimate.spread_mm,
-            estimate.similarity,
-            missing_surroundings(rows.offsets, torch.from_numpy(center), embedding.scan_bounds()),
-            self.confidence,
+        bounds = embedding.body_bounds()
+        missing = missing_surroundings(
+            rows.offsets, torch.from_numpy(center), embedding.scan_bounds()
         )
+        doubts = Doubts.of(target.kind, estimate, cycle, missing, bounds)
+        if aligned is not None:
+            alignment, voted = aligned
+            doubts = replace(
+                doubts,
+                likeness=alignment.likeness,
+                common_mm=alignment.common_mm,
+                votes_apart_mm=_distance(center, voted.center),
+            )
+        verdict = judge(estimate.coarse_points, bounds, doubts, self.confidence)
         verdict = with_note(verdict, embedding.orientation_note)
 
         return Result(
@@ -245,9 +311,16 @@ class Locator:
             size=None if target.kind == "landmark" else upper - lower,
             spread_mm=estimate.spread_mm,
             cycle_mm=cycle,
+            radius90_mm=doubts.radius_mm(self.confidence),
+            features=doubts.features(),
+            model=self.model.card.name,
             similarity=estimate.similarity,
             points=None if target.kind == "landmark" else Points(points, Frame.LPS),
         )
+
+
+def _distance(first: np.ndarray, second: np.ndarray | None) -> float:
+    return 0.0 if second is None else float(np.linalg.norm(first - second))
 
 
 def box_centre(points: np.ndarray) -> np.ndarray:

@@ -19,11 +19,14 @@ from ..files import atomic_write_text, output_errors, remove_file, safe_name, sa
 from ..geometry import Box, Frame, Points
 from ..targets.markups import write_fiducial, write_roi
 from ..targets.target import Kind
-from .status import LOW_CONFIDENCE, OK, Status
+from .status import LOW_CONFIDENCE, OK, STATUSES, Status
+
+#: In comparisons, the radius of an answer whose model tells none.
+UNKNOWN_RADIUS_MM = 50.0
 
 CSV_HEADER = (
     *("query", "target", "kind", "status", "cx", "cy", "cz", "sx", "sy", "sz"),
-    *("spread_mm", "cycle_mm", "reason"),
+    *("spread_mm", "cycle_mm", "reason", "radius90_mm", "model"),
 )
 
 
@@ -34,6 +37,9 @@ class Result:
     center: (3,) of the landmark or box, size: (3,) of the box; None where there is none. spread_mm:
     scatter of the votes; cycle_mm: distance to the target after mapping back to the reference.
     similarity: cosine similarity of the matched descriptors, None without a fine network.
+    radius90_mm: 90 % of such answers are less than this off (landmark or box centre); None where
+    the model's card cannot tell. features: the measures of doubt that it is foretold from. model:
+    name of the model whose answer this is.
     points: the six located extreme points (6, 3). reason: why the status is not ``ok``, with the
     notes on the query and on the marking behind it (``with_notes``); empty if there is nothing to
     say. Raises InputError for an ``ok`` or ``low-confidence`` result without a position, or for
@@ -51,13 +57,16 @@ class Result:
     cycle_mm: float | None = None
     points: Points | None = None
     similarity: float | None = None
+    radius90_mm: float | None = None
+    features: dict[str, float] | None = None
+    model: str = ""
 
     def __post_init__(self) -> None:
         for field in ("center", "size"):
             value = getattr(self, field)
             if value is not None:
                 object.__setattr__(self, field, Points(np.reshape(value, (1, 3))).xyz[0])
-        for field in ("spread_mm", "cycle_mm"):
+        for field in ("spread_mm", "cycle_mm", "radius90_mm"):
             value = getattr(self, field)
             if value is not None and not np.isfinite(value):
                 raise InputError(f"result {self.target!r}: {field} is not a finite number")
@@ -74,11 +83,30 @@ class Result:
         return self.status in (OK, LOW_CONFIDENCE)
 
     @property
+    def radius_or_unknown(self) -> float:
+        """``radius90_mm``, or what stands for one that nobody can tell."""
+        return UNKNOWN_RADIUS_MM if self.radius90_mm is None else self.radius90_mm
+
+    @property
     def box(self) -> Box | None:
         """The located box, LPS mm; None for a landmark or where there is none."""
         if self.kind != "box" or self.center is None or self.size is None:
             return None
         return Box.from_center_size(self.center, self.size, Frame.LPS)
+
+
+def is_surer(result: Result, known: Result, preference: float = 1.0) -> bool:
+    """True if an answer is to be trusted more than another one of the same target.
+
+    Args:
+        result: an answer.
+        known: the other one.
+        preference: the radius of ``result`` must be below so much of that of ``known``.
+    """
+    ranks = STATUSES.index(result.status), STATUSES.index(known.status)
+    if ranks[0] != ranks[1]:
+        return ranks[0] < ranks[1]
+    return result.radius_or_unknown < preference * known.radius_or_unknown
 
 
 def with_notes(reason: str, notes: Sequence[str]) -> str:
@@ -102,7 +130,9 @@ def write_csv(path: str | Path, results: Sequence[Result]) -> None:
     for result in results:
         numbers = [*_three(result.center), *_three(result.size), result.spread_mm, result.cycle_mm]
         texts = [result.query, result.target, result.kind, result.status]
-        writer.writerow([*texts, *(_decimals(n, 2) for n in numbers), _one_line(result.reason)])
+        radius = _decimals(result.radius90_mm, 2)
+        told = [_one_line(result.reason), radius, _one_line(result.model)]
+        writer.writerow([*texts, *(_decimals(n, 2) for n in numbers), *told])
     atomic_write_text(path, stream.getvalue())
 
 
@@ -132,7 +162,11 @@ def write_markups(folder: str | Path, results: Sequence[Result]) -> list[Path]:
 
 
 def _write_markup(file: Path, result: Result) -> None:
-    numbers = [("spread", result.spread_mm), ("cycle error", result.cycle_mm)]
+    numbers = [
+        ("90 % within", result.radius90_mm),
+        ("spread", result.spread_mm),
+        ("cycle error", result.cycle_mm),
+    ]
     facts = [f"{name} {value:.1f} mm" for name, value in numbers if value is not None]
     description = ", ".join(
         [f"RPRLoc: {result.status}", *facts, *filter(None, [_one_line(result.reason)])]
@@ -158,6 +192,7 @@ def format_table(results: Sequence[Result]) -> str:
         "size mm",
         "spread",
         "cycle",
+        "90 % within",
         "reason",
     ]
     rows = [header, *(_table_row(result) for result in results)]
@@ -176,6 +211,7 @@ def _table_row(result: Result) -> list[str]:
     center = " ".join(f"{n:7.1f}" for n in result.center) if result.center is not None else ""
     size = " x ".join(f"{n:5.1f}" for n in result.size) if result.size is not None else ""
     spread, cycle = _decimals(result.spread_mm, 1), _decimals(result.cycle_mm, 1)
+    radius = _decimals(result.radius90_mm, 0)
     texts = [_one_line(result.query), _one_line(result.target), result.status]
     return [
         *texts,
@@ -183,6 +219,7 @@ def _table_row(result: Result) -> list[str]:
         size,
         spread.rjust(6) if spread else "",
         cycle.rjust(5) if cycle else "",
+        f"{radius} mm" if radius else "",
         result.reason,
     ]
 

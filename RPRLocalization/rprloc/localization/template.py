@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ class Example:
         coarse: (P, 3) latents of the coarse network (Eq. 2).
         fine: (P, 3 + D) latents and descriptors of the fine network; None if the model has none.
         notes: what the user should know of the target on this reference.
+        center: (3,) LPS mm of the target's centre on the reference; None in older templates.
     """
 
     reference: str
@@ -58,6 +59,7 @@ class Example:
     coarse: Floats
     fine: Floats | None
     notes: tuple[str, ...] = ()
+    center: Floats | None = None
 
     def to_json(self) -> dict[str, Any]:
         """JSON object; latents to 1e-5, descriptors to 1e-3, positions to 0.01 mm."""
@@ -66,6 +68,8 @@ class Example:
             "offsets_mm": _rounded(self.offsets, 2),
             "coarse": _rounded(self.coarse, 5),
         }
+        if self.center is not None:
+            data["center_mm"] = _rounded(self.center, 2)
         if self.size_mm is not None:
             data["size_mm"] = _rounded(self.size_mm, 2)
         if self.fine is not None:
@@ -100,7 +104,8 @@ class Example:
         notes = data.get("notes", [])
         if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
             raise ValueError("the notes are not a list of texts")
-        return cls(str(data["reference"]), size, offsets, coarse, fine, tuple(notes))
+        center = _matrix([data["center_mm"]], 3)[0] if "center_mm" in data else None
+        return cls(str(data["reference"]), size, offsets, coarse, fine, tuple(notes), center)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,11 +124,19 @@ class TemplateTarget:
 
 @dataclass(frozen=True, eq=False)
 class Template:
-    """Targets for one model; ``model`` is the model's ``ModelCard.identity``."""
+    """Targets for one model.
+
+    Attributes:
+        model: the model's ``ModelCard.identity``.
+        body_region: of the model.
+        targets: what is sought.
+        sketches: by name of the reference, its ``Sketch`` as JSON; older templates have none.
+    """
 
     model: dict[str, str]
     body_region: str
     targets: tuple[TemplateTarget, ...]
+    sketches: Mapping[str, Any] = field(default_factory=dict)
 
     def check_model(self, card: ModelCard) -> None:
         """Raise TemplateError if the template was made with another model than ``card``'s."""
@@ -147,11 +160,12 @@ class Template:
         for target in other.targets:
             known = targets.get(target.name)
             targets[target.name] = target if known is None else _pooled(known, target)
-        return replace(self, targets=tuple(targets.values()))
+        sketches = {**self.sketches, **other.sketches}
+        return replace(self, targets=tuple(targets.values()), sketches=sketches)
 
     def to_json(self) -> dict[str, Any]:
         """The content of a template file."""
-        return {
+        data = {
             "schema": SCHEMA,
             "schema_version": SCHEMA_VERSION,
             "model": self.model,
@@ -162,6 +176,7 @@ class Template:
                 for t in self.targets
             ],
         }
+        return {**data, "sketches": dict(self.sketches)} if self.sketches else data
 
     def write(self, path: str | Path, overwrite: bool = False) -> None:
         """Write the file atomically.
@@ -265,6 +280,9 @@ def _parse(data: dict[str, Any], where: str) -> Template:
         names = [t.name for t in targets]
         if not targets or len(set(names)) != len(names):
             raise ValueError("targets are missing, or named twice")
-        return Template(model, str(data["body_region"]), tuple(targets))
+        sketches = data.get("sketches", {})
+        if not isinstance(sketches, dict):
+            raise ValueError("the sketches are no object")
+        return Template(model, str(data["body_region"]), tuple(targets), sketches)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise TemplateError(f"{where}: the template is damaged ({error})") from error

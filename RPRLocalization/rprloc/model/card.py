@@ -27,6 +27,8 @@ FIELDS = (
     *("confidence", "training"),
 )
 DEFAULT_MODEL = "han-ct"
+#: In place of a model's name: the bundled ones, each for what it is surest of.
+AUTO_MODEL = "auto"
 _FILE = re.compile(r"^[A-Za-z0-9_-]+\.pt$")
 _SHA256 = re.compile(r"^[0-9a-f]{64}$")
 

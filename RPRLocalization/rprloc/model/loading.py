@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,6 +75,25 @@ def find_model(name_or_folder: str | Path = DEFAULT_MODEL) -> Path:
         f"no model {str(name_or_folder)!r}: give the folder that holds its {CARD_NAME}, or see "
         "`rprloc models`"
     )
+
+
+def bundled_models() -> list[Path]:
+    """Folders of the models that ``auto`` chooses among, the default one first."""
+    folders = sorted(card.parent for card in BUNDLED.glob(f"*/{CARD_NAME}"))
+    return sorted(folders, key=lambda folder: folder.name != DEFAULT_MODEL)
+
+
+def model_of_identity(identity: Mapping[str, str], chosen: Sequence[Path] = ()) -> Path | None:
+    """Folder of the model that a template was made with; None if it is not installed."""
+    for parent in model_folders(chosen):
+        for card_path in sorted(parent.glob(f"*/{CARD_NAME}")):
+            try:
+                if read_card(card_path.parent).identity == identity:
+                    return card_path.parent
+            except RprLocError:
+                # What is wrong with a model is told by whoever asks for that one.
+                continue
+    return None
 
 
 def file_sha256(path: Path) -> str:

@@ -10,6 +10,8 @@ import math
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import Any
 
+from .radius import RadiusSettings
+
 #: ``source`` of settings that nobody has calibrated for the model that carries them.
 DEFAULTS_OF = "defaults (calibrated on han-ct)"
 
@@ -27,7 +29,7 @@ def _positive(settings: Any) -> None:
         value = getattr(settings, f.name)
         numbers = value if isinstance(value, tuple) else (value,)
         for number in numbers:
-            if f.name == "source" or is_dataclass(number):
+            if f.name == "source" or number is None or is_dataclass(number):
                 continue
             if isinstance(number, bool) or not isinstance(number, int | float):
                 raise TypeError(f"{f.name}: {number!r} is not a number")
@@ -128,6 +130,9 @@ class ConfidenceThresholds:
         outside_mm: how far a point may lie beyond the body before the target counts as cut.
         cycle_bandwidth_mm: standard deviation of the weights by which the points of a template vote
             on the way back.
+        radius: from which measures the error is foretold; None: it is not.
+        aligned: the same for answers that begin with the alignment of reference and query; None:
+            they are not asked for.
         source: which CTs these numbers were chosen on.
     """
 
@@ -137,6 +142,8 @@ class ConfidenceThresholds:
     missing: float = 0.1
     outside_mm: float = 5.0
     cycle_bandwidth_mm: float = 40.0
+    radius: RadiusSettings | None = None
+    aligned: RadiusSettings | None = None
     source: str = DEFAULTS_OF
 
     def __post_init__(self) -> None:
@@ -146,9 +153,18 @@ class ConfidenceThresholds:
 
     def to_json(self) -> dict[str, Any]:
         """Return the block of the model card."""
-        return asdict(self)
+        data = {f.name: getattr(self, f.name) for f in fields(self)}
+        for name in ("radius", "aligned"):
+            block = data.pop(name)
+            if block is not None:
+                data[name] = block.to_json()
+        return data
 
     @classmethod
     def from_json(cls, data: Any) -> ConfidenceThresholds:
         """Read the block; what it does not name has its default. Raises ValueError, TypeError."""
-        return cls(**_known(cls, data))
+        known = _known(cls, data)
+        for name in ("radius", "aligned"):
+            if name in known:
+                known[name] = RadiusSettings.from_json(known[name])
+        return cls(**known)

@@ -5,17 +5,27 @@ from __future__ import annotations
 import sys
 import time
 import traceback
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..image.volume import Volume
 from ..localization.batch import failed_results, left_out_results
+from ..localization.choice import Located, by_reference, locate_with_best
 from ..localization.learning import Learned
 from ..localization.locator import Locator, Options
 from ..localization.result import Result, with_notes
-from ..model.card import DEFAULT_MODEL, ModelCard
-from ..model.loading import ModelEntry, ModelPair, list_models
+from ..localization.template import Template
+from ..model.card import AUTO_MODEL, DEFAULT_MODEL, ModelCard
+from ..model.loading import (
+    ModelEntry,
+    ModelPair,
+    bundled_models,
+    find_model,
+    list_models,
+    model_of_identity,
+)
 from ..targets.markups import clean_name
 from .errors import BadRequestError, CancelledError, explain
 from .job import Job, Method
@@ -28,6 +38,8 @@ class SessionMethods:
 
     def __init__(self, session: Session | None = None) -> None:
         self.session = Session() if session is None else session
+        # Beside it, one session per model where several are asked.
+        self._others: dict[Path, Session] = {}
 
     def table(self) -> dict[str, Method]:
         """The methods by the names that the protocol gives them."""
@@ -51,15 +63,19 @@ class SessionMethods:
 
     def load(self, job: Job) -> dict[str, Any]:
         """Load a model, so that what follows does not wait for it."""
-        model = self._open(job, try_again=True)
+        opened = self._open_all(job, _model_folders(job), try_again=True)
+        model = opened[0].model
         return {"card": card_json(model.card), "device": str(model.device)}
 
     def template_make(self, job: Job) -> dict[str, Any]:
         """The template of targets on a reference, and the targets that cannot be learned."""
-        learned = self._learn(job, self._open(job))
-        answer: dict[str, Any] = {"template": learned.template.to_json()}
-        if learned.left_out:
-            answer["left_out"] = [asdict(target) for target in learned.left_out]
+        members = self._learned(job)
+        first = members[0]
+        answer: dict[str, Any] = {"template": first.template.to_json()}
+        if members[1:]:
+            answer["alternatives"] = [member.template.to_json() for member in members[1:]]
+        if first.learned.left_out:
+            answer["left_out"] = [asdict(target) for target in first.learned.left_out]
         return answer
 
     def template_merge(self, job: Job) -> dict[str, Any]:
@@ -78,14 +94,15 @@ class SessionMethods:
         # Everything that can be refused at once comes before the first query.
         options, queries = options_of(job.params.get("options")), queries_of(job.params)
         started = time.perf_counter()
-        model = self._open(job)
-        Locator(model, options)  # refuses options that do not fit the model
-        learned = self._template(job, model)
-        learned.template.check_model(model.card)
+        members = [replace(member, options=options) for member in self._members(job)]
+        for member in members:
+            model = member.opened.model
+            Locator(model, options)  # refuses options that do not fit the model
+            member.template.check_model(model.card)
 
-        failed = _Run(self.session, job, options, learned).all_of(queries)
+        failed = _Run(job, members).all_of(queries)
         spent = time.perf_counter() - started
-        device = str(self.session.device)
+        device = str(members[0].opened.session.device)
         return {
             "queries": len(queries),
             "failed": failed,
@@ -93,24 +110,104 @@ class SessionMethods:
             "device": device,
         }
 
-    def _open(self, job: Job, try_again: bool = False) -> ModelPair:
-        model = _text(job, "model", DEFAULT_MODEL)
-        device = _text(job, "device", "auto")
-        return self.session.open(job, model, device, try_again)
-
-    def _template(self, job: Job, model: ModelPair) -> Learned:
+    def _members(self, job: Job) -> list[_Member]:
+        """The models to ask, with what each knows of the targets."""
         if ("template" in job.params) == ("reference" in job.params):
             raise BadRequestError("locate needs either a template, or a reference and targets")
-        if "template" in job.params:
-            return Learned(template_of(job.params["template"]))
-        return self._learn(job, model)
+        if "reference" in job.params:
+            return self._learned(job)
+        more = job.params.get("alternatives", [])
+        if not isinstance(more, list):
+            raise BadRequestError("'alternatives' must be a list of templates")
+        templates = [template_of(part) for part in (job.params["template"], *more)]
+        folders = [_folder_of(job, template) for template in templates]
+        return [
+            _Member(job, opened, Learned(template))
+            for opened, template in zip(self._open_all(job, folders), templates, strict=True)
+        ]
 
-    def _learn(self, job: Job, model: ModelPair) -> Learned:
+    def _learned(self, job: Job) -> list[_Member]:
+        """The models with what they learned of the reference, the best one first."""
+        folders = _model_folders(job)
         volume = volume_of(job.params.get("reference"))
         targets, empty = targets_of(job.params.get("targets"))
         job.check()
-        learned = self.session.learn(job, volume, targets)
-        return replace(learned, left_out=(*learned.left_out, *empty))
+        members = []
+        for opened in self._open_all(job, folders):
+            learned = opened.session.learn(job, volume, targets)
+            learned = replace(learned, left_out=(*learned.left_out, *empty))
+            members.append(_Member(job, opened, learned))
+        return by_reference(members, volume)
+
+    def _open_all(
+        self, job: Job, models: Sequence[str | Path], try_again: bool = False
+    ) -> list[_Opened]:
+        """Each model in a session of its own; a single one in the session that is kept."""
+        device = _text(job, "device", "auto")
+        if len(models) == 1:
+            return [_open(self.session, job, models[0], device, try_again)]
+        opened = []
+        for model in models:
+            folder = find_model(model).resolve()
+            session = self._others.setdefault(folder, self.session.another())
+            opened.append(_open(session, job, folder, device, try_again))
+        return opened
+
+
+@dataclass(frozen=True, eq=False)
+class _Opened:
+    """A model that is loaded, and its session."""
+
+    session: Session
+    model: ModelPair
+
+
+@dataclass(frozen=True, eq=False)
+class _Member:
+    """One model of a run: a ``Searcher`` that goes on with the CPU if its GPU fails."""
+
+    job: Job
+    opened: _Opened
+    learned: Learned
+    options: Options = field(default_factory=Options)
+
+    @property
+    def template(self) -> Template:
+        """The targets as the model learned them."""
+        return self.learned.template
+
+    def search(self, volume: Volume, template: Template) -> Located:
+        """Locate the targets of a template in a volume; raises CancelledError."""
+
+        def work(model: ModelPair) -> Located:
+            locator = Locator(model, self.options)
+            self.job.check()
+            embedding = locator.embed(volume)
+            self.job.check()
+            return Located(locator.locate(embedding, template), embedding.seconds)
+
+        return self.opened.session.on_device(self.job, work)
+
+
+def _open(session: Session, job: Job, model: str | Path, device: str, try_again: bool) -> _Opened:
+    return _Opened(session, session.open(job, str(model), device, try_again))
+
+
+def _model_folders(job: Job) -> list[str | Path]:
+    """The models that a request names; ``auto``: those that are bundled."""
+    model = _text(job, "model", DEFAULT_MODEL)
+    if model != AUTO_MODEL:
+        return [model]
+    return [*bundled_models()] or [DEFAULT_MODEL]
+
+
+def _folder_of(job: Job, template: Template) -> str | Path:
+    """The model for a template; with ``auto`` the one that it was made with."""
+    model = _text(job, "model", DEFAULT_MODEL)
+    if model != AUTO_MODEL:
+        return model
+    # If it is not installed, the default model refuses the template and says why.
+    return model_of_identity(template.model) or DEFAULT_MODEL
 
 
 def _text(job: Job, name: str, default: str) -> str:
@@ -124,8 +221,9 @@ def _text(job: Job, name: str, default: str) -> str:
 class _Run:
     """One ``locate`` request: its queries one after the other."""
 
-    def __init__(self, session: Session, job: Job, options: Options, learned: Learned) -> None:
-        self.session, self.job, self.options = session, job, options
+    def __init__(self, job: Job, members: Sequence[_Member]) -> None:
+        self.job, self.members = job, members
+        learned = members[0].learned
         self.template, self.left_out = learned.template, learned.left_out
         self._state = ""
 
@@ -154,7 +252,8 @@ class _Run:
         try:
             volume = volume_of(data)
             name, notes = volume.name, volume.notes
-            results = self._located(volume)
+            self.job.check(self._state)
+            results = locate_with_best(self.members, volume).results
             problem = ""
         except CancelledError:
             raise
@@ -169,16 +268,6 @@ class _Run:
         rows = [row_json(result) for result in results]
         self.job.partial(key=key, name=name, results=rows, seconds=seconds, problem=problem)
         return not problem
-
-    def _located(self, volume: Volume) -> list[Result]:
-        def work(model: ModelPair) -> list[Result]:
-            locator = Locator(model, self.options)
-            self.job.check(self._state)
-            embedding = locator.embed(volume)
-            self.job.check(self._state)
-            return locator.locate(embedding, self.template)
-
-        return self.session.on_device(self.job, work)
 
 
 def queries_of(params: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
@@ -214,6 +303,8 @@ def row_json(result: Result) -> dict[str, Any]:
         "size": listed(result.size),
         "spread_mm": result.spread_mm,
         "cycle_mm": result.cycle_mm,
+        "radius90_mm": result.radius90_mm,
+        "model": result.model,
         "points": None if result.points is None else listed(result.points.xyz),
     }
 

@@ -61,6 +61,10 @@ class Session:
         self._templates: OrderedDict[bytes, Learned] = OrderedDict()
         self._reference: Reference | None = None
 
+    def another(self) -> Session:
+        """A session of the same kind that holds nothing yet."""
+        return Session(self._loader, self._resolver)
+
     @property
     def device(self) -> torch.device | None:
         """Where the open model is; None without one."""

@@ -46,7 +46,8 @@ class Atlas:
             "names": list(self.placements),
             "matrix": torch.stack([p.matrix for p in placements]).cpu(),
             "shift": torch.stack([p.shift for p in placements]).cpu(),
-            "displacement": torch.cat([p.displacement for p in placements]).half().cpu(),
+            "displacement": [p.displacement.half().cpu() for p in placements],
+            "corner": torch.stack([p.lattice.origin for p in placements]).cpu(),
             "frame": self.mean.half().cpu(),
             "origin": self.lattice.origin.cpu(),
         }
@@ -59,14 +60,19 @@ class Atlas:
         try:
             depth, height, width = (int(n) for n in state["frame"].shape[2:])
             lattice = Lattice(state["origin"], MEAN_MM, (depth, height, width))
-            control = lattice.with_cells(CONTROL_MM)
-            maps = zip(state["matrix"], state["shift"], state["displacement"], strict=True)
+            parts = (state[key] for key in ("matrix", "shift", "displacement", "corner"))
             placements = {
-                name: Placement(matrix, shift, displacement[None].float(), control)
-                for name, (matrix, shift, displacement) in zip(state["names"], maps, strict=True)
+                name: _placement(*part)
+                for name, part in zip(state["names"], zip(*parts, strict=True), strict=True)
             }
             return cls(placements, state["frame"].float(), lattice)
         except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
             raise InputError(
                 f"{path}: this is not an atlas of rprloc train ({type(error).__name__})"
             ) from error
+
+
+def _placement(matrix: Tensor, shift: Tensor, displacement: Tensor, corner: Tensor) -> Placement:
+    depth, height, width = (int(n) for n in displacement.shape[2:])
+    control = Lattice(corner, CONTROL_MM, (depth, height, width))
+    return Placement(matrix, shift, displacement.float(), control)

@@ -12,6 +12,8 @@ from rprloc.model.relative_offset import sample_points
 # The displacement is smooth, so that each round of the inverse shrinks its error several times.
 INVERSE_ROUNDS = 12
 
+Affine = tuple[Tensor, Tensor]  # from atlas space: matrix (3, 3) and shift (3,) mm
+
 
 @dataclass(frozen=True)
 class Lattice:
@@ -43,6 +45,12 @@ class Lattice:
         """The same block, whose edges must be multiples of ``cell_mm``, at another density."""
         shape = [round((n - 1) * self.cell_mm / cell_mm) + 1 for n in self.shape]
         return Lattice(self.origin, cell_mm, (shape[0], shape[1], shape[2]))
+
+    def part(self, other: Lattice) -> tuple[slice, slice, slice]:
+        """Where the points of ``other``, which are all points of this one too, lie in it."""
+        z, y, x = (round(n) for n in self.to_index(other.origin).tolist())
+        depth, height, width = other.shape
+        return slice(z, z + depth), slice(y, y + height), slice(x, x + width)
 
 
 @dataclass(frozen=True)

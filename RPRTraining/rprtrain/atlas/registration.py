@@ -117,7 +117,7 @@ def register(
 
     Args:
         mean: (1, 1, D, H, W) windowed mean CT on ``lattice``.
-        lattice: of atlas space.
+        lattice: where it is given.
         volume: the CT.
         start: where it lies so far.
         level: density and effort.
@@ -125,10 +125,10 @@ def register(
     Returns:
         ``start`` with another displacement.
     """
-    fixed = lattice.with_cells(level.mm)
-    goal = F.interpolate(mean, size=fixed.shape, mode="trilinear", align_corners=True)
-    image = _smoothed(windowed(volume.hu)[None, None], level.mm / volume.spacing)
+    fixed = start.lattice.with_cells(level.mm)
     points = fixed.points()
+    goal = sample_trilinear(mean, lattice.to_index(points))
+    image = _smoothed(windowed(volume.hu)[None, None], level.mm / volume.spacing)
     control = start.displacement.clone().requires_grad_(True)
     optimizer = torch.optim.Adam([control], lr=level.step_mm, betas=ADAM_BETAS)
 
@@ -170,9 +170,12 @@ def agreement(
     mean: Tensor, lattice: Lattice, volume: TrainingVolume, placement: Placement
 ) -> float:
     """Correlation of the placed CT with the mean over the tissue that both show, -1 to 1."""
-    patient = placement.to_patient(lattice.points().reshape(-1, 3)).reshape(*lattice.shape, 3)
+    own = placement.lattice.with_cells(lattice.cell_mm)
+    points = own.points()
+    patient = placement.to_patient(points.reshape(-1, 3)).reshape(*own.shape, 3)
     moved = placed(windowed(volume.hu)[None, None], volume, patient)
-    both = (field_of_view_mask(volume, patient) > 0) & ((mean > TISSUE) | (moved > TISSUE))
+    goal = sample_trilinear(mean, lattice.to_index(points))
+    both = (field_of_view_mask(volume, patient) > 0) & ((goal > TISSUE) | (moved > TISSUE))
     if int(both.sum()) < LEAST_COMMON:
         return 0.0
-    return float(torch.corrcoef(torch.stack([mean[both], moved[both]]))[0, 1])
+    return float(torch.corrcoef(torch.stack([goal[both], moved[both]]))[0, 1])

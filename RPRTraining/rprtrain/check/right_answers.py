@@ -2,7 +2,7 @@
 
 A point that is marked on a CT lies at the same place in an altered copy of it, so that the right
 answer is known without labels. What the model says of its doubts there tells from where on a doubt
-means something: see ``rprloc.localization.calibration``.
+means something: see ``rprloc.calibration.thresholds``.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rprloc.calibration.thresholds import RightAnswers, propose_thresholds
 from rprloc.errors import InputError
-from rprloc.localization.calibration import RightAnswers, propose_thresholds
 from rprloc.localization.embedding import EmbeddedVolume
 from rprloc.localization.locator import Locator
 from rprloc.localization.result import Result

@@ -12,13 +12,15 @@ from rprloc.model.settings import ConfidenceThresholds
 from rprloc.seal import sealed
 
 SOURCE = "source"
+# Fitted on answers whose errors are known, which these thresholds are not.
+RADII = ("radius", "aligned")
 
 
 def threshold_table(present: ConfidenceThresholds, proposed: ConfidenceThresholds) -> str:
     """Both sets of thresholds as a table for the screen, with the CTs they were chosen on."""
     rows = [("proposed thresholds", "now", "proposed")]
     for field in fields(ConfidenceThresholds):
-        if field.name != SOURCE:
+        if field.name not in (SOURCE, *RADII):
             now, then = getattr(present, field.name), getattr(proposed, field.name)
             rows.append((field.name, f"{now:g}", f"{then:g}"))
 

@@ -63,9 +63,18 @@ def _add_training(parser: Parser) -> None:
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in DIR")
     parser.add_argument(
         "--across-patients",
-        action="store_true",
+        nargs="?",
+        choices=("votes", "overlap"),
+        const="votes",
         help="register the CTs to their mean and train on pairs of patients too "
-        "(needs 0.2 min of CPU per CT)",
+        "(needs 0.2 min of CPU per CT); they are placed by votes of the network (default: CTs of "
+        "one region), or by what they have in common (overlap: any region, and each drawn alike)",
+    )
+    parser.add_argument(
+        "--preset",
+        choices=("head-and-neck", "abdomen", "body"),
+        default="head-and-neck",
+        help="settings for a body region (default: head-and-neck)",
     )
     parser.add_argument(
         "--start-from",
@@ -110,6 +119,7 @@ def run(args: argparse.Namespace) -> int:
 def _request(args: argparse.Namespace) -> TrainingRequest:
     from rprloc.model.devices import resolve_device
 
+    from ..run.presets import PRESETS
     from ..run.request import TrainingRequest
 
     return TrainingRequest(
@@ -120,7 +130,9 @@ def _request(args: argparse.Namespace) -> TrainingRequest:
         steps=args.steps,
         seed=args.seed,
         resume=args.resume,
-        across=args.across_patients,
+        across=args.across_patients is not None,
+        teacher=args.across_patients or "votes",
+        stages=dict(PRESETS[args.preset].stages),
         start_from=args.start_from,
         batch=args.batch,
         device=resolve_device(args.device),

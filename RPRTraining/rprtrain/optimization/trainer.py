@@ -280,23 +280,30 @@ class Trainer:
 
     def _losses(self, done: float, rng: RandomStream) -> StepResult | None:
         """The losses of one CT that is drawn, and of its partner if there is one."""
+        pairs = self.schedule.pairs_patients(done)
+        atlas = None if pairs is None else self._atlas(pairs)
         drawn = torch.searchsorted(self.sampling_weights, rng.uniform())
         index = int(drawn.clamp_max(len(self.training) - 1))
         partner = None
-        pairs = self.schedule.pairs_patients(done)
-        if pairs is not None:
-            partner = pairs.partner(self._atlas(pairs), self.training, index, rng)
+        if pairs is not None and atlas is not None:
+            partner = pairs.partner(atlas, self.training, index, rng)
         return run_step(self.parallel, self.training[index], self.working, rng, partner)
 
     def _atlas(self, pairs: CrossPatientPairs) -> Atlas:
         """The atlas; the group's leader makes it, and nothing is lost if that is interrupted."""
-        if not pairs.ready:
-            if self.group.leads:
-                if not pairs.path.exists():
-                    self.save()
-                pairs.atlas(self.average.net, self.training, self.device)
-            self.group.wait()
-        return pairs.atlas(self.average.net, self.training, self.device)
+        if pairs.ready:
+            return pairs.atlas(self.average.net, self.training, self.device)
+        if self.group.leads:
+            if not pairs.path.exists():
+                self.save()
+            pairs.atlas(self.average.net, self.training, self.device)
+        self.group.wait()
+
+        atlas = pairs.atlas(self.average.net, self.training, self.device)
+        weights = pairs.sampling_weights(atlas, self.training)
+        if weights is not None:
+            self.sampling_weights = torch.cumsum(weights / weights.sum(), 0)
+        return atlas
 
     def _report_when_due(self) -> None:
         """A line, an event and a point of the curve every so many steps; between them, events.

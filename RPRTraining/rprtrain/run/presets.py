@@ -21,7 +21,9 @@ from typing import Any
 import numpy as np
 
 from rprloc.errors import InputError
+from rprloc.model.network_config import PnetConfig
 
+from ..augmentation import Augmentation
 from ..config import COARSE, FINE, StageConfig
 from ..data.scan import ScanRow
 
@@ -93,7 +95,40 @@ ABDOMEN = Preset(
     },
 )
 
-PRESETS = {preset.name: preset for preset in (HEAD_AND_NECK, ABDOMEN)}
+BODY = Preset(
+    "body",
+    "Any part of the body (6 mm)",
+    "CTs of different regions, from the head to the pelvis: coarse 6 mm with a wide view,"
+    " cut at every height; fine 3 mm",
+    "head to pelvis",
+    {
+        "coarse": COARSE.with_changes(
+            net=PnetConfig(
+                stem=16,
+                stages=((32, 1), (64, 1), (128, 1)),
+                decoder=(64,),
+                head=128,
+            ),
+            spacing=6.0,
+            range_mm=600.0,
+            crop=(96, 64, 80),
+            smallest_mm=120.0,
+            reach_mm=450.0,
+            steps=20000,
+            elastic_mm=12.0,
+            augmentation=Augmentation(
+                cut_probability=(0.7, 0.25, 0.3),
+                smallest_edge=(1.0, 1.6, 2.0),
+                offset_hu=(-60.0, 60.0),
+                gamma=(0.8, 1.25),
+                noise_hu=(0.0, 80.0),
+            ),
+        ),
+        "fine": FINE,
+    },
+)
+
+PRESETS = {preset.name: preset for preset in (HEAD_AND_NECK, ABDOMEN, BODY)}
 
 
 def find_preset(name: str, rows: Sequence[ScanRow] = ()) -> Preset:

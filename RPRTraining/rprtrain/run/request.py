@@ -10,6 +10,7 @@ import torch
 
 from rprloc.errors import InputError
 
+from ..atlas.cross_patient import TEACHERS, Teacher
 from ..config import STAGES, StageConfig
 from ..data.sources import ImageSource
 
@@ -31,8 +32,9 @@ class TrainingRequest:
         name, version, body_region, data: go into the card; ``data`` names the source and licence of
             the CTs.
         command: the command line, for the card.
-        across: pairs across patients in the second half of each stage (``rprtrain.atlas.atlas``);
-            takes longer.
+        across: pairs across patients too (``rprtrain.atlas.atlas``); takes longer.
+        teacher: what says for these pairs what corresponds, ``votes`` or ``overlap``
+            (``rprtrain.atlas.cross_patient``).
         stages: settings by name.
         sources: the volumes to use; None for all of ``images``.
         batch: volumes per step.
@@ -53,6 +55,7 @@ class TrainingRequest:
     data: dict[str, str] = field(default_factory=lambda: dict(UNKNOWN_SOURCE))
     command: str = ""
     across: bool = False
+    teacher: Teacher = "votes"
     stages: dict[str, StageConfig] = field(default_factory=lambda: dict(STAGES))
     sources: tuple[ImageSource, ...] | None = None
     batch: int = 1
@@ -90,8 +93,10 @@ class TrainingRequest:
             InputError: for anything else.
         """
         try:
+            # Notes of version 0.1 do not name the teacher.
+            known = {"teacher": "votes", **data}
             values = {
-                f.name: data[f.name]
+                f.name: known[f.name]
                 for f in fields(cls)
                 if f.name not in ("out", "resume", "device")
             }
@@ -102,6 +107,8 @@ class TrainingRequest:
             }
             if values["stage"] not in ("coarse", "fine", "both"):
                 raise ValueError("stage")
+            if values["teacher"] not in TEACHERS:
+                raise ValueError("teacher")
             if set(values["data"]) != set(UNKNOWN_SOURCE):
                 raise ValueError("data")
             chosen = None if sources is None else tuple(ImageSource.from_json(s) for s in sources)

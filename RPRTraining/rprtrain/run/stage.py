@@ -117,7 +117,9 @@ def _trainer(
     request = session.request
     pairs = None
     if request.across:
-        pairs = CrossPatientPairs(request.out / ATLAS_NAME, stage, report=session.report)
+        pairs = CrossPatientPairs(
+            request.out / ATLAS_NAME, stage, request.teacher, report=session.report
+        )
 
     schedule = TrainingSchedule(
         steps=request.steps or stage.steps,

@@ -13,7 +13,7 @@ from support.samples import Sample
 from rprloc.cli import locate
 from rprloc.localization import batch
 
-HEADER = "query,target,kind,status,cx,cy,cz,sx,sy,sz,spread_mm,cycle_mm,reason"
+HEADER = "query,target,kind,status,cx,cy,cz,sx,sy,sz,spread_mm,cycle_mm,reason,radius90_mm,model"
 
 
 def test_locate_writes_table_markups_and_seconds(

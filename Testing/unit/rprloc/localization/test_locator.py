@@ -21,9 +21,11 @@ from rprloc.geometry import Points
 from rprloc.image.resampling import IsotropicVolume
 from rprloc.image.volume import read_volume
 from rprloc.localization.confidence import (
+    Doubts,
     cycle_consistency_error,
     judge,
     missing_surroundings,
+    overshoot,
 )
 from rprloc.localization.embedding import cropped
 from rprloc.localization.estimate import StackedExamples, stack_examples
@@ -162,7 +164,11 @@ def test_statuses(
     missing: float,
     status: str,
 ) -> None:
-    verdict = judge(points, BOUNDS, cycle, spread, similarity, missing, ConfidenceThresholds())
+    beyond = overshoot(points, *BOUNDS)
+    doubts = Doubts(
+        "box", spread, cycle, similarity, missing, float(beyond.max()), 0.0, 0.0, examples=1
+    )
+    verdict = judge(points, BOUNDS, doubts, ConfidenceThresholds())
     assert verdict.status == status
     assert (verdict.reason == "") == (status == "ok")
 

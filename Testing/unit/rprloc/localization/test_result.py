@@ -38,12 +38,15 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 
 def test_csv_columns_and_numbers(tmp_path: Path) -> None:
-    write_csv(tmp_path / "r.csv", [box(), landmark(), lost(reason='no "such",\nthing')])
+    told = landmark(radius90_mm=7.5, model="han-ct")
+    write_csv(tmp_path / "r.csv", [box(), told, lost(reason='no "such",\nthing')])
     text = (tmp_path / "r.csv").read_text()
-    header = "query,target,kind,status,cx,cy,cz,sx,sy,sz,spread_mm,cycle_mm,reason"
+    header = (
+        "query,target,kind,status,cx,cy,cz,sx,sy,sz,spread_mm,cycle_mm,reason,radius90_mm,model"
+    )
     assert text.splitlines()[0] == header == ",".join(CSV_HEADER)
-    assert text.splitlines()[1] == "ct1,Liver,box,ok,1.00,2.00,-3.46,10.00,20.00,30.00,4.20,,"
-    assert text.splitlines()[2] == "ct1,Dens,landmark,ok,1.00,2.00,3.00,,,,,0.50,"
+    assert text.splitlines()[1] == "ct1,Liver,box,ok,1.00,2.00,-3.46,10.00,20.00,30.00,4.20,,,,"
+    assert text.splitlines()[2] == "ct1,Dens,landmark,ok,1.00,2.00,3.00,,,,,0.50,,7.50,han-ct"
     row = read_rows(tmp_path / "r.csv")[2]
     assert row["status"] == "outside"
     assert row["cx"] == ""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rprloc.calibration.thresholds import HEADROOM, RightAnswers, propose_thresholds
 from rprloc.errors import InputError
-from rprloc.localization.calibration import HEADROOM, RightAnswers, propose_thresholds
 from rprloc.model.settings import ConfidenceThresholds
 
 

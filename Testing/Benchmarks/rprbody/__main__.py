@@ -1,0 +1,159 @@
+"""The command line of the body benchmark; see ``Testing/Benchmarks/body.py``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from rprbench.core.provenance import ROOT
+from rprloc.errors import RprLocError
+from rprloc.files import atomic_write_text
+from rprloc.localization.locator import Way
+from rprloc.model.radius import RadiusSettings
+
+from .cases import Case, head_and_neck_cases, read_cases
+from .cuts import cut_rows
+from .fitting import fit, write_radii
+from .measuring import Row, measure
+from .methods import BodyMethod, GrayValues, Ours, ProportionalMapping, Registration
+from .report import cut_table, doubt_table, landmark_table, organ_table
+
+# Head and neck beside the body data of ``val``: enough to know a model's doubt there.
+ORGAN_REFERENCES, ORGAN_QUERIES = 3, 8
+# Cut scans are many: of so many queries of each data set.
+CUT_QUERIES = 8
+# Answers of the votes with a larger radius are doubtful, whatever the other limits say.
+VOTED_LIMIT_MM = 60.0
+DATA = ROOT.parent / "shared" / "data" / "body"
+
+
+def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="body", description=__doc__)
+    parser.add_argument("--data", type=Path, default=DATA, help="folder with splits.json")
+    parser.add_argument("--out", type=Path, default=Path("rprloc-body-benchmark"))
+    parser.add_argument("--split", choices=("val", "test"), default="test", help="of the queries")
+    parser.add_argument("--model", nargs="*", default=["body-ct"], help="names or folders")
+    parser.add_argument("--baselines", action="store_true", help="registration and the like too")
+    parser.add_argument("--cuts", action="store_true", help="scans that end close to a target too")
+    parser.add_argument(
+        "--way", choices=("auto", "votes", "alignment"), default="auto", help="see Options"
+    )
+    parser.add_argument(
+        "--fit-radius", action="store_true", help="on the answers measured, into the models' cards"
+    )
+    parser.add_argument("--threads", type=int, default=2, help="of the CPU")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure and write ``report-<split>.md``; returns 0, or 2 for wrong input."""
+    args = arguments(argv)
+    torch.set_num_threads(args.threads)
+    try:
+        groups = _groups(args)
+        ways: tuple[Way, ...] = ("votes", "alignment") if args.fit_radius else (args.way,)
+        methods: list[BodyMethod] = [Ours(model, way) for model in args.model for way in ways]
+    except (OSError, ValueError, KeyError, RprLocError) as error:
+        print(f"body: {error}", file=sys.stderr)
+        return 2
+    if args.baselines:
+        methods += [Registration(False), Registration(True), ProportionalMapping(), GrayValues()]
+
+    folder = args.out / args.split
+    rows: dict[str, list[Row]] = {}
+    cut: dict[str, list[Row]] = {}
+    for method in methods:
+        mine = [measure(method, *g.cases, folder / method.name / g.name) for g in groups]
+        rows[method.name] = [row for group in mine for row in group]
+        if args.cuts and isinstance(method, Ours):
+            cut[method.name] = _cut(method, groups, folder)
+    if args.fit_radius:
+        _fit(args, rows, cut)
+    text = report(rows, {m.name: m.title for m in methods}, cut, args.split)
+    atomic_write_text(args.out / f"report-{args.split}.md", text)
+    print(text)
+    return 0
+
+
+@dataclass(frozen=True)
+class Group:
+    """References and queries of one data set."""
+
+    name: str
+    cases: tuple[list[Case], list[Case]]
+
+
+def _groups(args: argparse.Namespace) -> list[Group]:
+    """What is measured: the body data, and head and neck beside it."""
+    references = read_cases(args.data, "val")
+    body = Group("body", (references, read_cases(args.data, args.split)))
+    if args.split == "test":
+        both = read_cases(args.data, "head_and_neck_landmarks")
+        return [body, Group("head-and-neck", (both, both))]
+    organs = head_and_neck_cases(args.data.parent / "han", "val")
+    few = (organs[:ORGAN_REFERENCES], organs[: ORGAN_REFERENCES + ORGAN_QUERIES])
+    return [body, Group("head-and-neck", few)]
+
+
+def _fit(
+    args: argparse.Namespace,
+    rows: dict[str, list[Row]],
+    cut: dict[str, list[Row]],
+) -> None:
+    """Put radii into the card of every model that was measured."""
+    names = list(rows)
+    for number, model in enumerate(args.model):
+        settings: list[RadiusSettings] = []
+        for name in names[2 * number : 2 * number + 2]:
+            known = [*rows[name], *cut.get(name, [])]
+            what = f"{len(known)} answers, whole and cut CTs"
+            source = f"{args.split} of data/body and data/han, {what}"
+            # Votes have limits of their own for spread and cycle error.
+            settings.append(fit(known, source, None if settings else VOTED_LIMIT_MM))
+            print(f"{name}: {settings[-1]}")
+        print(f"written: {write_radii(model, *settings)}")
+
+
+def _cut(method: Ours, groups: Sequence[Group], folder: Path) -> list[Row]:
+    found: list[Row] = []
+    for group in groups:
+        references, queries = group.cases
+        for query in queries[:CUT_QUERIES]:
+            file = folder / f"{method.name}-cut" / f"{query.name}.json"
+            if not file.exists():
+                file.parent.mkdir(parents=True, exist_ok=True)
+                rows = [asdict(row) for row in cut_rows(method, references, query)]
+                atomic_write_text(file, json.dumps(rows))
+            found += [Row(**row) for row in json.loads(file.read_text(encoding="utf-8"))]
+    return found
+
+
+def report(
+    rows: dict[str, list[Row]], titles: dict[str, str], cut: dict[str, list[Row]], split: str
+) -> str:
+    """The report as Markdown."""
+    parts = [
+        f"# CTs of the whole body, one reference of `val`, queries of `{split}`",
+        "Landmarks: median / 90 % error in mm.",
+        landmark_table(rows, titles),
+        "Organ boxes: mean IoU.",
+        organ_table(rows, titles),
+    ]
+    for name, mine in rows.items():
+        if name.startswith("ours"):
+            parts += [f"## Doubt, {titles[name]}", doubt_table(mine)]
+        if cut.get(name):
+            parts += ["Scans that end close to the target:", cut_table(cut[name], mine)]
+            parts += ["Whole and cut together:", doubt_table([*mine, *cut[name]])]
+    return "\n\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

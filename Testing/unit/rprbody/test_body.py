@@ -1,0 +1,100 @@
+"""What the body benchmark computes: overlap, areas under ROC curves, cut scans, limits of doubt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from rprbody.cuts import cut_beyond
+from rprbody.fitting import fit
+from rprbody.measuring import Row, overlap
+from rprbody.report import auroc, cut_table, doubt_table, landmark_table
+from support.phantoms import body_volume
+
+from rprloc.geometry import Geometry, Points
+from rprloc.localization.confidence import Doubts
+from rprloc.targets.target import target_from_point
+
+ZERO, ONE = np.zeros(3), np.ones(3)
+
+
+def row(error: float | None, status: str = "ok", radius: float = 10.0, **more: Any) -> Row:
+    told = {"status": status, "radius90_mm": radius}
+    values = {"reference": "r", "query": "q", "target": "carina", "kind": "landmark"}
+    return Row(**{**values, "group": "thorax", "iou": None, **more}, error_mm=error, told=told)
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "expected"),
+    [(ZERO, ONE, 1.0), (ZERO, 2 * ONE, 1 / 8), (2 * ONE, 3 * ONE, 0.0), (0.5 * ONE, ONE, 1 / 8)],
+)
+def test_overlap_of_boxes(lower: np.ndarray, upper: np.ndarray, expected: float) -> None:
+    assert overlap(lower, upper, ZERO, ONE) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("score", "positive", "expected"),
+    [
+        ([1, 2, 3, 4], [False, False, True, True], 1.0),
+        ([4, 3, 2, 1], [False, False, True, True], 0.0),
+        ([1, 1, 1, 1], [False, True, False, True], 0.5),
+        ([1, 2, 3], [False, False, False], None),
+    ],
+)
+def test_area_under_the_curve(
+    score: list[float], positive: list[bool], expected: float | None
+) -> None:
+    assert auroc(np.array(score, float), np.array(positive)) == expected
+
+
+@pytest.mark.parametrize("above", [True, False])
+def test_a_cut_scan_ends_where_it_should_and_shows_the_same(above: bool) -> None:
+    geometry = Geometry((40, 30, 60), np.full(3, 5.0), np.array([-100.0, -75.0, -20.0]), np.eye(3))
+    volume = body_volume(geometry)
+    target = target_from_point("t", Points(np.array([[0.0, 0.0, 130.0]])))
+    part = cut_beyond(volume, target, 20.0, above)
+    assert part is not None
+    ends = part.geometry.origin[2], part.geometry.origin[2] + 5.0 * (len(part.array) - 1)
+    assert ends == ((-20.0, 150.0) if above else (110.0, 275.0))
+    at = Points(np.array([[0.0, 60.0, 130.0]]))
+    kji = [np.rint(v.geometry.lps_to_index(at))[0].astype(int)[::-1] for v in (volume, part)]
+    assert volume.array[tuple(kji[0])] == part.array[tuple(kji[1])]
+
+
+def test_what_would_leave_too_little_is_no_scan() -> None:
+    geometry = Geometry((40, 30, 60), np.full(3, 5.0), np.array([-100.0, -75.0, -20.0]), np.eye(3))
+    target = target_from_point("t", Points(np.array([[0.0, 0.0, 30.0]])))
+    assert cut_beyond(body_volume(geometry), target, 20.0, above=True) is None
+
+
+def test_tables_count_what_was_not_found_as_far_off() -> None:
+    rows = [row(5.0), row(None, "failed"), row(30.0)]
+    assert "30.0 / 806.0 (n = 3)" in landmark_table({"m": rows}, {"m": "Method"})
+    doubt = doubt_table(rows)
+    assert "| thorax | 3 | 67 % | 33.3 % | 33 % |" in doubt
+
+
+def test_cut_and_whole_answers_stand_side_by_side() -> None:
+    cut = [row(8.0, cut_mm=20.0), row(40.0, cut_mm=0.0)]
+    table = cut_table(cut, [row(4.0), row(9.0, target="other")])
+    assert "| not cut | 1 | 4.0 mm" in table
+    assert "| 0 mm | 1 | 40.0 mm" in table
+
+
+def test_the_limit_of_doubt_keeps_wrong_answers_from_being_ok() -> None:
+    rng = np.random.default_rng(1)
+    rows = []
+    for number in range(600):
+        spread = float(rng.exponential(8.0))
+        doubts = Doubts("landmark", spread, 2.0, 0.9, 0.0, 0.0, 2.0, 0.0, 1)
+        error = (2.0 + spread) * float(rng.lognormal(0.0, 0.4))
+        told = {"status": "ok", "features": doubts.features()}
+        rows.append(Row("r", f"q{number % 3}", "t", "landmark", "thorax", error, None, told))
+    settings = fit(rows, "made up")
+    wrong = [
+        settings.radius_mm(r.told["features"]) <= settings.doubtful_mm and (r.error_mm or 0) > 20.0
+        for r in rows
+    ]
+    assert np.mean(wrong) <= 0.01
+    assert settings.doubtful_mm > 8.0
