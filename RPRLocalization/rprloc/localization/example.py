@@ -84,7 +84,7 @@ def make_example(target: Target, embedding: EmbeddedVolume, fields: ReferenceFie
     both.
     """
     keys = target.points.xyz
-    centre = keys[0] if target.box is None else target.box.center
+    centre = target.center
     inside = _inside(target, embedding.grids[-1])
     around = tissue_points(embedding.grids[-1], keys, AROUND_MM, AROUND_POINTS)
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..geometry import Box, Frame, Geometry, Points
+from ..geometry import Box, FloatArray, Frame, Geometry, Points
 from .extreme_points import box_and_extreme_points, face_centres, spread_over
 from .parts import without_slips
 
@@ -66,6 +66,11 @@ class Target:
         object.__setattr__(
             self, "inside", self.inside.to(Frame.LPS) if self.inside is not None else None
         )
+
+    @property
+    def center(self) -> FloatArray:
+        """(3,) LPS mm: the landmark, or the middle of the box."""
+        return self.points.xyz[0] if self.box is None else self.box.center
 
 
 def target_from_mask(name: str, mask: NDArray[np.bool_], geometry: Geometry) -> Target:

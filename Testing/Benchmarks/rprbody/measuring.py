@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from rprloc.errors import RprLocError
+from rprloc.evaluation.metrics import box_iou
 from rprloc.files import atomic_write_text
-from rprloc.geometry import FloatArray
-from rprloc.targets.target import Target
+from rprloc.geometry import Box, Frame
 
 from .cases import Case, region_of
 from .methods import BodyMethod, Found
@@ -91,25 +91,9 @@ def row_of(
     group = region_of(name) if truth.kind == "landmark" else name
     error, iou = None, 0.0 if truth.kind == "box" else None
     if found.center is not None:
-        error = float(np.linalg.norm(found.center - _centre(truth)))
+        error = float(np.linalg.norm(found.center - truth.center))
         if truth.box is not None and found.size is not None:
-            half = found.size / 2
-            iou = 100 * overlap(
-                found.center - half, found.center + half, truth.box.lower, truth.box.upper
-            )
+            box = Box.from_center_size(found.center, found.size, Frame.LPS)
+            iou = 100 * box_iou(box, truth.box)
     told = dict(found.told or {})
     return Row(reference.name, query.name, name, truth.kind, group, error, iou, told, cut_mm)
-
-
-def _centre(target: Target) -> FloatArray:
-    return target.points.xyz[0] if target.box is None else target.box.center
-
-
-def overlap(
-    lower: FloatArray, upper: FloatArray, true_lower: FloatArray, true_upper: FloatArray
-) -> float:
-    """Intersection over union of two boxes."""
-    edges = np.minimum(upper, true_upper) - np.maximum(lower, true_lower)
-    both = float(np.prod(edges.clip(min=0.0)))
-    either = float(np.prod(upper - lower) + np.prod(true_upper - true_lower)) - both
-    return both / either if either > 0 else 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from sklearn.metrics import roc_auc_score
 
 from .cases import ORGANS
 from .measuring import Row
@@ -89,16 +90,9 @@ def trust(rows: Sequence[Row]) -> list[str]:
 
 def auroc(score: np.ndarray, positive: np.ndarray) -> float | None:
     """Area under the ROC curve of ``score`` for ``positive``; None where there is one kind only."""
-    count, others = int(positive.sum()), int((~positive).sum())
-    if not count or not others:
+    if not positive.any() or positive.all():
         return None
-    order = np.argsort(score, kind="stable")
-    ranks = np.empty(len(score))
-    ranks[order] = np.arange(1, len(score) + 1)
-    for value in np.unique(score):
-        same = score == value
-        ranks[same] = ranks[same].mean()
-    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * others))
+    return float(roc_auc_score(positive, score))
 
 
 def cut_table(cut: Sequence[Row], whole: Sequence[Row]) -> str:

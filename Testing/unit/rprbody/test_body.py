@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from rprbody.cuts import cut_beyond
 from rprbody.fitting import fit
-from rprbody.measuring import Row, overlap
+from rprbody.measuring import Row
 from rprbody.report import auroc, cut_table, doubt_table, landmark_table
 from support.phantoms import body_volume
 
-from rprloc.geometry import Geometry, Points
+from rprloc.evaluation.metrics import box_iou
+from rprloc.geometry import Box, Geometry, Points
 from rprloc.localization.confidence import Doubts
 from rprloc.targets.target import target_from_point
 
@@ -30,7 +31,7 @@ def row(error: float | None, status: str = "ok", radius: float = 10.0, **more: A
     [(ZERO, ONE, 1.0), (ZERO, 2 * ONE, 1 / 8), (2 * ONE, 3 * ONE, 0.0), (0.5 * ONE, ONE, 1 / 8)],
 )
 def test_overlap_of_boxes(lower: np.ndarray, upper: np.ndarray, expected: float) -> None:
-    assert overlap(lower, upper, ZERO, ONE) == pytest.approx(expected)
+    assert box_iou(Box(lower, upper), Box(ZERO, ONE)) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
