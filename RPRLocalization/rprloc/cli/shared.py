@@ -20,9 +20,8 @@ from ..localization.choice import Candidate, by_reference
 from ..localization.learning import learn
 from ..localization.locator import Locator, Options
 from ..localization.template import Template
-from ..model.card import AUTO_MODEL, DEFAULT_MODEL
 from ..model.devices import resolve_device
-from ..model.loading import bundled_models, find_model, load_model, model_of_identity
+from ..model.loading import load_model, models_for
 from ..targets.loading import read_target_file
 from ..targets.placement import UsableTargets, usable_targets
 from .notes import show_note
@@ -52,17 +51,8 @@ def open_locators(
     options = Options()
     if hasattr(args, "runs"):
         options = Options(runs=args.runs, steps=args.steps, seed=args.seed)
-    folders = _model_folders(args.model, identity)
+    folders = models_for(args.model, identity)
     return [Locator(load_model(folder, device), options) for folder in folders]
-
-
-def _model_folders(model: str | None, identity: Mapping[str, str] | None) -> list[Path]:
-    if model not in (None, AUTO_MODEL):
-        return [find_model(model)]
-    if identity is None:
-        return bundled_models() or [find_model(DEFAULT_MODEL)]
-    # If it is not installed, the default model refuses the template and says why.
-    return [model_of_identity(identity) or find_model(DEFAULT_MODEL)]
 
 
 def open_search(args: argparse.Namespace) -> LocalizationTask:

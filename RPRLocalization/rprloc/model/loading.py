@@ -12,7 +12,7 @@ import torch
 
 from ..errors import ModelError, RprLocError, one_line
 from ..image.resampling import IsotropicVolume
-from .card import CARD_NAME, DEFAULT_MODEL, ModelCard, StageCard, read_card
+from .card import AUTO_MODEL, CARD_NAME, DEFAULT_MODEL, ModelCard, StageCard, read_card
 from .field import LatentField, compute_field
 from .older_torch import lacks_operator, with_plain_interpolation
 
@@ -94,6 +94,26 @@ def model_of_identity(identity: Mapping[str, str], chosen: Sequence[Path] = ()) 
                 # What is wrong with a model is told by whoever asks for that one.
                 continue
     return None
+
+
+def models_for(model: str | Path | None, identity: Mapping[str, str] | None = None) -> list[Path]:
+    """Folders of the models that a user asks for.
+
+    ``auto`` stands for those that are bundled; for a template, for the one that it was made with.
+    If that is not installed, it is the default model, which refuses the template and says why.
+
+    Args:
+        model: folder or name; None and ``AUTO_MODEL`` for ``auto``.
+        identity: of the model that a template was made with; None without a template.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    if model is not None and model != AUTO_MODEL:
+        return [find_model(model)]
+    if identity is None:
+        return bundled_models() or [find_model(DEFAULT_MODEL)]
+    return [model_of_identity(identity) or find_model(DEFAULT_MODEL)]
 
 
 def file_sha256(path: Path) -> str:

@@ -17,14 +17,12 @@ from ..localization.learning import Learned
 from ..localization.locator import Locator, Options
 from ..localization.result import Result, with_notes
 from ..localization.template import Template
-from ..model.card import AUTO_MODEL, DEFAULT_MODEL, ModelCard
+from ..model.card import DEFAULT_MODEL, ModelCard
 from ..model.loading import (
     ModelEntry,
     ModelPair,
-    bundled_models,
-    find_model,
     list_models,
-    model_of_identity,
+    models_for,
 )
 from ..targets.markups import clean_name
 from .errors import BadRequestError, CancelledError, explain
@@ -120,7 +118,7 @@ class SessionMethods:
         if not isinstance(more, list):
             raise BadRequestError("'alternatives' must be a list of templates")
         templates = [template_of(part) for part in (job.params["template"], *more)]
-        folders = [_folder_of(job, template) for template in templates]
+        folders = [folder for one in templates for folder in _model_folders(job, one)]
         return [
             _Member(job, opened, Learned(template))
             for opened, template in zip(self._open_all(job, folders), templates, strict=True)
@@ -140,16 +138,15 @@ class SessionMethods:
         return by_reference(members, volume)
 
     def _open_all(
-        self, job: Job, models: Sequence[str | Path], try_again: bool = False
+        self, job: Job, folders: Sequence[Path], try_again: bool = False
     ) -> list[_Opened]:
         """Each model in a session of its own; a single one in the session that is kept."""
         device = _text(job, "device", "auto")
-        if len(models) == 1:
-            return [_open(self.session, job, models[0], device, try_again)]
+        if len(folders) == 1:
+            return [_open(self.session, job, folders[0], device, try_again)]
         opened = []
-        for model in models:
-            folder = find_model(model).resolve()
-            session = self._others.setdefault(folder, self.session.another())
+        for folder in folders:
+            session = self._others.setdefault(folder.resolve(), self.session.another())
             opened.append(_open(session, job, folder, device, try_again))
         return opened
 
@@ -189,25 +186,14 @@ class _Member:
         return self.opened.session.on_device(self.job, work)
 
 
-def _open(session: Session, job: Job, model: str | Path, device: str, try_again: bool) -> _Opened:
-    return _Opened(session, session.open(job, str(model), device, try_again))
+def _open(session: Session, job: Job, folder: Path, device: str, try_again: bool) -> _Opened:
+    return _Opened(session, session.open(job, str(folder), device, try_again))
 
 
-def _model_folders(job: Job) -> list[str | Path]:
-    """The models that a request names; ``auto``: those that are bundled."""
-    model = _text(job, "model", DEFAULT_MODEL)
-    if model != AUTO_MODEL:
-        return [model]
-    return [*bundled_models()] or [DEFAULT_MODEL]
-
-
-def _folder_of(job: Job, template: Template) -> str | Path:
-    """The model for a template; with ``auto`` the one that it was made with."""
-    model = _text(job, "model", DEFAULT_MODEL)
-    if model != AUTO_MODEL:
-        return model
-    # If it is not installed, the default model refuses the template and says why.
-    return model_of_identity(template.model) or DEFAULT_MODEL
+def _model_folders(job: Job, template: Template | None = None) -> list[Path]:
+    """The models that a request names, for a reference or for a template."""
+    identity = None if template is None else template.model
+    return models_for(_text(job, "model", DEFAULT_MODEL), identity)
 
 
 def _text(job: Job, name: str, default: str) -> str:

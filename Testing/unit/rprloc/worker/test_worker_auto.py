@@ -79,6 +79,6 @@ def test_a_template_whose_model_is_not_installed_is_refused(
 ) -> None:
     methods = SessionMethods()
     foreign = methods.template_make(asked(sample, model=str(tiny_model)))["template"]
-    monkeypatch.setattr("rprloc.worker.localization.DEFAULT_MODEL", "bold")
+    monkeypatch.setattr(loading, "DEFAULT_MODEL", "bold")
     with pytest.raises(TemplateError, match="belongs to model"):
         methods.locate(locate_job(Path("auto"), sample, template=foreign))
