@@ -92,17 +92,19 @@ class Driver:
 
     def _submit(self, task: SeriesTask, avoid: str = "") -> None:
         name = f"{task.row.series_id}-{task.keys[0]}-{task.attempt}"
-        others = self._others(avoid)
-        where: dict[str, Any] = {"pure": False, "retries": 0}
-        if others:
-            where |= {"workers": others, "allow_other_workers": True}
+        usual: dict[str, Any] = {"pure": False, "retries": 0}
         if self.readers:
-            reading = {"pure": False, "retries": 0, "resources": {READING: 1}}
-            ready = self.client.submit(self.prepare, task, key=f"read-{name}", **reading)
-            where = {"pure": False, "retries": 0, "resources": {NETWORK: 1}}
-            future = self.client.submit(self.work, task, ready, key=f"locate-{name}", **where)
+            reading, network = {READING: 1}, {NETWORK: 1}
+            ready = self.client.submit(
+                self.prepare, task, key=f"read-{name}", resources=reading, **usual
+            )
+            future = self.client.submit(
+                self.work, task, ready, key=f"locate-{name}", resources=network, **usual
+            )
         else:
-            future = self.client.submit(self.work, task, key=f"locate-{name}", **where)
+            others = self._others(avoid)
+            where = {"workers": others, "allow_other_workers": True} if others else {}
+            future = self.client.submit(self.work, task, key=f"locate-{name}", **usual, **where)
         self._flying[future] = task
         future.add_done_callback(self._done.put)
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-import numpy as np
-
-from ..errors import InputError
 from ..formats.reading import stem_of
-from ..geometry import FloatArray, Geometry
+from ..geometry import Geometry
 from ..image.resampling import IsotropicVolume, to_grids
 from ..image.volume import Volume, read_volume
-from ..localization.embedding import LEAST_BODY_CELLS, EmbeddedVolume, synchronize
+from ..localization.embedding import EmbeddedVolume, embed_grids
 from ..model.loading import ModelPair
 from .request import SeriesTask
 from .series_files import SeriesFiles, find_series
@@ -58,22 +55,8 @@ def prepare(task: SeriesTask) -> Prepared:
 
 
 def embed(prepared: Prepared, model: ModelPair) -> EmbeddedVolume:
-    """Compute the coarse field of a prepared CT, as ``embed_volume`` does of a whole one.
-
-    Raises InputError if there is no body to see.
-    """
-    started = time.perf_counter()
+    """Compute the coarse field of a prepared CT. Raises InputError if there is no body to see."""
     grids = prepared.grids[model.spacings]
-    coarse = model.coarse.field(grids[0])
-    synchronize(model.device)
-    if int(coarse.body.sum()) < LEAST_BODY_CELLS:
-        raise InputError("too little of a body in this volume to locate anything")
-    seconds = {**prepared.seconds, "embed": time.perf_counter() - started}
-    return EmbeddedVolume(
-        *(prepared.name, prepared.geometry, grids, model, coarse, seconds), prepared.notes
+    return embed_grids(
+        prepared.name, prepared.geometry, grids, model, prepared.seconds, prepared.notes
     )
-
-
-def position_of(values: FloatArray | None) -> list[float | None]:
-    """Return three numbers, or three times None."""
-    return [None] * 3 if values is None else [float(n) for n in np.asarray(values)]

@@ -221,10 +221,10 @@ def _answers(
 
 def row_of(task: SeriesTask, key: str, choice: TemplateChoice, result: Result) -> dict[str, Any]:
     """Return one row of a part."""
-    from .preparation import position_of
+    from ..localization.result import three_numbers
 
     names = ("cx", "cy", "cz", "sx", "sy", "sz")
-    numbers = [*position_of(result.center), *position_of(result.size)]
+    numbers = [*three_numbers(result.center), *three_numbers(result.size)]
     return {
         **{"key": key, "series_id": task.row.series_id, "path": task.row.path},
         **{"template": choice.name, "model": dict(choice.identity).get("name", "")},

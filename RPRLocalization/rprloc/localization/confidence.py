@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..model.field import LatentField
+from ..model.radius import RadiusSettings
 from ..model.relative_offset import relative_offset
 from ..model.settings import ConfidenceThresholds
 from ..targets.target import Kind
@@ -98,9 +99,13 @@ class Doubts:
             "votes_apart": math.log1p(self.votes_apart_mm),
         }
 
+    def settings(self, limits: ConfidenceThresholds) -> RadiusSettings | None:
+        """What foretells the radius of answers that began as this one did."""
+        return limits.radius if self.likeness is None else limits.aligned
+
     def radius_mm(self, limits: ConfidenceThresholds) -> float | None:
         """The radius that 90 % of such answers' errors stay below; None if the card has none."""
-        settings = limits.radius if self.likeness is None else limits.aligned
+        settings = self.settings(limits)
         return None if settings is None else settings.radius_mm(self.features())
 
 
@@ -197,7 +202,7 @@ def _doubt(doubts: Doubts, limits: ConfidenceThresholds) -> str:
     """Return why an answer is not to be trusted, the weightiest reason first; empty if it is."""
     similarity, radius = doubts.similarity, doubts.radius_mm(limits)
     unlike = similarity is not None and similarity < limits.similarity
-    settings = limits.radius if doubts.likeness is None else limits.aligned
+    settings = doubts.settings(limits)
     uncertain = settings is not None and (radius or 0.0) > settings.doubtful_mm
     # The votes say nothing of an answer that does not come from them.
     voted = doubts.likeness is None

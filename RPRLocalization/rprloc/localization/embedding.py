@@ -116,17 +116,42 @@ def embed_volume(volume: Volume, model: ModelPair) -> EmbeddedVolume:
     """
     started = time.perf_counter()
     grids = to_grids(volume, model.spacings)
-    resampled = time.perf_counter()
+    seconds = {"resample": time.perf_counter() - started}
+    try:
+        return embed_grids(volume.name, volume.geometry, grids, model, seconds, volume.notes)
+    except InputError as error:
+        raise InputError(f"{volume.name}: {error}") from error
 
+
+def embed_grids(
+    name: str,
+    geometry: Geometry,
+    grids: tuple[IsotropicVolume, ...],
+    model: ModelPair,
+    seconds: dict[str, float],
+    notes: tuple[str, ...],
+) -> EmbeddedVolume:
+    """Compute the coarse field of a volume that is resampled already.
+
+    Args:
+        name: of the volume.
+        geometry: of the volume as stored.
+        grids: one per network of the model, at ``model.spacings``.
+        model: whose networks read them.
+        seconds: spent so far; ``embed`` comes to them.
+        notes: of the volume.
+
+    Raises:
+        InputError: there is no body to see (without the name).
+    """
+    started = time.perf_counter()
     coarse = model.coarse.field(grids[0])
     synchronize(model.device)
 
     if int(coarse.body.sum()) < LEAST_BODY_CELLS:
-        raise InputError(f"{volume.name}: too little of a body in this volume to locate anything")
-    seconds = {"resample": resampled - started, "embed": time.perf_counter() - resampled}
-    return EmbeddedVolume(
-        *(volume.name, volume.geometry, grids, model, coarse, seconds), volume.notes
-    )
+        raise InputError("too little of a body in this volume to locate anything")
+    spent = {**seconds, "embed": time.perf_counter() - started}
+    return EmbeddedVolume(name, geometry, grids, model, coarse, spent, notes)
 
 
 def spacing_along_patient(geometry: Geometry) -> FloatArray:

@@ -128,7 +128,12 @@ def write_csv(path: str | Path, results: Sequence[Result]) -> None:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(CSV_HEADER)
     for result in results:
-        numbers = [*_three(result.center), *_three(result.size), result.spread_mm, result.cycle_mm]
+        numbers = [
+            *three_numbers(result.center),
+            *three_numbers(result.size),
+            result.spread_mm,
+            result.cycle_mm,
+        ]
         texts = [result.query, result.target, result.kind, result.status]
         radius = _decimals(result.radius90_mm, 2)
         told = [_one_line(result.reason), radius, _one_line(result.model)]
@@ -224,7 +229,8 @@ def _table_row(result: Result) -> list[str]:
     ]
 
 
-def _three(values: NDArray[np.float64] | None) -> Sequence[float | None]:
+def three_numbers(values: NDArray[np.float64] | None) -> Sequence[float | None]:
+    """The cells of a position or size in a table; three times None where there is none."""
     return (None, None, None) if values is None else [float(n) for n in values]
 
 

@@ -94,8 +94,7 @@ def find_links(sketches: Sequence[Sketch], report: Report = print) -> list[Link]
     wanted = _best(shifts, len(sketches))
     while wanted:
         links += _registered(sketches, wanted, shifts)
-        tried = {pair for pair in shifts if pair in wanted}
-        shifts = {pair: found for pair, found in shifts.items() if pair not in tried}
+        shifts = {pair: found for pair, found in shifts.items() if pair not in wanted}
         wanted = _bridges(shifts, _groups(len(sketches), [(k.first, k.second) for k in links]))
     return links
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import InputError
+from ...localization.status import LOW_CONFIDENCE, OK
 from ..locating import REQUEST
 from ..parts import RESULTS_PARQUET
 
@@ -43,7 +44,7 @@ class Answers:
     @property
     def found(self) -> npt.NDArray[np.bool_]:
         """Tell (n,) which rows have a position that may be shown."""
-        return np.isin(self.texts["status"].astype(str), ("ok", "low-confidence"))
+        return np.isin(self.texts["status"].astype(str), (OK, LOW_CONFIDENCE))
 
 
 def read_answers(folder: Path) -> Answers:
