@@ -15,7 +15,7 @@ SEAL: Final = "content_sha256"
 #: All other fields of a template.
 TEMPLATE_FIELDS: Final = (
     *("schema", "schema_version", "model", "body_region", "coordinate_system", "targets"),
-    "sketches",
+    *("sketches", "outlines"),
 )
 
 

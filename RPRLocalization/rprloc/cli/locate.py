@@ -18,6 +18,7 @@ from .arguments import (
     add_search,
     add_targets_or_template,
 )
+from .contour_output import add_contours, check_contours, write_query_contours
 from .exit_codes import EPILOG, EXIT_OK, EXIT_SOME_FAILED, Interrupted
 from .notes import show_note
 
@@ -49,6 +50,7 @@ def add_arguments(commands: Commands) -> None:
         action="store_true",
         help="also write DIR/<query>/picture.png (needs matplotlib)",
     )
+    add_contours(parser)
     add_dicom_output(parser)
     parser.add_argument(
         "--synthetic", action="store_true", help="mark all results as made from synthetic CTs"
@@ -76,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
 
     names = _public_names(query_names(args.queries), args.synthetic)
     task = open_search(args)
+    check_contours(args, task)
 
     # An empty table first: a folder that cannot be written is found out before the long work.
     folder = prepare_output_dir(args.out, args.overwrite)
@@ -123,6 +126,8 @@ def _locate_one(
     write_markups(folder, answer.results)
     if args.picture and answer.volume is not None:
         _write_picture(folder, answer, args.synthetic)
+    if args.contours and answer.volume is not None:
+        answer = write_query_contours(folder, answer, args)
     if (args.dicom_sr or args.rtstruct) and answer.volume is not None:
         problem = _write_documents(folder, answer, task, args)
 

@@ -15,13 +15,13 @@ from collections.abc import Callable, Sequence
 from .. import __version__
 from ..errors import InputError, RprLocError
 from ..own_warnings import own_warnings
-from . import cohort, evaluate, locate, models, template
+from . import cohort, evaluate, locate, map, models, template
 from .arguments import Parser
 from .exit_codes import EPILOG, EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_OK
 from .notes import show_note
 from .registry import AddedCommands, Command, added_commands
 
-COMMANDS: tuple[Command, ...] = (locate, template, evaluate, models, cohort)
+COMMANDS: tuple[Command, ...] = (locate, map, template, evaluate, models, cohort)
 # Said where no other package adds a command: who asks for `train` learns what is missing.
 ELSEWHERE = "further commands come with other packages (RPRTraining), which are missing here"
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import SimpleITK as sitk
 import torch
 
+from ..contour.learning import learn_with_outlines
 from ..errors import InputError
 from ..image.volume import Volume, read_volume
 from ..localization.batch import LocalizationTask
@@ -69,7 +70,8 @@ def open_search(args: argparse.Namespace) -> LocalizationTask:
             "--reference needs --targets: a label map or markups file of the reference"
         )
     reference = read_reference(args.reference, args.targets, args.label_ids)
-    return LocalizationTask.of(learn_reference(open_locators(args), reference))
+    contours = getattr(args, "contours", False)
+    return LocalizationTask.of(learn_reference(open_locators(args), reference, contours))
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,13 +97,21 @@ def read_reference(reference: Path, targets: Path, label_ids: Path | None) -> Ma
         raise InputError(f"{targets}: {error}") from error
 
 
-def learn_reference(locators: Sequence[Locator], reference: MarkedReference) -> list[Candidate]:
+def learn_reference(
+    locators: Sequence[Locator], reference: MarkedReference, contours: bool = False
+) -> list[Candidate]:
     """Learn the targets of a reference, and say on stderr what is wrong with some of them.
+
+    Args:
+        locators: of the models.
+        reference: and its targets.
+        contours: also keep what carries the segments.
 
     Returns:
         What every model learned, first the one that finds the targets best on their reference.
     """
-    learned = [Candidate(one, learn(one, reference.volume, reference.usable)) for one in locators]
+    way = learn_with_outlines if contours else learn
+    learned = [Candidate(one, way(one, reference.volume, reference.usable)) for one in locators]
     found = by_reference(learned, reference.volume)
     for target in found[0].learned.left_out:
         show_note(f"target {target.name!r} is left out: it {target.reason}")

@@ -14,7 +14,7 @@ from ..files import safe_names
 from ..formats.reading import stem_of
 from ..image.volume import Volume, read_volume
 from ..targets.placement import LeftOut
-from .choice import Candidate, locate_with_best
+from .choice import Candidate, Located, locate_with_best
 from .learning import Learned
 from .result import Result, with_notes
 from .status import FAILED
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .locator import Locator
     from .template import Template
 
-PHASES = ("read", "resample", "embed", "locate")
+PHASES = ("read", "resample", "embed", "locate", "contours")
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ class QueryResult:
     results: one per target of the template, in its order. seconds: wall clock per phase
     (``PHASES``), ``after_read`` and ``total``; empty if the query failed. problem: why it failed,
     in one line, else empty.
-    volume: the CT, None if the query failed.
+    volume: the CT, None if the query failed. located: what the models have seen of it, None too.
     """
 
     name: str
@@ -70,6 +70,7 @@ class QueryResult:
     seconds: dict[str, float]
     problem: str = ""
     volume: Volume | None = None
+    located: Located | None = None
 
 
 def query_names(paths: Sequence[Path]) -> list[str]:
@@ -113,7 +114,7 @@ def locate_query(search: LocalizationTask, path: Path, name: str) -> QueryResult
     spent = read - started
 
     seconds = {"read": spent, **located.seconds, "after_read": total - spent, "total": total}
-    return QueryResult(name, path, results, seconds, "", volume)
+    return QueryResult(name, path, results, seconds, "", volume, located)
 
 
 def failed_results(template: Template, query: str, reason: str) -> list[Result]:

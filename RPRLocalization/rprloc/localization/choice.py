@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from ..image.volume import Volume
+from .embedding import EmbeddedVolume
 from .learning import Learned
 from .locator import Locator
 from .result import Result, is_surer
@@ -27,11 +28,24 @@ PREFERENCE = 0.9
 
 
 @dataclass(frozen=True, eq=False)
+class Searched:
+    """A query as one model has embedded it, and the template that was sought."""
+
+    locator: Locator
+    embedding: EmbeddedVolume
+    template: Template
+
+
+@dataclass(frozen=True, eq=False)
 class Located:
-    """Results, one per target, and the seconds of every phase over all models that were asked."""
+    """Results, one per target, and the seconds of every phase over all models that were asked.
+
+    ``searched``: what each of these models has seen, for what is carried to the query after it.
+    """
 
     results: list[Result]
     seconds: dict[str, float]
+    searched: tuple[Searched, ...] = ()
 
 
 class Searcher(Protocol):
@@ -61,7 +75,8 @@ class Candidate:
         """Embed the volume and locate the targets of a template in it."""
         embedding = self.locator.embed(volume)
         results = self.locator.locate(embedding, template)
-        return Located(results, embedding.seconds)
+        searched = Searched(self.locator, embedding, template)
+        return Located(results, embedding.seconds, (searched,))
 
 
 S = TypeVar("S", bound=Searcher)
@@ -90,6 +105,7 @@ def locate_with_best(searchers: Sequence[Searcher], volume: Volume) -> Located:
     """
     best: dict[str, Result] = {}
     seconds: Counter[str] = Counter()
+    searched: list[Searched] = []
     for searcher in searchers:
         template = searcher.template
         wanted = tuple(t for t in template.targets if _is_open(best.get(t.name)))
@@ -101,8 +117,9 @@ def locate_with_best(searchers: Sequence[Searcher], volume: Volume) -> Located:
             if known is None or is_surer(result, known, PREFERENCE):
                 best[result.target] = result
         seconds.update(located.seconds)
+        searched += located.searched
     names = [t.name for t in searchers[0].template.targets]
-    return Located([best[name] for name in names], dict(seconds))
+    return Located([best[name] for name in names], dict(seconds), tuple(searched))
 
 
 def _is_open(known: Result | None) -> bool:

@@ -131,12 +131,15 @@ class Template:
         body_region: of the model.
         targets: what is sought.
         sketches: by name of the reference, its ``Sketch`` as JSON; older templates have none.
+        outlines: by name of the reference, its ``Outlines`` as JSON (masks and control points);
+            only in templates that were made for contours.
     """
 
     model: dict[str, str]
     body_region: str
     targets: tuple[TemplateTarget, ...]
     sketches: Mapping[str, Any] = field(default_factory=dict)
+    outlines: Mapping[str, Any] = field(default_factory=dict)
 
     def check_model(self, card: ModelCard) -> None:
         """Raise TemplateError if the template was made with another model than ``card``'s."""
@@ -161,11 +164,17 @@ class Template:
             known = targets.get(target.name)
             targets[target.name] = target if known is None else _pooled(known, target)
         sketches = {**self.sketches, **other.sketches}
-        return replace(self, targets=tuple(targets.values()), sketches=sketches)
+        outlines = {**self.outlines, **other.outlines}
+        for name in self.outlines.keys() & other.outlines.keys():
+            # The same reference marked again, with other segments.
+            masks = {**self.outlines[name]["masks"], **other.outlines[name]["masks"]}
+            outlines[name] = {**other.outlines[name], "masks": masks}
+        pooled = tuple(targets.values())
+        return replace(self, targets=pooled, sketches=sketches, outlines=outlines)
 
     def to_json(self) -> dict[str, Any]:
         """The content of a template file."""
-        data = {
+        data: dict[str, Any] = {
             "schema": SCHEMA,
             "schema_version": SCHEMA_VERSION,
             "model": self.model,
@@ -176,7 +185,11 @@ class Template:
                 for t in self.targets
             ],
         }
-        return {**data, "sketches": dict(self.sketches)} if self.sketches else data
+        if self.sketches:
+            data["sketches"] = dict(self.sketches)
+        if self.outlines:
+            data["outlines"] = dict(self.outlines)
+        return data
 
     def write(self, path: str | Path, overwrite: bool = False) -> None:
         """Write the file atomically.
@@ -280,9 +293,12 @@ def _parse(data: dict[str, Any], where: str) -> Template:
         names = [t.name for t in targets]
         if not targets or len(set(names)) != len(names):
             raise ValueError("targets are missing, or named twice")
-        sketches = data.get("sketches", {})
-        if not isinstance(sketches, dict):
-            raise ValueError("the sketches are no object")
-        return Template(model, str(data["body_region"]), tuple(targets), sketches)
+        sketches, outlines = data.get("sketches", {}), data.get("outlines", {})
+        if not isinstance(sketches, dict) or not isinstance(outlines, dict):
+            raise ValueError("the sketches or outlines are no object")
+        if not all(isinstance(o, dict) and isinstance(o["masks"], dict) for o in outlines.values()):
+            raise ValueError("the outlines are no objects with masks")
+        region = str(data["body_region"])
+        return Template(model, region, tuple(targets), sketches, outlines)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise TemplateError(f"{where}: the template is damaged ({error})") from error

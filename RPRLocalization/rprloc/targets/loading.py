@@ -14,7 +14,7 @@ from .label_ids import read_label_ids
 from .labelmap import LabelMap, read_label_map
 from .markups import BoxMark, MarkupsFile, PointMark, clean_name, read_markups_file, unique
 from .old_markups import OLD_SUFFIXES, read_old_markups
-from .target import Target, target_from_box, target_from_mask, target_from_point
+from .target import Target, target_from_box, target_from_mask, target_from_point, with_look
 
 #: A file with more labels than this, none of them named, is an image and no label map.
 MOST_LABELS = 300
@@ -148,7 +148,8 @@ def _of_label_map(labels: LabelMap, ids: Mapping[str, int] | None, skip_absent: 
     for name, key, shown in _requested(labels, ids):
         mask = labels.mask(key)
         if mask.any():
-            targets.append(target_from_mask(name, mask, labels.geometry))
+            look = labels.looks.get(str(key), {})
+            targets.append(with_look(target_from_mask(name, mask, labels.geometry), look))
         elif ids is None:
             empty.append(shown)
         elif not skip_absent:

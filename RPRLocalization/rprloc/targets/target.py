@@ -8,7 +8,8 @@ source.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ from ..errors import InputError
 from ..geometry import Box, FloatArray, Frame, Geometry, Points
 from .extreme_points import box_and_extreme_points, face_centres, spread_over
 from .parts import without_slips
+from .segment_mask import SegmentMask
 
 INSIDE_POINTS = 200
 _ROI_LATTICE = 3
@@ -40,6 +42,7 @@ class Target:
     notes: what the user should know of it although it is used.
     inside: up to 200 well-spread points of the mask, surface included (for a drawn box: of the
         box).
+    mask: the voxels of a segment, cut to its extent; None for what is no mask.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Target:
     source: Source
     lattice: Geometry | None = None
     notes: tuple[str, ...] = ()
+    mask: SegmentMask | None = None
 
     def __post_init__(self) -> None:
         expected = 1 if self.kind == "landmark" else 6
@@ -88,7 +92,15 @@ def target_from_mask(name: str, mask: NDArray[np.bool_], geometry: Geometry) -> 
 
     box, points = box_and_extreme_points(whole, lattice)
     inside = spread_over(whole, lattice, INSIDE_POINTS)
-    return Target(name, "box", points, box, inside, "mask", geometry, notes)
+    segment = SegmentMask(whole, lattice)
+    return Target(name, "box", points, box, inside, "mask", geometry, notes, segment)
+
+
+def with_look(target: Target, look: Mapping[str, str]) -> Target:
+    """The target, its segment with colour and terminology (``SegmentMask.look``)."""
+    if target.mask is None or not look:
+        return target
+    return replace(target, mask=replace(target.mask, look=dict(look)))
 
 
 def _cropped(mask: NDArray[np.bool_], geometry: Geometry) -> tuple[NDArray[np.bool_], Geometry]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..image.volume import Volume
 from ..localization.batch import failed_results, left_out_results
-from ..localization.choice import Located, by_reference, locate_with_best
+from ..localization.choice import Located, Searched, by_reference, locate_with_best
 from ..localization.learning import Learned
 from ..localization.locator import Locator, Options
 from ..localization.result import Result, with_notes
@@ -181,7 +181,8 @@ class _Member:
             self.job.check()
             embedding = locator.embed(volume)
             self.job.check()
-            return Located(locator.locate(embedding, template), embedding.seconds)
+            results = locator.locate(embedding, template)
+            return Located(results, embedding.seconds, (Searched(locator, embedding, template),))
 
         return self.opened.session.on_device(self.job, work)
 

@@ -1,0 +1,87 @@
+"""What contours need of a reference: its control points and its masks, as data without an image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import InputError, TemplateError
+from ..localization.embedding import EmbeddedVolume
+from ..localization.example import ReferenceFields
+from ..localization.template import Template
+from ..targets.extreme_points import spread_over
+from ..targets.segment_mask import SegmentMask
+from ..targets.target import Target
+from .control_points import ControlPoints, control_points
+
+#: Points that stand for a mask: where it lies in a query, and how well it is found there.
+MASK_POINTS = 200
+
+
+@dataclass(frozen=True, eq=False)
+class Outlines:
+    """One reference.
+
+    Attributes:
+        name: of the reference.
+        points: its control points.
+        masks: by name of the target.
+    """
+
+    name: str
+    points: ControlPoints
+    masks: Mapping[str, SegmentMask]
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON object, kept in a template under the reference's name."""
+        return {
+            "points": self.points.to_json(),
+            "masks": {name: mask.to_json() for name, mask in self.masks.items()},
+        }
+
+    @classmethod
+    def from_json(cls, name: str, data: Any) -> Outlines:
+        """Inverse of ``to_json``; raises TemplateError for anything else."""
+        try:
+            masks = {str(n): SegmentMask.from_json(m) for n, m in data["masks"].items()}
+            return cls(name, ControlPoints.from_json(data["points"]), masks)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise TemplateError(f"the template's contours are damaged ({error})") from error
+
+
+def make_outlines(
+    embedding: EmbeddedVolume, fields: ReferenceFields, targets: Sequence[Target]
+) -> Outlines | None:
+    """The outlines of the targets that are segments; None if there are none.
+
+    Raises InputError if the model has no fine network.
+    """
+    masks = {t.name: t.mask for t in targets if t.mask is not None}
+    if not masks:
+        return None
+    around = torch.cat([mask_points(mask) for mask in masks.values()])
+    return Outlines(embedding.name, control_points(embedding, fields, around), masks)
+
+
+def mask_points(mask: SegmentMask) -> Tensor:
+    """Well-spread points of a mask, (n, 3) LPS mm."""
+    points = spread_over(mask.voxels, mask.geometry, MASK_POINTS).xyz
+    return torch.as_tensor(np.array(points), dtype=torch.float32)
+
+
+def outlines_of(template: Template) -> list[Outlines]:
+    """All outlines of a template.
+
+    Raises InputError if it has none, TemplateError if they are damaged.
+    """
+    if not template.outlines:
+        raise InputError(
+            "no contour can be carried: no target is a segment (a label map or segmentation), or "
+            "the template was made without masks (make it again with --contours)"
+        )
+    return [Outlines.from_json(name, data) for name, data in template.outlines.items()]
