@@ -22,6 +22,7 @@ from .jobs.templatejob import TemplateJob
 from .jobs.workerjob import EngineChoice, JobObserver, TemplateSource, Worker
 from .library.templatelibrary import TemplateInfo, TemplateLibrary, readTemplate
 from .parameters import RPRLocalizationParameterNode
+from .scene.contournodes import ContourNodes
 from .scene.markedtargets import MarkedTarget, targetsOf
 from .scene.resultnodes import ResultNodes
 from .scene.resultrows import ResultRow, Run
@@ -81,6 +82,8 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
         device: str | None = None,
         name: str = "",
         extremePoints: bool = False,
+        contours: bool = False,
+        transforms: bool = False,
         options: dict[str, Any] | None = None,
         waitForCompletion: bool = True,
         listener: JobObserver | None = None,
@@ -94,6 +97,8 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
         paths of CT files or DICOM folders (these are searched without being loaded). model, device:
         by default what the user has chosen. options: ``steps``, ``runs``, ``seed`` of the engine.
         name: of the run. extremePoints: also show the six extreme points of every organ.
+        contours: also carry the segments to every loaded query, as a segmentation. transforms: also
+        make a transform of each map, which carries anything from the reference to the query.
         listener: told of progress, log lines and the end; onRows(run, indices): told of every
             finished query.
 
@@ -119,6 +124,7 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
             engine,
             listener or JobObserver(),
             take,
+            onContours=self._contourTaker(run, contours, transforms),
         )
         job.whenFinished(lambda: dropIfEmpty(run))
         self._start(job)
@@ -155,6 +161,25 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
 
         return take
 
+    @staticmethod
+    def _contourTaker(
+        run: Run, contours: bool, transforms: bool
+    ) -> Callable[[Query, dict[str, Any]], None] | None:
+        """What becomes of what is carried to a query; None if nothing is wanted."""
+        if not contours and not transforms:
+            return None
+        nodes = ContourNodes(slicer.mrmlScene)
+
+        def take(query: Query, carried: dict[str, Any]) -> None:
+            if query.node is None or query.node.GetScene() is None:
+                return
+            if contours:
+                nodes.showSegments(run, query.name, query.node, carried)
+            if transforms:
+                nodes.showMaps(run, query.name, carried)
+
+        return take
+
     def saveTemplate(
         self,
         reference: Any,
@@ -163,24 +188,25 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
         *,
         model: Any = None,
         device: Any = None,
+        contours: bool = False,
         waitForCompletion: bool = True,
         listener: Any = None,
     ) -> TemplateInfo | None:
         """Learn the targets on the reference and keep them in the user's library.
 
-        Gives the TemplateInfo if it waits.
+        Gives the TemplateInfo if it waits. contours: it keeps the segments' masks too (no image),
+        so that they can be carried without the reference.
 
         Raises InputError (targets, title in use), OutputError, and RuntimeError as ``localize``.
         """
         self.library.checkTitle(title)
         return self._makeTemplate(
-            reference,
-            targets,
-            model,
-            device,
+            self._source(reference, targets, None),
+            self._engine(model, device),
             waitForCompletion,
             listener,
             lambda data: self.library.save(data, title),
+            contours=contours,
         )
 
     def addToTemplate(
@@ -191,6 +217,7 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
         *,
         model: Any = None,
         device: Any = None,
+        contours: bool = False,
         waitForCompletion: bool = True,
         listener: Any = None,
     ) -> TemplateInfo | None:
@@ -201,14 +228,13 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
         self.library.refuseBundled(info)
         content = self.library.content(info)
         return self._makeTemplate(
-            reference,
-            targets,
-            model,
-            device,
+            self._source(reference, targets, None),
+            self._engine(model, device),
             waitForCompletion,
             listener,
             lambda data: self.library.replace(info, data),
             content,
+            contours,
         )
 
     def findDevices(self, onDevices: Callable[..., Any], onFailed: Callable[..., Any]) -> None:
@@ -241,26 +267,25 @@ class RPRLocalizationLogic(ScriptedLoadableModuleLogic):
 
     def _makeTemplate(
         self,
-        reference: Any,
-        targets: Any,
-        model: Any,
-        device: Any,
+        source: TemplateSource,
+        engine: EngineChoice,
         wait: Any,
         listener: Any,
         keep: Callable[..., Any],
         addTo: Any = None,
+        contours: bool = False,
     ) -> TemplateInfo | None:
         self._refuseSecond()
-        source = self._source(reference, targets, None)
         source.check()
         kept = []
         job = TemplateJob(
             self.worker,
             source,
-            self._engine(model, device),
+            engine,
             listener or JobObserver(),
             lambda data: kept.append(keep(data)),
             addTo,
+            contours,
         )
         self._start(job)
         if wait:

@@ -26,6 +26,7 @@ class RPRLocalizationParameterNode:
         segmentations marked on it.
     template: key of ``templatelibrary``; unusedTemplateTargets: organs of it that are not sought.
     exportFrame: frame of the positions in the table and in exported files; RAS is Slicer's own.
+    contours, transforms: also carry the segments to the queries, and make transforms of the maps.
     queryVolumes: loaded CTs to search. queryFolder: CT files to search if useQueryFolder is on.
     """
 
@@ -39,6 +40,8 @@ class RPRLocalizationParameterNode:
     useQueryFolder: bool = False
     queryFolder: str = ""
     extremePoints: bool = False
+    contours: bool = False
+    transforms: bool = False
     exportFrame: ExportFrame = ExportFrame.RAS
 
 

@@ -44,7 +44,11 @@ class Query:
 
 
 class LocalizationJob(WorkerJob):
-    """Searches the queries one after the other; ``onRows(query, rows)`` is called for each."""
+    """Searches the queries one after the other; ``onRows(query, rows)`` is called for each.
+
+    ``onContours(query, contours)``: called after it with what was carried to a loaded query (the
+    CONTOURS object of the worker protocol); without it nothing is carried.
+    """
 
     def __init__(
         self,
@@ -55,8 +59,11 @@ class LocalizationJob(WorkerJob):
         observer: JobObserver,
         onRows: Callable[[Query, list[ResultRow]], None],
         clock: Callable[[], float] = time.monotonic,
+        onContours: Callable[[Query, Event], None] | None = None,
     ) -> None:
         super().__init__(worker, source, engine, observer)
+        self._onContours = onContours
+        self.contours = onContours is not None
         self._queries = queries
         self._onRows = onRows
         self._clock = clock
@@ -66,6 +73,7 @@ class LocalizationJob(WorkerJob):
     def abandon(self) -> None:
         """Stop, and tell nothing of it but that (the scene is closing)."""
         self._onRows = lambda query, rows: None
+        self._onContours = None
         super().abandon()
 
     def steps(self) -> Steps:
@@ -111,14 +119,19 @@ class LocalizationJob(WorkerJob):
         def take(event: Event) -> None:
             rows = [ResultRow.fromWorker(row, query.name, query.path) for row in event["results"]]
             self._take(query, rows, bool(event.get("problem")))
+            if self._onContours is not None and event.get("contours") and not self.finished:
+                self._onContours(query, event["contours"])
 
-        params = {
+        params: Event = {
             **self._engine.params,
             "template": self.template,
             "alternatives": self.alternatives,
             "options": self._engine.options,
             "queries": [{"key": str(self.done), "volume": self._queryVolume(query)}],
         }
+        # What is carried is shown in the scene, where a query that is not loaded has no place.
+        if self._onContours is not None and query.node is not None:
+            params["contours"] = True
         return Request("locate", params, onPartial=take)
 
     def _queryVolume(self, query: Query) -> Event:

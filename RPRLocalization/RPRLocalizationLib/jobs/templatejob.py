@@ -21,6 +21,7 @@ from .workerjob import (
 class TemplateJob(WorkerJob):
     """``onTemplate(template)`` is called with the JSON object before the job ends.
 
+    contours: the template keeps the segments' masks too, so that they can be carried.
     addTo: template (JSON object) that the reference is pooled into; None: a template of its own.
     """
 
@@ -32,8 +33,10 @@ class TemplateJob(WorkerJob):
         observer: JobObserver,
         onTemplate: Callable[[dict[str, Any]], None],
         addTo: dict[str, Any] | None = None,
+        contours: bool = False,
     ) -> None:
         super().__init__(worker, source, engine, observer)
+        self.contours = contours
         self._onTemplate = onTemplate
         self._addTo = addTo
 

@@ -184,6 +184,8 @@ class WorkerJob:
         self._steps: Steps | None = None
         self._then: list[Callable[[], None]] = []
         self.device = engine.device
+        # True: what carries the segments is learned as well.
+        self.contours = False
         self.template: dict[str, Any] = {}
         # The same targets as other models learned them, where the model was left to the worker.
         self.alternatives: list[dict[str, Any]] = []
@@ -264,7 +266,8 @@ class WorkerJob:
             except InputError as error:
                 kind = target.kind if target.kind == LANDMARK else BOX
                 self.leftOut.append(LeftOutTarget(target.name, kind, str(error)))
-        return {**self._engine.params, "reference": reference, "targets": targets}
+        params = {**self._engine.params, "reference": reference, "targets": targets}
+        return {**params, "contours": True} if self.contours else params
 
     def _volume(self, node: Any) -> Event:
         """Write a volume node for the worker: its VOLUME object. Raises InputError, OutputError."""

@@ -95,6 +95,8 @@ class Panel(VTKObservationMixin):
         common = {
             "queries": queries,
             "extremePoints": self.parameters.extremePoints,
+            "contours": self.parameters.contours,
+            "transforms": self.parameters.transforms,
             "waitForCompletion": False,
             "listener": listener,
             "onRows": self.results.onRows,
@@ -144,5 +146,6 @@ class Panel(VTKObservationMixin):
     def _makeTemplate(self, make: Callable[..., Any]) -> None:
         if torchsetup.ensureTorch(self.updateSoon):
             with showingErrors(_("The template could not be made.")):
-                make(waitForCompletion=False, listener=self.run.listener())
+                listener, contours = self.run.listener(), self.parameters.contours
+                make(waitForCompletion=False, listener=listener, contours=contours)
         self.updateSoon()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import slicer
+import vtk
 from slicer.i18n import tr as _
 
 from rprloc.errors import InputError
@@ -145,7 +146,17 @@ def targetSpec(target: MarkedTarget, saveMask: Any) -> dict[str, Any]:
         "name": target.name,
         "kind": SEGMENT,
         "mask": saveMask(conversion.segmentGrid(target.node, target.itemID)),
+        "look": _look(target.node.GetSegmentation().GetSegment(target.itemID)),
     }
+
+
+def _look(segment: Any) -> dict[str, str]:
+    """Colour and terminology of a segment, which its contours in other CTs get as well."""
+    terminology = slicer.vtkSegment.GetTerminologyEntryTagName()
+    value = vtk.mutable("")
+    tags = f"{terminology}:{value.get()}|" if segment.GetTag(terminology, value) else ""
+    look = {"Color": " ".join(f"{part:.4f}" for part in segment.GetColor())}
+    return {**look, "Tags": tags} if tags else look
 
 
 def checkNames(targets: Any) -> None:

@@ -13,7 +13,7 @@ import slicer
 from rprloc.localization.status import LOW_CONFIDENCE, OK
 
 RUN_ATTRIBUTE = "RPRLoc.Run"
-VOLUME_ROLE, NODE_ROLE, POINTS_ROLE = "volume", "result", "points"
+VOLUME_ROLE, NODE_ROLE, POINTS_ROLE, OTHER_ROLE = "volume", "result", "points", "other"
 ACCEPTED, REJECTED = "accepted", "rejected"
 
 
@@ -143,11 +143,22 @@ class Run:
         """The node of a row's extreme points; None if there is none."""
         return self.node.GetNodeReference(f"{POINTS_ROLE}.{index}")
 
+    def addOther(self, node: Any) -> None:
+        """Remember a node that belongs to a query as a whole: its contours, or a map."""
+        self.node.AddNodeReferenceID(OTHER_ROLE, node.GetID())
+
+    def otherNodes(self) -> list[Any]:
+        """Nodes of whole queries that still are there."""
+        count = self.node.GetNumberOfNodeReferences(OTHER_ROLE)
+        nodes = [self.node.GetNthNodeReference(OTHER_ROLE, n) for n in range(count)]
+        return [node for node in nodes if node is not None]
+
     def resultNodes(self) -> list[Any]:
         """Every node that this run made and that still is there."""
         nodes = [
             node for n in range(len(self.rows)) for node in (self.result(n), self.pointsNode(n))
         ]
+        nodes += self.otherNodes()
         return list({node.GetID(): node for node in nodes if node is not None}.values())
 
     def save(self) -> None:

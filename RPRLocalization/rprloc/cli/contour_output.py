@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InputError
+from ..errors import InputError, RprLocError
 from ..files import safe_name
 from .arguments import Options
 from .notes import show_note
@@ -59,7 +59,7 @@ def write_query_contours(
     assert answer.located is not None and answer.volume is not None
     try:
         found = contours_of(answer.located)
-    except InputError as error:
+    except RprLocError as error:
         show_note(f"{answer.name}: no contours: {error}")
         return answer
     for note in found.notes:

@@ -18,7 +18,7 @@ from ..model.field import LatentField
 from ..model.settings import MatchSettings, SearchSettings
 from .control_points import ControlPoints
 from .displacement import DisplacementField, lattice
-from .moving_least_squares import moving_affine
+from .moving_least_squares import Neighbourhood, moving_affine
 
 #: Per round: how far is searched, the prior around the last estimate, and the field's smoothness.
 ROUNDS_MM = ((30.0, 15.0, 30.0), (20.0, 8.0, 20.0), (15.0, 6.0, 14.0), (12.0, 5.0, 10.0))
@@ -28,7 +28,7 @@ VOTES_SMOOTH_MM = 40.0
 ROBUST_ROUNDS = 2
 #: Smoothness and nodes of the dense map.
 MAP_SMOOTH_MM = 8.0
-MAP_STEP_MM = 8.0
+MAP_STEP_MM = 10.0
 MAP_MARGIN_MM = 25.0
 
 
@@ -86,18 +86,21 @@ def find_correspondence(
         trust = match.similarity.clamp_min(0.0).square()
         weight = trust / (match.spread.square() + search.match_noise_mm**2)
         source = points.position[chosen]
-        weight = _robust(source, match.position, weight, smooth)
-        position = moving_affine(points.position, source, match.position, weight, smooth)
+        near = Neighbourhood(source, source, smooth)
+        weight = _robust(near, match.position, weight)
+        # From the second round on, the points that are matched are all.
+        last = near if number else Neighbourhood(points.position, source, smooth)
+        position = last.carry(match.position, weight)
         found = Correspondence(source, match.position, weight, match.similarity)
     assert found is not None
     return found
 
 
-def _robust(source: Tensor, target: Tensor, weight: Tensor, smooth_mm: float) -> Tensor:
+def _robust(near: Neighbourhood, target: Tensor, weight: Tensor) -> Tensor:
     """Weights by Tukey, against what the smooth field through the pairs says of each."""
     trust = weight
     for _ in range(ROBUST_ROUNDS):
-        error = (moving_affine(source, source, target, trust, smooth_mm) - target).norm(dim=1)
+        error = (near.carry(target, trust) - target).norm(dim=1)
         limit = TUKEY * error.median().clamp_min(1.0)
         trust = weight * ((1.0 - (error / limit).clamp(max=1.0) ** 2) ** 2 + 1e-6)
     return trust

@@ -12,49 +12,67 @@ from torch import Tensor
 RIDGE = 0.1
 #: Places handled at once, times pairs: 64 MB of weights.
 _CHUNK = 1 << 24
-#: What keeps places far from every pair solvable; they take the map of the nearest pairs.
+#: What keeps places solvable whose pairs are all distrusted.
 _LEAST = 1e-12
+
+
+class Neighbourhood:
+    """How near every place is to every source point; made once for several fits."""
+
+    def __init__(self, places: Tensor, source: Tensor, sigma_mm: float) -> None:
+        """Weigh each pair of a place and a source point by a Gaussian of their distance.
+
+        Args:
+            places: (M, 3) mm, where the map is wanted, in the space of ``source``.
+            source: (N, 3) mm.
+            sigma_mm: standard deviation of the Gaussian.
+        """
+        self.sigma_mm = sigma_mm
+        # Centred, so that the squares below keep their digits.
+        middle = source.mean(0)
+        self.places, self.source = places, source
+        self._near, self._at = source - middle, places - middle
+        self._kernel = _gaussian(self._at, self._near, sigma_mm)
+
+    def carry(self, target: Tensor, weight: Tensor) -> Tensor:
+        """Carry the places by the local affine fits of the source points to ``target``.
+
+        Args:
+            target: (N, 3) mm, where each source point lies in the other space.
+            weight: (N,) >= 0, how far each pair is trusted.
+
+        Returns:
+            (M, 3) mm.
+        """
+        near, shift = self._near, target - self.source
+        products = (near[:, :, None] * near[:, None, :]).flatten(1)
+        crossed = (near[:, :, None] * shift[:, None, :]).flatten(1)
+        sums = torch.cat([torch.ones_like(near[:, :1]), near, shift, products, crossed], 1)
+
+        moments = self._kernel @ (sums * weight.clamp_min(_LEAST)[:, None])
+        moments = moments[:, 1:] / moments[:, :1].clamp_min(_LEAST**2)
+        mean, moved = moments[:, :3], moments[:, 3:6]
+        spread = moments[:, 6:15].unflatten(1, (3, 3)) - mean[:, :, None] * mean[:, None, :]
+        mixed = moments[:, 15:].unflatten(1, (3, 3)) - mean[:, :, None] * moved[:, None, :]
+
+        prior = RIDGE * self.sigma_mm**2 * torch.eye(3, device=near.device)
+        linear = torch.linalg.solve(spread + prior, mixed)
+        found: Tensor = self.places + moved + ((self._at - mean)[:, None] @ linear)[:, 0]
+        return found
 
 
 def moving_affine(
     places: Tensor, source: Tensor, target: Tensor, weight: Tensor, sigma_mm: float
 ) -> Tensor:
-    """Carry ``places`` by the local affine fit of ``source`` to ``target``.
-
-    Args:
-        places: (M, 3) mm, in the space of ``source``.
-        source: (N, 3) mm.
-        target: (N, 3) mm, where each source point lies in the other space.
-        weight: (N,) >= 0, how far each pair is trusted.
-        sigma_mm: standard deviation of the Gaussian that weighs a pair by its distance.
-
-    Returns:
-        (M, 3) mm.
-    """
-    middle = source.mean(0)
-    near, shift = source - middle, target - source
-    products = near[:, :, None] * near[:, None, :]
-    crossed = near[:, :, None] * shift[:, None, :]
-    sums = torch.cat(
-        [torch.ones_like(near[:, :1]), near, shift, products.flatten(1), crossed.flatten(1)], 1
-    )
-    log_weight = weight.clamp_min(_LEAST).log()
+    """Carry ``places`` (M, 3) once, a part after the other (memory); see ``Neighbourhood``."""
     step = max(1, _CHUNK // len(source))
-    parts = [_solved(p - middle, near, sums, log_weight, sigma_mm) for p in places.split(step)]
-    return places + torch.cat(parts)
+    parts = [Neighbourhood(p, source, sigma_mm).carry(target, weight) for p in places.split(step)]
+    return torch.cat(parts)
 
 
-def _solved(
-    places: Tensor, near: Tensor, sums: Tensor, log_weight: Tensor, sigma_mm: float
-) -> Tensor:
-    """Displacement (m, 3) at places (m, 3)."""
-    score = log_weight - 0.5 * torch.cdist(places, near).square() / sigma_mm**2
-    moments = torch.softmax(score, dim=1) @ sums
-    mean, shift = moments[:, 1:4], moments[:, 4:7]
-    spread = moments[:, 7:16].unflatten(1, (3, 3)) - mean[:, :, None] * mean[:, None, :]
-    crossed = moments[:, 16:25].unflatten(1, (3, 3)) - mean[:, :, None] * shift[:, None, :]
-
-    prior = RIDGE * sigma_mm**2 * torch.eye(3, device=places.device)
-    linear = torch.linalg.solve(spread + prior, crossed)
-    moved: Tensor = shift + ((places - mean)[:, None] @ linear)[:, 0]
-    return moved
+def _gaussian(places: Tensor, source: Tensor, sigma_mm: float) -> Tensor:
+    """(M, N) weights whose rows sum to 1, so that places far from all points have some too."""
+    # -d^2 / 2 but for the place's own square, which no row notices: one product, no distances.
+    scaled, other = places / sigma_mm, source / sigma_mm
+    score = torch.addmm(-0.5 * other.square().sum(1)[None], scaled, other.T)
+    return torch.softmax(score, dim=1)

@@ -25,9 +25,17 @@ from ..model.loading import (
     models_for,
 )
 from ..targets.markups import clean_name
+from .contours import contours_json
 from .errors import BadRequestError, CancelledError, explain
 from .job import Job, Method
-from .parameters import options_of, require, targets_of, template_of, volume_of
+from .parameters import (
+    options_of,
+    require,
+    targets_of,
+    template_of,
+    volume_of,
+    wants_contours,
+)
 from .session import Session
 
 
@@ -91,6 +99,8 @@ class SessionMethods:
         """Locate all targets in all queries; every query is answered by one ``partial``."""
         # Everything that can be refused at once comes before the first query.
         options, queries = options_of(job.params.get("options")), queries_of(job.params)
+        if wants_contours(job.params) and (options.steps != "fine" or options.runs is not None):
+            raise BadRequestError("contours need steps fine and runs null")
         started = time.perf_counter()
         members = [replace(member, options=options) for member in self._members(job)]
         for member in members:
@@ -132,7 +142,7 @@ class SessionMethods:
         job.check()
         members = []
         for opened in self._open_all(job, folders):
-            learned = opened.session.learn(job, volume, targets)
+            learned = opened.session.learn(job, volume, targets, wants_contours(job.params))
             learned = replace(learned, left_out=(*learned.left_out, *empty))
             members.append(_Member(job, opened, learned))
         return by_reference(members, volume)
@@ -235,13 +245,16 @@ class _Run:
         Returns True if it did not fail; raises CancelledError.
         """
         name, started = clean_name(data.get("name")) or key, time.perf_counter()
+        contours: dict[str, Any] = {}
         notes: tuple[str, ...] = ()
         try:
             volume = volume_of(data)
             name, notes = volume.name, volume.notes
             self.job.check(self._state)
-            results = locate_with_best(self.members, volume).results
-            problem = ""
+            located = locate_with_best(self.members, volume)
+            results, problem = located.results, ""
+            if wants_contours(self.job.params):
+                contours = contours_json(self.job, name, located)
         except CancelledError:
             raise
         except Exception as error:
@@ -253,7 +266,8 @@ class _Run:
         results += left_out_results(self.left_out, name)
         seconds = round(time.perf_counter() - started, 3)
         rows = [row_json(result) for result in results]
-        self.job.partial(key=key, name=name, results=rows, seconds=seconds, problem=problem)
+        told = {"key": key, "name": name, "results": rows, "seconds": seconds}
+        self.job.partial(**told, problem=problem, **contours)
         return not problem
 
 

@@ -19,9 +19,17 @@ from ..image.volume import Volume, read_volume
 from ..localization.locator import Options
 from ..localization.steps import STEPS
 from ..localization.template import Template
+from ..targets.labelmap import LOOKS
 from ..targets.markups import clean_name
 from ..targets.placement import LeftOut
-from ..targets.target import Kind, Target, target_from_box, target_from_mask, target_from_point
+from ..targets.target import (
+    Kind,
+    Target,
+    target_from_box,
+    target_from_mask,
+    target_from_point,
+    with_look,
+)
 from .errors import BadRequestError
 
 MOST_VOXELS = 2**31 - 1  # libraries count with 32 bits
@@ -112,7 +120,7 @@ def _target(data: Any) -> Target:
         corners = _numbers(data["corners_lps"], (8, 3), f"corners_lps of {name!r}")
         return target_from_box(name, _with_extent(Box.from_points(Points(corners)), name))
     if kind == "segment" and isinstance(data.get("mask"), dict):
-        return _segment(data["mask"], name)
+        return with_look(_segment(data["mask"], name), _look(data, name))
     raise BadRequestError(
         f"target {name!r} is no landmark with point_lps, "
         "box with box_lps or corners_lps, or segment"
@@ -141,6 +149,22 @@ def _segment(data: dict[str, Any], name: str) -> Target:
     return target_from_mask(
         name, np.asarray(mask != 0), Geometry.from_matrix(_matrix(data), (i, j, k))
     )
+
+
+def _look(data: Mapping[str, Any], name: str) -> dict[str, str]:
+    """Colour and terminology of a segment, which come back with its contours."""
+    look = data.get("look", {})
+    if not isinstance(look, dict) or not all(isinstance(v, str) for v in look.values()):
+        raise BadRequestError(f"the look of {name!r} must be an object of texts")
+    return {str(key): value for key, value in look.items() if key in LOOKS}
+
+
+def wants_contours(params: Mapping[str, Any]) -> bool:
+    """True if the segments are to be carried; raises BadRequestError."""
+    wanted = params.get("contours", False)
+    if not isinstance(wanted, bool):
+        raise BadRequestError("'contours' must be true or false")
+    return wanted
 
 
 def template_of(data: Any) -> Template:

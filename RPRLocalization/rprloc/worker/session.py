@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from ..contour.learning import learn_with_outlines
 from ..errors import ModelError, is_out_of_memory, one_line
 from ..image.volume import Volume
 from ..localization.embedding import EmbeddedVolume
@@ -122,26 +123,34 @@ class Session:
         del model
         return work(self._fall_back(job, folder, device, reason))
 
-    def learn(self, job: Job, volume: Volume, targets: Sequence[Target]) -> Learned:
+    def learn(
+        self, job: Job, volume: Volume, targets: Sequence[Target], contours: bool = False
+    ) -> Learned:
         """Learn what is marked on a reference; the same asked for again costs nothing.
+
+        contours: also keep what carries the segments.
 
         Raises InputError if the reference or all of its targets cannot be used.
         """
         reference = volume_key(volume)
-        key = reference + targets_key(targets)
+        key = reference + targets_key(targets) + bytes([contours])
         if key in self._templates:
             self._templates.move_to_end(key)
             return self._templates[key]
 
         job.progress("reference", f"learning the reference {volume.name}")
         usable = usable_targets(targets, volume)
-        learned = self.on_device(job, lambda model: self._make(model, volume, usable, reference))
+        learned = self.on_device(
+            job, lambda model: self._make(model, volume, usable, reference, contours)
+        )
         self._templates[key] = learned
         while len(self._templates) > KEPT_TEMPLATES:
             self._templates.popitem(last=False)
         return learned
 
-    def _make(self, model: ModelPair, volume: Volume, usable: UsableTargets, key: bytes) -> Learned:
+    def _make(
+        self, model: ModelPair, volume: Volume, usable: UsableTargets, key: bytes, contours: bool
+    ) -> Learned:
         """The template; the fields of the latest reference are kept for a target that is moved.
 
         Only in the machine's memory: a GPU computes them quickly, and has none to spare.
@@ -157,7 +166,8 @@ class Session:
                 self._reference = reference
         else:
             reference = self._reference
-        return learn(locator, volume, usable, reference.embedding, reference.fields)
+        way = learn_with_outlines if contours else learn
+        return way(locator, volume, usable, reference.embedding, reference.fields)
 
     def drop(self) -> None:
         """Forget the model and what was made with it, and give the memory of the GPU back."""
@@ -214,6 +224,9 @@ def targets_key(targets: Sequence[Target]) -> bytes:
         digest.update(repr((*texts, [len(p) for p in places])).encode())
         for points in places:
             digest.update(np.ascontiguousarray(points.xyz).data)
+        if target.mask is not None:
+            digest.update(repr(sorted(target.mask.look.items())).encode())
+            digest.update(np.packbits(target.mask.voxels).data)
         if target.box is not None:
             digest.update(np.stack([target.box.lower, target.box.upper]).data)
     return digest.digest()

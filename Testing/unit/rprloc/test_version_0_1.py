@@ -28,7 +28,7 @@ TOLERANCE_LATENT = 1e-3
 # Two decimals are printed: the last one may be rounded the other way.
 TOLERANCE_CSV = 0.011
 # What depends on the machine, and what later versions may add to.
-ADDED = {"radius90_mm", "model", "sketches", "center_mm"}
+ADDED = {"radius90_mm", "model", "sketches", "center_mm", "outlines"}
 VOLATILE = {"seconds", "seconds_left", "python", "torch", "version", "devices", "methods"}
 
 
