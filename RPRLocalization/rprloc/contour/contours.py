@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..image.resampling import IsotropicVolume
 from ..localization.by_alignment import alignments
 from ..localization.choice import Located
 from ..localization.embedding import EmbeddedVolume, synchronize
@@ -27,6 +28,7 @@ from .correspondence import (
 )
 from .displacement import LEAST_JACOBIAN, DisplacementField
 from .outlines import Outlines, mask_points, outlines_of
+from .refinement import refined
 from .topology import in_one_piece, part_count
 
 #: How far around the place of a mask's points its contour is sought.
@@ -87,7 +89,7 @@ def contours_of(located: Located) -> Contours:
     seconds = 0.0
     for one in able:
         own = [r for r in located.results if r.model == one.locator.model.card.name]
-        found = carry_contours(one.locator, one.embedding, one.template, own)
+        found = carry_contours(one.locator, one.embedding, one.template, own, one.images)
         contours += found.contours
         fields |= {name: field for name, field in found.fields.items() if name not in fields}
         notes += found.notes
@@ -107,7 +109,11 @@ class _Carried:
 
 
 def carry_contours(
-    locator: Locator, embedding: EmbeddedVolume, template: Template, results: Sequence[Result]
+    locator: Locator,
+    embedding: EmbeddedVolume,
+    template: Template,
+    results: Sequence[Result],
+    images: Mapping[str, IsotropicVolume] | None = None,
 ) -> Contours:
     """Carry the masks of a template's references to a query.
 
@@ -118,6 +124,7 @@ def carry_contours(
         embedding: of the query.
         template: with outlines.
         results: of the same query.
+        images: CTs of references that are at hand, by their key: they sharpen the maps.
 
     Raises:
         InputError: the template has no outlines.
@@ -127,6 +134,11 @@ def carry_contours(
     found = {r.target: r for r in results if r.found and r.kind == "box"}
     outlines = [o for o in outlines_of(template) if any(name in found for name in o.masks)]
     carried = _carried_by_all(locator, embedding, template, outlines[:MOST_REFERENCES], found)
+    for number, one in enumerate(carried):
+        image = (images or {}).get(one.outlines.image)
+        if image is not None:
+            better = refined(one.field, image, embedding.grids[0])
+            carried[number] = replace(one, field=better)
     contours = []
     for name, result in found.items():
         holders = [c for c in carried if name in c.outlines.masks]

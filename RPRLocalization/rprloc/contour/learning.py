@@ -35,4 +35,5 @@ def learn_with_outlines(
     if outlines is None:
         return learned
     held = {outlines.name: outlines.to_json()}
-    return replace(learned, template=replace(learned.template, outlines=held))
+    template = replace(learned.template, outlines=held)
+    return replace(learned, template=template, images={outlines.image: embedding.grids[0]})

@@ -18,6 +18,7 @@ from .control_points import ControlPoints, control_points
 from .correspondence import MAP_MARGIN_MM, Correspondence, find_correspondence, voted_start
 from .displacement import LEAST_JACOBIAN, DisplacementField
 from .outlines import mask_points
+from .refinement import refined
 
 #: A map whose points are less alike than this is one of two CTs that show different things.
 LEAST_SIMILARITY = 0.3
@@ -57,7 +58,8 @@ def map_volumes(
 
     used = pairs.reference if around is None else around.to(pairs.query.device)
     there = pairs.onto_query(used)
-    field = pairs.dense_map(there.amin(0) - MAP_MARGIN_MM, there.amax(0) + MAP_MARGIN_MM)
+    rough = pairs.dense_map(there.amin(0) - MAP_MARGIN_MM, there.amax(0) + MAP_MARGIN_MM)
+    field = refined(rough, embedded.grids[0], seen.grids[0])
     similarity = float(pairs.similarity.median())
     notes = (*reference_notes(embedded, seen), *_notes(field, similarity))
     return VolumeMap(field, len(points.position), similarity, notes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError, TemplateError
+from ..image.resampling import IsotropicVolume
 from ..localization.embedding import EmbeddedVolume
 from ..localization.example import ReferenceFields
 from ..localization.template import Template
@@ -31,17 +33,20 @@ class Outlines:
         name: of the reference.
         points: its control points.
         masks: by name of the target.
+        image: key of its CT (``image_key``), by which it is known again where it is at hand.
     """
 
     name: str
     points: ControlPoints
     masks: Mapping[str, SegmentMask]
+    image: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """JSON object, kept in a template under the reference's name."""
         return {
             "points": self.points.to_json(),
             "masks": {name: mask.to_json() for name, mask in self.masks.items()},
+            "image": self.image,
         }
 
     @classmethod
@@ -49,7 +54,8 @@ class Outlines:
         """Inverse of ``to_json``; raises TemplateError for anything else."""
         try:
             masks = {str(n): SegmentMask.from_json(m) for n, m in data["masks"].items()}
-            return cls(name, ControlPoints.from_json(data["points"]), masks)
+            points = ControlPoints.from_json(data["points"])
+            return cls(name, points, masks, str(data.get("image", "")))
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise TemplateError(f"the template's contours are damaged ({error})") from error
 
@@ -65,7 +71,16 @@ def make_outlines(
     if not masks:
         return None
     around = torch.cat([mask_points(mask) for mask in masks.values()])
-    return Outlines(embedding.name, control_points(embedding, fields, around), masks)
+    points = control_points(embedding, fields, around)
+    return Outlines(embedding.name, points, masks, image_key(embedding.grids[0]))
+
+
+def image_key(grid: IsotropicVolume) -> str:
+    """A digest of a CT as the coarse network sees it."""
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(np.asarray([*grid.origin, grid.spacing], dtype="<f8").tobytes())
+    digest.update(np.ascontiguousarray(grid.hu, dtype="<f4").tobytes())
+    return digest.hexdigest()
 
 
 def mask_points(mask: SegmentMask) -> Tensor:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import RprLocError, explain_unexpected, one_line
 from ..files import safe_names
 from ..formats.reading import stem_of
+from ..image.resampling import IsotropicVolume
 from ..image.volume import Volume, read_volume
 from ..targets.placement import LeftOut
 from .choice import Candidate, Located, locate_with_best
@@ -33,6 +34,7 @@ class LocalizationTask:
     Attributes:
         locator, template: the model, and the targets as it learned them.
         left_out: marked, but of no use.
+        images: CTs of references that are at hand (``Learned``).
         others: other models that learned the same targets, asked where the first one doubts.
     """
 
@@ -40,18 +42,21 @@ class LocalizationTask:
     template: Template
     left_out: tuple[LeftOut, ...] = ()
     others: tuple[Candidate, ...] = ()
+    images: Mapping[str, IsotropicVolume] = field(default_factory=dict)
 
     @classmethod
     def of(cls, candidates: Sequence[Candidate]) -> LocalizationTask:
         """The task of what one or several models learned of a reference, the best one first."""
         first = candidates[0]
         learned = first.learned
-        return cls(first.locator, learned.template, learned.left_out, tuple(candidates[1:]))
+        others = tuple(candidates[1:])
+        return cls(first.locator, learned.template, learned.left_out, others, learned.images)
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
         """All models with what they learned, the first one first."""
-        return (Candidate(self.locator, Learned(self.template, self.left_out)), *self.others)
+        learned = Learned(self.template, self.left_out, self.images)
+        return (Candidate(self.locator, learned), *self.others)
 
 
 @dataclass(frozen=True, eq=False)

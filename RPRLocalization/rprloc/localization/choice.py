@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 import numpy as np
 
+from ..image.resampling import IsotropicVolume
 from ..image.volume import Volume
 from .embedding import EmbeddedVolume
 from .learning import Learned
@@ -29,11 +30,12 @@ PREFERENCE = 0.9
 
 @dataclass(frozen=True, eq=False)
 class Searched:
-    """A query as one model has embedded it, and the template that was sought."""
+    """A query as one model has embedded it, and what was sought (``template``, ``images``)."""
 
     locator: Locator
     embedding: EmbeddedVolume
     template: Template
+    images: Mapping[str, IsotropicVolume]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +77,7 @@ class Candidate:
         """Embed the volume and locate the targets of a template in it."""
         embedding = self.locator.embed(volume)
         results = self.locator.locate(embedding, template)
-        searched = Searched(self.locator, embedding, template)
+        searched = Searched(self.locator, embedding, template, self.learned.images)
         return Located(results, embedding.seconds, (searched,))
 
 

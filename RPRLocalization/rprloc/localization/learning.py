@@ -5,8 +5,10 @@ Every target that can be used is learned; why another cannot is kept with it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
+from ..image.resampling import IsotropicVolume
 from ..image.volume import Volume
 from ..targets.placement import LeftOut, UsableTargets
 from .embedding import EmbeddedVolume
@@ -17,10 +19,14 @@ from .template import Template
 
 @dataclass(frozen=True, eq=False)
 class Learned:
-    """A template, and the targets that could not be learned."""
+    """A template, and the targets that could not be learned.
+
+    ``images``: CTs of references that are at hand, by their key; they sharpen contours.
+    """
 
     template: Template
     left_out: tuple[LeftOut, ...] = ()
+    images: Mapping[str, IsotropicVolume] = field(default_factory=dict)
 
 
 def learn(

@@ -192,7 +192,9 @@ class _Member:
             embedding = locator.embed(volume)
             self.job.check()
             results = locator.locate(embedding, template)
-            return Located(results, embedding.seconds, (Searched(locator, embedding, template),))
+            images = {**self.opened.session.images, **self.learned.images}
+            searched = Searched(locator, embedding, template, images)
+            return Located(results, embedding.seconds, (searched,))
 
         return self.opened.session.on_device(self.job, work)
 

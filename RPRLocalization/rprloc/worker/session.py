@@ -14,6 +14,7 @@ import torch
 
 from ..contour.learning import learn_with_outlines
 from ..errors import ModelError, is_out_of_memory, one_line
+from ..image.resampling import IsotropicVolume
 from ..image.volume import Volume
 from ..localization.embedding import EmbeddedVolume
 from ..localization.example import ReferenceFields
@@ -61,6 +62,8 @@ class Session:
         self._replaced: torch.device | None = None
         self._templates: OrderedDict[bytes, Learned] = OrderedDict()
         self._reference: Reference | None = None
+        # CTs of the latest references, coarsely: they sharpen contours.
+        self.images: OrderedDict[str, IsotropicVolume] = OrderedDict()
 
     def another(self) -> Session:
         """A session of the same kind that holds nothing yet."""
@@ -166,8 +169,15 @@ class Session:
                 self._reference = reference
         else:
             reference = self._reference
-        way = learn_with_outlines if contours else learn
-        return way(locator, volume, usable, reference.embedding, reference.fields)
+        if not contours:
+            return learn(locator, volume, usable, reference.embedding, reference.fields)
+        learned = learn_with_outlines(
+            locator, volume, usable, reference.embedding, reference.fields
+        )
+        self.images.update(learned.images)
+        while len(self.images) > KEPT_TEMPLATES:
+            self.images.popitem(last=False)
+        return learned
 
     def drop(self) -> None:
         """Forget the model and what was made with it, and give the memory of the GPU back."""
@@ -176,6 +186,7 @@ class Session:
         self._reference = None
         self._replaced = None
         self._templates.clear()
+        self.images.clear()
         if torch.cuda.is_available() and torch.cuda.is_initialized():
             torch.cuda.empty_cache()
 
