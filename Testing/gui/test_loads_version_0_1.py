@@ -33,6 +33,9 @@ ROW_FIELDS = (
     "pointID",
 )
 
+# Choices that later versions have added; version 0.1 does not read them.
+ADDED = {"contours", "transforms"}
+
 
 def expected() -> dict[str, Any]:
     """What version 0.1 showed after loading the scene; positions in LPS mm of the world."""
@@ -84,9 +87,8 @@ def test_parameterNodeIsStoredUnderTheSameNames(loaded):
     """A scene that is saved again can be read by version 0.1."""
     node, saved = loaded.parameters.parameterNode, expected()["parameter node"]
     assert node.GetSingletonTag() == saved["singletonTag"]
-    assert {name: node.GetParameter(name) for name in node.GetParameterNames()} == saved[
-        "parameters"
-    ]
+    stored = {name: node.GetParameter(name) for name in node.GetParameterNames()}
+    assert {name: text for name, text in stored.items() if name not in ADDED} == saved["parameters"]
     for role, names in saved["references"].items():
         assert [nodeName(node.GetNodeReference(role))] == names, role
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import json
 
@@ -29,6 +30,7 @@ from support.paths import SAMPLE_DATA as SAMPLE
 from rprloc.errors import InputError
 from rprloc.geometry import Geometry
 from rprloc.image.volume import Volume
+from rprloc.targets.segment_mask import SegmentMask
 
 # Pixels that a module panel of the usual width leaves for a table.
 PANEL_WIDTH = 460
@@ -271,6 +273,52 @@ def test_extremePointsAreShownOnRequest(panel):
     assert (
         panel.run.pointsNode(0) is None and panel.run.pointsNode(1).GetNumberOfControlPoints() == 6
     )
+
+
+def carriedLiver(panel):
+    """What the worker would answer: a liver of one voxel, and a map that moves nothing."""
+    geometry = Geometry((1, 1, 1), np.full(3, 2.0), np.zeros(3), np.eye(3))
+    mask = SegmentMask(np.ones((1, 1, 1), bool), geometry)
+    still = base64.b64encode(np.zeros(24, "<f4").tobytes()).decode()
+    lattice = {"shape": [2, 2, 2], "origin": [0.0, 0.0, 0.0], "spacing_mm": 10.0}
+
+    def answer(params):
+        partial, result = panel.worker._locate(params)
+        if params.get("contours"):
+            segment = {"target": "liver", "status": "ok", "radius90_mm": None}
+            segments = [{**segment, "mask": mask.to_json()}]
+            maps = {"reference": {**lattice, "values": still}}
+            partial = {**partial, "contours": {"segments": segments, "maps": maps}}
+        return [partial, result]
+
+    panel.worker.replies["locate"] = answer
+
+
+@pytest.mark.parametrize(("contours", "transforms"), [(True, False), (False, True), (True, True)])
+def test_contoursAndTransformsAreMadeOnRequest(panel, contours, transforms):
+    panel.ready()
+    carriedLiver(panel)
+    before = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")
+    if contours:
+        panel.ui.contoursCheckBox.click()
+    if transforms:
+        panel.ui.transformsCheckBox.click()
+    panel.localize()
+    kinds = sorted(node.GetClassName() for node in panel.run.otherNodes())
+    expected = ["vtkMRMLSegmentationNode"] * contours + ["vtkMRMLTransformNode"] * transforms
+    assert kinds == expected
+    made = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") - before
+    assert made == int(contours)
+    learned = [params for method, params in panel.worker.requests if method == "template.make"]
+    assert all(params["contours"] for params in learned)
+
+
+def test_nothingIsCarriedUnlessAskedFor(panel):
+    panel.ready()
+    carriedLiver(panel)
+    panel.localize()
+    assert panel.run.otherNodes() == []
+    assert all("contours" not in params for _, params in panel.worker.requests)
 
 
 def test_exportStatesTheChosenFrame(done, tmp_path):

@@ -26,7 +26,7 @@ MATRIX, SIZE = scenes.ijkMatrix((0, 1, 2), (1.0, 1.0, 1.0))
 class Bench:
     """A job with everything it needs, and what it has told."""
 
-    def __init__(self, scene, volumes=(), paths=(), source=None, clock=None):
+    def __init__(self, scene, volumes=(), paths=(), source=None, clock=None, onContours=None):
         self.client, self.folder = FakeWorker(), ExchangeFolder()
         self.rows, self.progress, self.lines, self.ends = {}, [], [], []
         listener = JobObserver(
@@ -42,6 +42,7 @@ class Bench:
             listener,
             lambda query, rows: self.rows.update({query.name: rows}),
             **({"clock": clock} if clock else {}),
+            onContours=onContours,
         )
 
     def run(self):
@@ -146,6 +147,31 @@ def test_errorsOfTheRunEndItAndKeepWhatIsDone(scene, code):
     )
     bench.run()
     assert list(bench.rows) == ["CT 1"] and [end.code for end in bench.ends] == [code]
+
+
+def test_contoursAreAskedForLoadedVolumesOnly(scene):
+    carried = []
+    bench = Bench(
+        scene,
+        addVolumes(scene, 1),
+        ["/data/other.nii.gz"],
+        onContours=lambda query, contours: carried.append((query.name, contours)),
+    )
+
+    def answer(params):
+        partial, result = bench.client._locate(params)
+        return [{**partial, "contours": {"segments": [], "maps": {}}}, result]
+
+    bench.client.replies["locate"] = answer
+    bench.run()
+    asked = [params for method, params in bench.client.requests if method == "locate"]
+    assert [params.get("contours", False) for params in asked] == [True, False]
+    assert carried[0] == ("CT 1", {"segments": [], "maps": {}})
+
+
+def test_withoutTheWishNothingIsCarried(scene):
+    bench = Bench(scene, addVolumes(scene, 1)).run()
+    assert all("contours" not in params for _, params in bench.client.requests)
 
 
 def test_missingTorchIsSaidBeforeAnythingElse(scene):

@@ -85,7 +85,9 @@ def test_specsOfTheProtocol(nodes):
     ]
     assert specs[0] == {"name": "nose", "kind": "landmark", "point_lps": [-1.0, -2.0, 3.0]}
     assert specs[2]["kind"] == "box" and np.shape(specs[2]["corners_lps"]) == (8, 3)
+    look = specs[3].pop("look")
     assert specs[3] == {"name": "spleen", "kind": "segment", "mask": {"npy": "x"}}
+    assert len(look["Color"].split()) == 3
     assert saved[0].array.shape == (4, 4, 4)
 
 

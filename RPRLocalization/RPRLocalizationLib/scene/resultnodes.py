@@ -74,6 +74,9 @@ class ResultNodes:
         """Remove a result's node, or, if the user has added points to it, only the run's points."""
         if not _isMadeBy(run, node):
             return
+        if not node.IsA("vtkMRMLMarkupsNode"):
+            self._removeNode(node)
+            return
         own, points = _ownPoints(run, node), _pointIDs(node)
         if not own or set(points) <= own:
             self._removeNode(node)
@@ -89,9 +92,7 @@ class ResultNodes:
 
         Without a window, Slicer leaves these behind.
         """
-        own = [node.GetNthDisplayNode(n) for n in range(node.GetNumberOfDisplayNodes())] + [
-            node.GetStorageNode()
-        ]
+        own = [node.GetNthDisplayNode(n) for n in range(_displays(node))] + [node.GetStorageNode()]
         self._scene.RemoveNode(node)
         for other in own:
             if other is not None and not self._isUsed(other):
@@ -183,7 +184,7 @@ def _ownPoints(run: Run, node: Any) -> set[str]:
 
 
 def _displays(node: Any) -> int:
-    return int(node.GetNumberOfDisplayNodes())
+    return int(node.GetNumberOfDisplayNodes()) if node.IsA("vtkMRMLDisplayableNode") else 0
 
 
 def updateRow(run: Run, index: int) -> bool:
