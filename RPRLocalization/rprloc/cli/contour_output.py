@@ -51,8 +51,9 @@ def write_query_contours(
 ) -> QueryResult:
     """Carry and write the contours of one query; what is wrong with them costs no box.
 
-    Returns the answer with the time that they took.
+    Returns the answer with the boxes of the contours, and the time that they took.
     """
+    from ..contour.boxes import with_contour_boxes
     from ..contour.contours import contours_of
     from ..contour.segmentation_file import write_contours
 
@@ -71,4 +72,5 @@ def write_query_contours(
     write_contours(folder / safe_name(answer.name), found.contours, geometry, args.contour_format)
     total = answer.seconds["total"] + found.seconds
     spent = {**answer.seconds, "contours": found.seconds, "total": total}
-    return replace(answer, seconds=spent)
+    results = with_contour_boxes(answer.results, found.contours)
+    return replace(answer, results=results, seconds=spent)

@@ -123,11 +123,11 @@ def _locate_one(
 
     answer = locate_query(task, path, name)
     problem = answer.problem
+    if args.contours and answer.volume is not None:
+        answer = write_query_contours(folder, answer, args)
     write_markups(folder, answer.results)
     if args.picture and answer.volume is not None:
         _write_picture(folder, answer, args.synthetic)
-    if args.contours and answer.volume is not None:
-        answer = write_query_contours(folder, answer, args)
     if (args.dicom_sr or args.rtstruct) and answer.volume is not None:
         problem = _write_documents(folder, answer, task, args)
 

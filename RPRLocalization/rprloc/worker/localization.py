@@ -256,7 +256,7 @@ class _Run:
             located = locate_with_best(self.members, volume)
             results, problem = located.results, ""
             if wants_contours(self.job.params):
-                contours = contours_json(self.job, name, located)
+                results, contours = contours_json(self.job, name, located)
         except CancelledError:
             raise
         except Exception as error:

@@ -13,6 +13,7 @@ from support.samples import Sample
 from support.workers import RecordedJob
 
 from rprloc.targets.segment_mask import SegmentMask
+from rprloc.targets.target import target_from_mask
 from rprloc.worker.errors import BadRequestError
 from rprloc.worker.localization import SessionMethods
 
@@ -50,6 +51,9 @@ def test_the_answer_has_the_mask_the_look_and_the_map(
     mask = SegmentMask.from_json(one["mask"])
     assert (one["target"], one["status"]) == ("Spine", row["status"])
     assert mask.voxels.any()
+    box = target_from_mask("Spine", mask.voxels, mask.geometry).box
+    np.testing.assert_allclose(row["center"], box.center, atol=1e-3)
+    np.testing.assert_allclose(row["size"], box.size, atol=1e-3)
     assert mask.look == {"Color": "1 0 0"}
     assert list(answer["contours"]["maps"]) == ["reference"]
 
