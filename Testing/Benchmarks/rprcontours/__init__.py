@@ -1,0 +1,1 @@
+"""How well carried contours agree with drawn ones, beside registration."""
