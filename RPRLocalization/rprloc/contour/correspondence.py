@@ -16,11 +16,12 @@ from ..localization.robust_affine import TUKEY
 from ..localization.voting import dense_consensus
 from ..model.field import LatentField
 from ..model.settings import MatchSettings, SearchSettings
-from .control_points import ControlPoints
+from .control_points import STEP_MM, ControlPoints
 from .displacement import DisplacementField, lattice
 from .moving_least_squares import Neighbourhood, moving_affine
 
-#: Per round: how far is searched, the prior around the last estimate, and the field's smoothness.
+#: Per round: how far is searched, the prior around the last estimate, and the field's smoothness,
+#: which grows where the points lie farther apart than ``STEP_MM``.
 ROUNDS_MM = ((30.0, 15.0, 30.0), (20.0, 8.0, 20.0), (15.0, 6.0, 14.0), (12.0, 5.0, 10.0))
 #: Votes are coarse: their field is as smooth.
 VOTES_SMOOTH_MM = 40.0
@@ -40,23 +41,30 @@ class Correspondence:
         reference: (N, 3) LPS mm, in the reference. query: (N, 3) LPS mm, in the query.
         weight: (N,) how far each is trusted.
         similarity: (N,) of the descriptors.
+        step_mm: distance of neighbouring points in the reference.
     """
 
     reference: Tensor
     query: Tensor
     weight: Tensor
     similarity: Tensor
+    step_mm: float = STEP_MM
+
+    @property
+    def smooth_mm(self) -> float:
+        """Smoothness of the map."""
+        return MAP_SMOOTH_MM * self.step_mm / STEP_MM
 
     def onto_query(self, reference: Tensor) -> Tensor:
         """Where points (n, 3) of the reference lie in the query, LPS mm."""
         pairs = (self.reference, self.query, self.weight)
-        return moving_affine(reference, *pairs, MAP_SMOOTH_MM)
+        return moving_affine(reference, *pairs, self.smooth_mm)
 
     def dense_map(self, lower: Tensor, upper: Tensor) -> DisplacementField:
         """The map from query to reference over a box of the query; not folded if it can be."""
         nodes, counts = lattice(lower, upper, MAP_STEP_MM)
         pairs = (self.query, self.reference, self.weight)
-        moved = moving_affine(nodes, *pairs, MAP_SMOOTH_MM) - nodes
+        moved = moving_affine(nodes, *pairs, self.smooth_mm) - nodes
         return DisplacementField(moved.reshape(*counts, 3), lower, MAP_STEP_MM).unfolded()
 
 
@@ -76,7 +84,8 @@ def find_correspondence(
 ) -> Correspondence:
     """Match the points' descriptors around ``start`` (N, 3), closer in every round."""
     found, position = None, start
-    for number, (radius, prior, smooth) in enumerate(ROUNDS_MM):
+    for number, (radius, prior, finest) in enumerate(ROUNDS_MM):
+        smooth = finest * points.step_mm / STEP_MM
         # The widest search takes most time, and its field is so smooth that few points will do.
         chosen = points.first if number == 0 else torch.ones_like(points.first)
         settings = MatchSettings(radius, search.matches[-1].temperature, prior)
@@ -91,7 +100,8 @@ def find_correspondence(
         # From the second round on, the points that are matched are all.
         last = near if number else Neighbourhood(points.position, source, smooth)
         position = last.carry(match.position, weight)
-        found = Correspondence(source, match.position, weight, match.similarity)
+        pairs = (source, match.position, weight, match.similarity)
+        found = Correspondence(*pairs, points.step_mm)
     assert found is not None
     return found
 
