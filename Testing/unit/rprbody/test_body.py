@@ -1,4 +1,4 @@
-"""What the body benchmark computes: overlap, areas under ROC curves, cut and absent, limits of doubt."""
+"""What the body benchmark computes: overlap, ROC curves, cut and absent, limits of doubt."""
 
 from __future__ import annotations
 
