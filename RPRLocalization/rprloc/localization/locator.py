@@ -186,12 +186,14 @@ class Locator:
             return {}
         starts = [a.start for _, a in known]
         fine = self._fine_field(embedding, starts) if self.options.steps == "fine" else None
-        answers = {}
+        answers, shown = {}, embedding.scan_bounds()
         for target, aligned in known:
             estimate = plain_estimate(aligned.rows, aligned.start)
             if fine is not None:
                 weight = self._match_weight(target)
-                estimate = fine_estimate(fine, aligned.rows, aligned.start, self.search, weight)
+                estimate = fine_estimate(
+                    fine, aligned.rows, aligned.start, self.search, weight, shown
+                )
             answers[target.name] = self._result(
                 embedding, target, aligned.rows, estimate, (aligned, voted[target.name])
             )
@@ -224,8 +226,9 @@ class Locator:
 
         fine = self._fine_field(embedding, coarse)
         own = [self._match_weight(t) for t in template.targets]
+        shown = embedding.scan_bounds()
         return [
-            (r, fine_estimate(fine, r, c, self.search, w))
+            (r, fine_estimate(fine, r, c, self.search, w, shown))
             for r, c, w in zip(rows, coarse, own, strict=True)
         ]
 
