@@ -19,8 +19,6 @@ from .voting import Consensus, dense_consensus
 
 # An organ thinner than this is held to the identity as if it were this thick (robust_affine).
 LEAST_EXTENT_MM = 5.0
-# A point that lies so far beyond the scan has lost most of its weight; a little keeps maps defined.
-UNSEEN_MM, LEAST_SEEN = 5.0, 1e-3
 # Of very many examples, each still brings so many points beside its key points.
 LEAST_CONTEXT = 3
 
@@ -134,7 +132,6 @@ def fine_estimate(
     coarse: Consensus,
     search: SearchSettings,
     match_weight: float,
-    shown: tuple[Tensor, Tensor],
 ) -> Estimate:
     """Match descriptors around the coarse positions, then let the target's points agree.
 
@@ -142,8 +139,7 @@ def fine_estimate(
     should have been found; the next round searches closer around these places. At the end the map
     carries the example's key points, and the mean over the examples is taken. ``match_weight`` is
     the share of the key points' own match in the result: an extreme point alone errs more than the
-    organ and its surroundings as a whole. Points beyond what the scan shows, from the lower to the
-    upper corner of ``shown`` (3,), have no match there: what is like them is something else.
+    organ and its surroundings as a whole.
     """
     plain = plain_estimate(rows, coarse)
     if rows.fine is None:
@@ -152,9 +148,8 @@ def fine_estimate(
     agreement = None
     for settings in search.matches:
         found = match_descriptors(field, support[:, None], position, settings)
-        trust = _seen(position, shown) / (found.spread.square() + search.match_noise_mm**2)
         parts = [
-            _carried(rows.offsets[s], found.position[s], trust[s], rows.keys, search)
+            _carried(rows.offsets[s], found.position[s], found.spread[s], rows.keys, search)
             for s in rows.slices
         ]
         position = torch.cat(parts)
@@ -164,8 +159,7 @@ def fine_estimate(
     keys = match_descriptors(
         field, rows.key_rows(support).transpose(0, 1), each.mean(0), search.matches[-1]
     )
-    weight = match_weight * _seen(each.mean(0), shown)[:, None]
-    points = weight * keys.position + (1.0 - weight) * each.mean(0)
+    points = match_weight * keys.position + (1.0 - match_weight) * each.mean(0)
     similarity = float(keys.similarity.mean())
     return Estimate(points, plain.points, each, plain.spread_mm, similarity, agreement)
 
@@ -178,21 +172,16 @@ def _agreement(found: Match, agreed: Tensor) -> Agreement:
     )
 
 
-def _seen(position: Tensor, shown: tuple[Tensor, Tensor]) -> Tensor:
-    """(N,) from 1 for points that the scan shows to nearly 0 for those beyond its ends."""
-    lower, upper = (corner.to(position) for corner in shown)
-    beyond = torch.maximum(lower - position, position - upper).clamp_min(0.0).amax(-1)
-    return torch.exp(-0.5 * (beyond / UNSEEN_MM) ** 2).clamp_min(LEAST_SEEN)
-
-
 def _carried(
-    offsets: Tensor, located: Tensor, trust: Tensor, keys: int, search: SearchSettings
+    offsets: Tensor, located: Tensor, spread: Tensor, keys: int, search: SearchSettings
 ) -> Tensor:
     """All points (n, 3) of one example moved by their agreed map.
 
-    Trusted matches (n,) and near points count more.
+    Sharp matches and near points count more.
     """
     extent = offsets[:keys].abs().amax(0).clamp_min(LEAST_EXTENT_MM)
     beyond = (offsets.abs() - extent).clamp_min(0.0).norm(dim=1)
-    weight = torch.exp(-0.5 * (beyond / search.neighbourhood_mm) ** 2) * trust
+    weight = torch.exp(-0.5 * (beyond / search.neighbourhood_mm) ** 2) / (
+        spread.square() + search.match_noise_mm**2
+    )
     return transform_points(offsets, offsets, located, weight, extent, search.ridge)

@@ -186,14 +186,12 @@ class Locator:
             return {}
         starts = [a.start for _, a in known]
         fine = self._fine_field(embedding, starts) if self.options.steps == "fine" else None
-        answers, shown = {}, embedding.scan_bounds()
+        answers = {}
         for target, aligned in known:
             estimate = plain_estimate(aligned.rows, aligned.start)
             if fine is not None:
                 weight = self._match_weight(target)
-                estimate = fine_estimate(
-                    fine, aligned.rows, aligned.start, self.search, weight, shown
-                )
+                estimate = fine_estimate(fine, aligned.rows, aligned.start, self.search, weight)
             answers[target.name] = self._result(
                 embedding, target, aligned.rows, estimate, (aligned, voted[target.name])
             )
@@ -226,9 +224,8 @@ class Locator:
 
         fine = self._fine_field(embedding, coarse)
         own = [self._match_weight(t) for t in template.targets]
-        shown = embedding.scan_bounds()
         return [
-            (r, fine_estimate(fine, r, c, self.search, w, shown))
+            (r, fine_estimate(fine, r, c, self.search, w))
             for r, c, w in zip(rows, coarse, own, strict=True)
         ]
 
