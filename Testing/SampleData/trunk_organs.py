@@ -19,8 +19,8 @@ IDS = {"LungRight": 1, "LungLeft": 2, "Heart": 3, "Liver": 4, "Spleen": 5}
 LANDMARKS: dict[str, Place] = {
     "Carina": (0.0, 20.0, -87.0),
     "JugularNotch": (1.0, -37.0, -21.0),
-    "KidneyRight": (-65.0, 38.0, -300.0),
-    "KidneyLeft": (65.0, 38.0, -300.0),
+    "KidneyRight": (-69.0, 39.0, -287.0),
+    "KidneyLeft": (71.0, 41.0, -287.0),
 }
 SMOOTHING_MM = 3.0
 LUNG_HU = -450.0
