@@ -6,6 +6,7 @@ Nothing of the patient is in it but, if asked for, pseudonyms; the path is neede
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -58,6 +59,13 @@ class IndexRow:
     patient: str | None = None
     study: str | None = None
     fingerprint: str = ""
+
+    @property
+    def extent_mm3(self) -> float:
+        """How much the CT shows, which is what locating in it takes long for; 0 if unknown."""
+        if self.size is None or self.spacing is None:
+            return 0.0
+        return math.prod(self.size) * math.prod(self.spacing)
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""

@@ -108,6 +108,8 @@ def plan(request: LocateRequest) -> Plan:
                 for task in _tasks(request, row, keyed)
                 if not is_written(replace(task, located=True))
             ]
+    # The largest first: else one worker is left with a whole body when the others are done.
+    found.tasks.sort(key=lambda task: task.row.extent_mm3, reverse=True)
     return found
 
 

@@ -68,21 +68,21 @@ def aligned_target(
     context_points: int,
 ) -> AlignedTarget | None:
     """Where alignments put a target's points; None if none of its references is aligned."""
-    examples = [e for e in target.examples if e.reference in maps and e.center is not None]
+    examples = [e for e in target.examples if e.sketch_name in maps and e.center is not None]
     if not examples:
         return None
     rows = stack_examples(replace(target, examples=tuple(examples)), device, context_points)
     parts = []
     for example, part in zip(examples, rows.slices, strict=True):
-        overlap = maps[example.reference]
+        overlap = maps[example.sketch_name]
         on_reference = rows.offsets[part] + torch.as_tensor(example.center, device=device)
         parts.append(on_reference @ overlap.matrix.T.to(device) + overlap.shift.to(device))
     position = torch.cat(parts)
-    best = max((maps[e.reference] for e in examples), key=lambda overlap: overlap.score)
+    best = max((maps[e.sketch_name] for e in examples), key=lambda overlap: overlap.score)
     spread = torch.full((len(position),), SPREAD_MM, device=device)
     return AlignedTarget(rows, Consensus(position, spread), best.likeness, best.common_mm)
 
 
-def references_of(targets: Sequence[TemplateTarget]) -> set[str]:
-    """Names of the references that targets were marked on."""
-    return {example.reference for target in targets for example in target.examples}
+def sketches_of(targets: Sequence[TemplateTarget]) -> set[str]:
+    """Names of the sketches that the examples of targets lie in."""
+    return {example.sketch_name for target in targets for example in target.examples}

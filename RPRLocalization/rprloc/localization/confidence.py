@@ -13,7 +13,7 @@ from ..model.radius import RadiusSettings
 from ..model.relative_offset import relative_offset
 from ..model.settings import ConfidenceThresholds
 from ..targets.target import Kind
-from .estimate import Estimate, StackedExamples
+from .estimate import Agreement, Estimate, StackedExamples
 from .status import Status
 
 
@@ -38,6 +38,7 @@ class Doubts:
         fine_shift_mm: how far the fine network moved the coarse answer, mean over the key points.
         apart_mm: how far the answers of the examples lie from their mean (root mean square).
         examples: how many there are.
+        matched: how the matches of the points around the target fit each other, if there are any.
         likeness, common_mm: of the alignment of reference and query that the answer began with
             (``Overlap``); None where it began with votes.
         votes_apart_mm: then, how far off the answer of the votes lies.
@@ -52,6 +53,7 @@ class Doubts:
     fine_shift_mm: float
     apart_mm: float
     examples: int
+    matched: Agreement | None = None
     likeness: float | None = None
     common_mm: float = 0.0
     votes_apart_mm: float = 0.0
@@ -77,6 +79,7 @@ class Doubts:
             estimate.similarity,
             missing,
             *(float(beyond.max()), float(shift), float(apart), len(each)),
+            estimate.matched,
         )
 
     def features(self) -> dict[str, float]:
@@ -84,6 +87,7 @@ class Doubts:
 
         Lengths count by their logarithm, and every feature grows with the doubt.
         """
+        matched = self.matched
         return {
             "spread": math.log1p(self.spread_mm),
             "cycle": math.log1p(self.cycle_mm),
@@ -97,6 +101,9 @@ class Doubts:
             "unlikeness": 0.0 if self.likeness is None else 1.0 - self.likeness,
             "short": 0.0 if self.likeness is None else 100.0 / (100.0 + self.common_mm),
             "votes_apart": math.log1p(self.votes_apart_mm),
+            "disagree": 0.0 if matched is None else math.log1p(matched.apart_mm),
+            "vague": 0.0 if matched is None else math.log1p(matched.vague_mm),
+            "unlike_around": 0.0 if matched is None else 1.0 - matched.similarity,
         }
 
     def settings(self, limits: ConfidenceThresholds) -> RadiusSettings | None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..model.field import LatentField
 from ..model.settings import SearchSettings
-from .matching import match_descriptors
+from .matching import Match, match_descriptors
 from .robust_affine import transform_points
 from .template import TemplateTarget, key_points
 from .voting import Consensus, dense_consensus
@@ -52,6 +52,7 @@ class Estimate:
         points: (K, 3) LPS mm, the located key points. coarse_points: the same before the fine step.
         each: (E, K, 3) LPS mm, the key points as each example on its own would have them.
         spread_mm: of the votes. similarity: of the matched descriptors, None without them.
+        matched: how the points around the target agree, None without a fine step.
     """
 
     points: Tensor
@@ -59,6 +60,22 @@ class Estimate:
     each: Tensor
     spread_mm: float
     similarity: float | None
+    matched: Agreement | None = None
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How the matches of a target's points in the last round fit each other.
+
+    Attributes:
+        apart_mm: median distance of a match from where the agreed map has it.
+        vague_mm: median spread of a match.
+        similarity: mean over all points, those around the target too.
+    """
+
+    apart_mm: float
+    vague_mm: float
+    similarity: float
 
 
 def stack_examples(
@@ -128,6 +145,7 @@ def fine_estimate(
     if rows.fine is None:
         return plain
     support, position = rows.fine[:, 3:], coarse.position
+    agreement = None
     for settings in search.matches:
         found = match_descriptors(field, support[:, None], position, settings)
         parts = [
@@ -135,13 +153,23 @@ def fine_estimate(
             for s in rows.slices
         ]
         position = torch.cat(parts)
+        agreement = _agreement(found, position)
 
     each = rows.key_rows(position)
     keys = match_descriptors(
         field, rows.key_rows(support).transpose(0, 1), each.mean(0), search.matches[-1]
     )
     points = match_weight * keys.position + (1.0 - match_weight) * each.mean(0)
-    return Estimate(points, plain.points, each, plain.spread_mm, float(keys.similarity.mean()))
+    similarity = float(keys.similarity.mean())
+    return Estimate(points, plain.points, each, plain.spread_mm, similarity, agreement)
+
+
+def _agreement(found: Match, agreed: Tensor) -> Agreement:
+    """Compare matches with where their agreed map has them, (N, 3)."""
+    apart = (found.position - agreed).norm(dim=1)
+    return Agreement(
+        float(apart.median()), float(found.spread.median()), float(found.similarity.mean())
+    )
 
 
 def _carried(

@@ -51,6 +51,8 @@ class Example:
         fine: (P, 3 + D) latents and descriptors of the fine network; None if the model has none.
         notes: what the user should know of the target on this reference.
         center: (3,) LPS mm of the target's centre on the reference; None in older templates.
+        sketch: name of the sketch that the centre lies in, where it is not the reference's own but
+            that of a mean of many CTs.
     """
 
     reference: str
@@ -60,6 +62,12 @@ class Example:
     fine: Floats | None
     notes: tuple[str, ...] = ()
     center: Floats | None = None
+    sketch: str = ""
+
+    @property
+    def sketch_name(self) -> str:
+        """Name of the sketch that the centre lies in."""
+        return self.sketch or self.reference
 
     def to_json(self) -> dict[str, Any]:
         """JSON object; latents to 1e-5, descriptors to 1e-3, positions to 0.01 mm."""
@@ -77,6 +85,8 @@ class Example:
             data["descriptors"] = _rounded(self.fine[:, 3:], 3)
         if self.notes:
             data["notes"] = list(self.notes)
+        if self.sketch:
+            data["sketch"] = self.sketch
         return data
 
     @classmethod
@@ -105,7 +115,8 @@ class Example:
         if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
             raise ValueError("the notes are not a list of texts")
         center = _matrix([data["center_mm"]], 3)[0] if "center_mm" in data else None
-        return cls(str(data["reference"]), size, offsets, coarse, fine, tuple(notes), center)
+        reference, sketch = str(data["reference"]), str(data.get("sketch", ""))
+        return cls(reference, size, offsets, coarse, fine, tuple(notes), center, sketch)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +141,8 @@ class Template:
         model: the model's ``ModelCard.identity``.
         body_region: of the model.
         targets: what is sought.
-        sketches: by name of the reference, its ``Sketch`` as JSON; older templates have none.
+        sketches: by name of the reference (or of a mean of many CTs that examples relate to), its
+            ``Sketch`` as JSON; older templates have none.
     """
 
     model: dict[str, str]

@@ -17,12 +17,13 @@ from rprloc.files import atomic_write_text
 from rprloc.localization.locator import Way
 from rprloc.model.radius import RadiusSettings
 
+from .absent import absent_rows
 from .cases import Case, head_and_neck_cases, read_cases
 from .cuts import cut_rows
 from .fitting import fit, write_radii
 from .measuring import Row, measure
 from .methods import BodyMethod, GrayValues, Ours, ProportionalMapping, Registration
-from .report import cut_table, doubt_table, landmark_table, organ_table
+from .report import absent_table, cut_table, doubt_table, landmark_table, organ_table
 
 # Head and neck beside the body data of ``val``: enough to know a model's doubt there.
 ORGAN_REFERENCES, ORGAN_QUERIES = 3, 8
@@ -42,6 +43,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--model", nargs="*", default=["body-ct"], help="names or folders")
     parser.add_argument("--baselines", action="store_true", help="registration and the like too")
     parser.add_argument("--cuts", action="store_true", help="scans that end close to a target too")
+    parser.add_argument("--absent", action="store_true", help="targets that no scan shows too")
     parser.add_argument(
         "--way", choices=("auto", "votes", "alignment"), default="auto", help="see Options"
     )
@@ -69,14 +71,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder = args.out / args.split
     rows: dict[str, list[Row]] = {}
     cut: dict[str, list[Row]] = {}
+    absent: dict[str, list[Row]] = {}
     for method in methods:
         mine = [measure(method, *g.cases, folder / method.name / g.name) for g in groups]
         rows[method.name] = [row for group in mine for row in group]
         if args.cuts and isinstance(method, Ours):
             cut[method.name] = _cut(method, groups, folder)
+        if args.absent and isinstance(method, Ours):
+            absent[method.name] = _absent(method, groups[0].cases[0], args, folder)
     if args.fit_radius:
         _fit(args, rows, cut)
-    text = report(rows, {m.name: m.title for m in methods}, cut, args.split)
+    text = report(rows, {m.name: m.title for m in methods}, cut, absent, args.split)
     atomic_write_text(args.out / f"report-{args.split}.md", text)
     print(text)
     return 0
@@ -135,8 +140,23 @@ def _cut(method: Ours, groups: Sequence[Group], folder: Path) -> list[Row]:
     return found
 
 
+def _absent(
+    method: Ours, references: Sequence[Case], args: argparse.Namespace, folder: Path
+) -> list[Row]:
+    file = folder / f"{method.name}-absent.json"
+    if not file.exists():
+        rows = [asdict(row) for row in absent_rows(method, references, args.data, args.split)]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write_text(file, json.dumps(rows))
+    return [Row(**row) for row in json.loads(file.read_text(encoding="utf-8"))]
+
+
 def report(
-    rows: dict[str, list[Row]], titles: dict[str, str], cut: dict[str, list[Row]], split: str
+    rows: dict[str, list[Row]],
+    titles: dict[str, str],
+    cut: dict[str, list[Row]],
+    absent: dict[str, list[Row]],
+    split: str,
 ) -> str:
     """The report as Markdown."""
     parts = [
@@ -152,6 +172,8 @@ def report(
         if cut.get(name):
             parts += ["Scans that end close to the target:", cut_table(cut[name], mine)]
             parts += ["Whole and cut together:", doubt_table([*mine, *cut[name]])]
+        if absent.get(name):
+            parts += ["Targets that the scan does not show:", absent_table(absent[name])]
     return "\n\n".join(parts) + "\n"
 
 

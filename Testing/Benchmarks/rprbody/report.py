@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
+from rprloc.localization.status import STATUSES
+
 from .cases import ORGANS
 from .measuring import Row
 
@@ -109,6 +111,16 @@ def cut_table(cut: Sequence[Row], whole: Sequence[Row]) -> str:
             f" | {np.quantile(found, 0.9):.1f} mm | {ok:.0f} % |"
         )
     return "\n".join(lines)
+
+
+def absent_table(rows: Sequence[Row]) -> str:
+    """What is said of targets that are not there."""
+    said = [str(r.told.get("status")) for r in rows]
+    cells = [f"{100 * said.count(one) / len(said):.1f} %" for one in STATUSES]
+    lines = ["| n | " + " | ".join(f"`{one}`" for one in STATUSES) + " |"]
+    return "\n".join(
+        [*lines, "|---" * (len(STATUSES) + 1) + "|", f"| {len(rows)} | " + " | ".join(cells) + " |"]
+    )
 
 
 def _distances(rows: Sequence[Row]) -> list[float]:

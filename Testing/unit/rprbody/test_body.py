@@ -1,15 +1,18 @@
-"""What the body benchmark computes: overlap, areas under ROC curves, cut scans, limits of doubt."""
+"""What the body benchmark computes: overlap, ROC curves, cut and absent, limits of doubt."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from rprbody.absent import queries
 from rprbody.cuts import cut_beyond
 from rprbody.fitting import fit
 from rprbody.measuring import Row
-from rprbody.report import auroc, cut_table, doubt_table, landmark_table
+from rprbody.report import absent_table, auroc, cut_table, doubt_table, landmark_table
 from support.phantoms import body_volume
 
 from rprloc.evaluation.metrics import box_iou
@@ -99,3 +102,33 @@ def test_the_limit_of_doubt_keeps_wrong_answers_from_being_ok() -> None:
     ]
     assert np.mean(wrong) <= 0.01
     assert settings.doubtful_mm > 8.0
+
+
+def test_only_scans_of_one_part_of_the_body_are_asked_for_what_they_cannot_show(
+    tmp_path: Path,
+) -> None:
+    regions = {
+        "a": "thorax",
+        "lidc_1": None,
+        "b": "abdomen (liver block)",
+        "c": "thorax-abdomen-pelvis",
+        "d": "head-neck",
+        "e": "thorax-upper abdomen",
+    }
+    cases = {
+        name: {"image": f"{name}.nii.gz"} | ({"region": region} if region else {})
+        for name, region in regions.items()
+    }
+    splits = {"splits": {"test": list(cases)}, "cases": cases}
+    (tmp_path / "splits.json").write_text(json.dumps(splits), encoding="utf-8")
+    found = queries(tmp_path, "test")
+    assert sorted(found) == ["a", "b", "d", "lidc_1"]
+    assert "urinary_bladder" in found["a"][1] and "carina" not in found["a"][1]
+    assert "lung_apex_left" in found["b"][1] and "liver" not in found["b"][1]
+    assert "liver" in found["d"][1] and "dens_tip" not in found["d"][1]
+
+
+def test_what_is_said_of_absent_targets_is_counted() -> None:
+    told = ["ok", "outside", "outside", "low-confidence"]
+    rows = [Row("r", "q", "t", "landmark", "absent", None, None, {"status": s}) for s in told]
+    assert absent_table(rows).splitlines()[-1] == "| 4 | 25.0 % | 25.0 % | 50.0 % | 0.0 % |"

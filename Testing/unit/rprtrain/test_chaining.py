@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from rprloc.alignment.overlap import find_overlap, fit_affine
+from rprloc.errors import InputError
 from rprloc.image.hounsfield import AIR_HU
 from rprloc.image.resampling import IsotropicVolume
 from rprtrain.atlas.chaining import chain, find_links, sketch_of, solve_places
 from rprtrain.atlas.coverage import balanced_weights
+from rprtrain.atlas.mean_sketch import mean_of
 from rprtrain.data.dataset import TrainingVolume
 
 MM = 6.0
@@ -106,6 +108,27 @@ def test_a_scan_of_something_else_has_no_place(scans: list[TrainingVolume]) -> N
     noise[10:50, 8:22, 10:30] = np.random.default_rng(1).normal(40, 300, (40, 14, 20))
     other = TrainingVolume.from_grid("other", IsotropicVolume(noise, np.zeros(3), MM))
     assert "other" not in chain([*scans, other], lambda _line: None)
+
+
+def test_the_mean_of_scans_relates_them_all_and_shows_what_several_show() -> None:
+    reach = ((0.0, 540.0), (120.0, 660.0), (60.0, 600.0), (180.0, 720.0), (0.0, 600.0))
+    scans = [part(f"part{n}", low, high, 7.0 * n) for n, (low, high) in enumerate(reach)]
+    mean = mean_of(scans, lambda _line: None)
+    assert sorted(mean.maps) == [scan.name for scan in scans]
+    # Three of the five show the body from 60 to 660 mm.
+    assert mean.sketch.shape[0] * mean.sketch.cell_mm == pytest.approx(540.0, abs=36.0)
+    assert float(mean.shown.min()) >= 3
+
+    there = [
+        mean.from_ct(scan.name, torch.tensor([[150.0 + 7.0 * n, 100.0, 350.0 - low]]))[0]
+        for n, (scan, (low, _high)) in enumerate(zip(scans, reach, strict=True))
+    ]
+    assert np.ptp(torch.stack(there).numpy(), axis=0).max() < 12.0
+
+
+def test_scans_that_no_three_of_show_the_same_have_no_mean(scans: list[TrainingVolume]) -> None:
+    with pytest.raises(InputError, match="3"):
+        mean_of(scans[:2], lambda _line: None)
 
 
 def test_parts_that_few_scans_show_are_drawn_more_often() -> None:

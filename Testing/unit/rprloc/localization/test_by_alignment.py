@@ -130,6 +130,22 @@ def test_a_damaged_sketch_is_refused(model: ModelPair, sample: Sample, template:
         located(model, sample, damaged, Options(steps="coarse", way="alignment"))
 
 
+def test_examples_may_lie_in_another_sketch_than_their_references(
+    model: ModelPair, sample: Sample, template: Template, tmp_path: Path
+) -> None:
+    (name, sketch), *_ = template.sketches.items()
+    targets = tuple(
+        replace(t, examples=tuple(replace(e, sketch="mean") for e in t.examples))
+        for t in template.targets
+    )
+    moved = replace(template, targets=targets, sketches={"mean": sketch})
+    moved.write(tmp_path / "t.json")
+    options = Options(steps="coarse", way="alignment")
+    expected = located(model, sample, template, options)
+    for name, result in located(model, sample, Template.read(tmp_path / "t.json"), options).items():
+        np.testing.assert_allclose(result.center, expected[name].center, atol=0.5)
+
+
 def test_pooled_references_keep_their_sketches(
     model: ModelPair, sample: Sample, template: Template
 ) -> None:

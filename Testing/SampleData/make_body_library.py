@@ -1,0 +1,115 @@
+"""Make the bundled template library of the whole body: organs and landmarks of the ``train`` CTs.
+
+    python Testing/SampleData/make_body_library.py --data BODY_FOLDER --han HAN_FOLDER --out X.json
+
+Their places are told in the mean of all CTs, which the template carries as its sketch: it holds
+latents and an average over patients, no image of any of them. Marks come with the data, and from
+``body_marks.json`` (placed by eye, for this library, on CTs that came without). CTs whose licence
+nobody has checked are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from make_library import trimmed
+from rprbody.cases import read_cases
+
+from rprloc.geometry import Frame, Points
+from rprloc.image.volume import read_volume
+from rprloc.localization.locator import Locator
+from rprloc.localization.template import Example, Template
+from rprloc.model.loading import find_model, load_model
+from rprloc.targets.target import Target, target_from_point
+from rprtrain.atlas.mean_sketch import NAME, MeanBody, mean_of
+from rprtrain.data.dataset import load_volumes
+
+MARKS = Path(__file__).with_name("body_marks.json")
+UNCHECKED = "not checked"
+SPACING_MM = 6.0
+#: Of the head-and-neck CTs, which are many and alike, one in so many helps with the mean.
+HAN_EVERY = 6
+Marks = Mapping[str, Mapping[str, list[float]]]
+
+
+def usable_images(data: Path) -> dict[str, Path]:
+    """The ``train`` CTs of a known licence, by name."""
+    splits = json.loads((data / "splits.json").read_text(encoding="utf-8"))
+    cases: dict[str, Any] = {name: splits["cases"][name] for name in splits["splits"]["train"]}
+    known = {n: c for n, c in sorted(cases.items()) if UNCHECKED not in c.get("licence", "")}
+    return {name: (data / case["image"]).resolve() for name, case in known.items()}
+
+
+def all_targets(data: Path, marks: Marks) -> dict[str, list[Target]]:
+    """By name of the CT: targets that come with it, then those that were placed by eye."""
+    found = {case.name: dict(case.targets) for case in read_cases(data, "train")}
+    for name, points in marks.items():
+        mine = found.setdefault(name, {})
+        for target, lps in points.items():
+            point = Points(np.array([lps], dtype=float), Frame.LPS)
+            mine.setdefault(target, target_from_point(target, point))
+    return {name: list(targets.values()) for name, targets in found.items()}
+
+
+def in_mean(example: Example, mean: MeanBody, name: str) -> Example:
+    """The example of a CT as one of the mean: its points where they lie there."""
+    assert example.center is not None
+    centre = torch.from_numpy(example.center)
+    points = torch.cat([centre[None], centre + torch.from_numpy(example.offsets)])
+    moved = mean.from_ct(name, points).numpy()
+    offsets = (moved[1:] - moved[0]).astype(np.float32)
+    size = None if example.size_mm is None else np.ptp(offsets[:6], axis=0)
+    return replace(example, offsets=offsets, center=moved[0], size_mm=size, sketch=NAME)
+
+
+def one_template(
+    locator: Locator, path: Path, name: str, targets: list[Target], mean: MeanBody
+) -> Template:
+    """The template of one CT, told in the mean."""
+    made = locator.make_template(locator.embed(read_volume(path)), targets)
+    entries = tuple(
+        replace(t, examples=tuple(in_mean(trimmed(e, name), mean, name) for e in t.examples))
+        for t in made.targets
+    )
+    return replace(made, targets=entries, sketches={NAME: mean.sketch.to_json()})
+
+
+def main() -> None:
+    """Pool all train CTs that have targets and a place in the mean, and write the template."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="the body folder (splits.json)")
+    parser.add_argument("--han", type=Path, required=True, help="the han folder (train/)")
+    parser.add_argument("--model", default="body-ct")
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+
+    images = usable_images(args.data)
+    files = [*images.values(), *sorted((args.han / "train").glob("*.nii.gz"))[::HAN_EVERY]]
+    mean = mean_of(load_volumes(files, SPACING_MM), lambda text: print(text, file=sys.stderr))
+    print(f"CTs per slice of the mean: {mean.shown.int().tolist()}", file=sys.stderr)
+
+    marks = json.loads(MARKS.read_text(encoding="utf-8"))["landmarks"]
+    locator = Locator(load_model(find_model(args.model), torch.device("cpu")))
+    pooled: Template | None = None
+    for name, targets in all_targets(args.data, marks).items():
+        if name in images and name in mean.maps and targets:
+            one = one_template(locator, images[name], name, targets, mean)
+            pooled = one if pooled is None else pooled.merged(one)
+    assert pooled is not None
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    pooled.write(args.out, overwrite=True)
+    print({t.name: len(t.examples) for t in pooled.targets}, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
