@@ -12,18 +12,11 @@ import slicer
 from PySide6.QtTest import QTest
 from RPRLocalizationLib.logic import RPRLocalizationLogic
 from RPRLocalizationLib.panel.resultssection import STATUS
-from RPRLocalizationLib.sampledata import (
-    QUERY,
-    REFERENCE,
-    TRUNK_QUERY,
-    TRUNK_REFERENCE,
-    loadSample,
-)
+from RPRLocalizationLib.sampledata import QUERY, REFERENCE, loadSample
 from RPRLocalizationLib.scene import conversion
 from slicerhost.application.window import Window
 from support.panels.panel_driver import PanelDriver
 from support.paths import SAMPLE_DATA as SAMPLE
-from support.paths import TRUNK_SAMPLE
 
 pytest.importorskip("torch", reason="the worker needs torch")
 
@@ -99,26 +92,6 @@ def test_clickedLandmarkIsFoundInTheQueryWhileTheApplicationResponds(real):
     real.host.mainWindow.takeCentralWidget().deleteLater()
     real.host.mainWindow.menuBar().clear()
     real.host.mainWindow.hide()
-
-
-def test_placesOfTheTrunkAreFoundBeyondWhatTheModelHasLearnedFrom(real):
-    from rprloc.targets.markups import read_markups
-
-    *_, landmarks = loadSample(TRUNK_REFERENCE)
-    loadSample(TRUNK_QUERY)
-    real.ui.referenceSelector.setCurrentNode(slicer.util.getNode(TRUNK_REFERENCE))
-    real.host.processEvents()
-    existing = real.ui.existingSelector
-    existing.setCurrentIndex(existing.findData(landmarks.GetID()))
-    real.click(real.ui.addExistingButton)
-    real.click(real.ui.allButton)
-    search(real)
-    marks = read_markups(TRUNK_SAMPLE / "query.landmarks.mrk.json")
-    truths = {mark.name: mark.position.xyz[0] for mark in marks}
-    assert {row.target for row in real.run.rows} == set(truths)
-    for row in real.run.rows:
-        assert row.found, row.reason
-        assert np.linalg.norm(row.center - truths[row.target]) < TOLERANCE_MM, row.target
 
 
 def test_twoRunsShareAWorkerAndAKilledOneIsReplaced(real):
