@@ -1,4 +1,4 @@
-"""``rprloc locate`` with the bundled models on the synthetic trunk, which they did not learn from."""
+"""``rprloc locate`` on the synthetic trunk, whose region the bundled model has not learned from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from support.paths import TRUNK_SAMPLE
 from rprloc.cli.main import main
 from rprloc.targets.markups import PointMark, read_markups, write_landmarks
 
-# Twice the error that was seen; without the alignment the answers are farther off or doubted.
+# The errors were 2.4 mm (carina) and 0.6 mm (kidney).
 TOLERANCE_MM = 6.0
 MARKED = ("Carina", "KidneyLeft")
 
