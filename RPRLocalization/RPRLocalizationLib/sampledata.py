@@ -13,11 +13,17 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-FOLDER = Path(__file__).resolve().parent.parent / "Resources" / "SampleData"
-ICONS = Path(__file__).resolve().parent.parent / "Resources" / "Icons"
+RESOURCES = Path(__file__).resolve().parent.parent / "Resources"
+ICONS = RESOURCES / "Icons"
 CATEGORY = "RPRLoc"
 REFERENCE, QUERY = "RPRLocSyntheticReference", "RPRLocSyntheticQuery"
-_FILES = {REFERENCE: "reference", QUERY: "query"}
+TRUNK_REFERENCE, TRUNK_QUERY = "RPRLocSyntheticTrunkReference", "RPRLocSyntheticTrunkQuery"
+_FILES = {
+    REFERENCE: RESOURCES / "SampleData" / "reference",
+    QUERY: RESOURCES / "SampleData" / "query",
+    TRUNK_REFERENCE: RESOURCES / "SampleDataTrunk" / "reference",
+    TRUNK_QUERY: RESOURCES / "SampleDataTrunk" / "query",
+}
 
 
 def registerSampleData() -> None:
@@ -33,8 +39,8 @@ def registerSampleData() -> None:
             category=CATEGORY,
             sampleName=name,
             thumbnailFileName=str(ICONS / f"{name}.png"),
-            uris=(FOLDER / f"{file}.nii.gz").as_uri(),
-            fileNames=f"{file}.nii.gz",
+            uris=file.with_name(f"{file.name}.nii.gz").as_uri(),
+            fileNames=f"{name}.nii.gz",
             nodeNames=name,
             customDownloader=loadSource,
         )
@@ -49,29 +55,48 @@ def loadSource(source: Any) -> list[Any]:
 
 
 def loadSample(name: str) -> list[Any]:
-    """Load a sample CT; the reference comes with a segmentation of its organs. Gives the nodes."""
-    stem = _FILES[name]
-    volume = slicer.util.loadVolume(str(FOLDER / f"{stem}.nii.gz"), {"name": name, "show": True})
+    """Load a sample CT. Gives the nodes.
+
+    A reference comes with a segmentation of its organs, that of the trunk with landmarks too.
+    """
+    file = _FILES[name]
+    volume = slicer.util.loadVolume(f"{file}.nii.gz", {"name": name, "show": True})
     volume.SetDescription(_("Synthetic: an average over many CTs, randomly deformed. No patient."))
     display = volume.GetDisplayNode()
     if display is not None:
         display.AutoWindowLevelOff()
         display.SetWindowLevel(400, 40)
-    if name != REFERENCE:
+    if name not in (REFERENCE, TRUNK_REFERENCE):
         return [volume]
+    return [volume, *loadOrgans(file, name), *loadLandmarks(file, name)]
+
+
+def loadOrgans(file: Path, name: str) -> list[Any]:
+    """The organs of a sample CT; none where Slicer lacks what they need."""
     if not hasattr(slicer.modules, "segmentations"):
         logging.warning("RPRLoc: the organs need the Segmentations module, which is missing")
-        return [volume]
-    return [volume, loadOrgans(stem, _("{name} organs").format(name=name))]
+        return []
+    return [segmentationOf(file, _("{name} organs").format(name=name))]
 
 
-def loadOrgans(stem: str, title: str) -> Any:
+def loadLandmarks(file: Path, name: str) -> list[Any]:
+    """The landmarks of a sample CT, hidden; none if it has none."""
+    path = Path(f"{file}.landmarks.mrk.json")
+    if not path.is_file():
+        return []
+    node = slicer.util.loadMarkups(str(path))
+    node.SetName(slicer.mrmlScene.GenerateUniqueName(_("{name} landmarks").format(name=name)))
+    node.GetDisplayNode().SetVisibility(False)
+    return [node]
+
+
+def segmentationOf(file: Path, title: str) -> Any:
     """The organs of a sample CT as a segmentation node with a segment per organ, named."""
-    labels = slicer.util.loadLabelVolume(str(FOLDER / f"{stem}.labels.nii.gz"), {"show": False})
+    labels = slicer.util.loadLabelVolume(f"{file}.labels.nii.gz", {"show": False})
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", title)
     node.CreateDefaultDisplayNodes()
     try:
-        ids = json.loads((FOLDER / "label_ids.json").read_text(encoding="utf-8"))
+        ids = json.loads(file.with_name("label_ids.json").read_text(encoding="utf-8"))
         names = {value: organ for organ, value in ids.items()}
         slicer.modules.segmentations.logic().ImportLabelmapToSegmentationNode(labels, node)
         segmentation = node.GetSegmentation()

@@ -11,6 +11,11 @@ COHORT = "cohort"
 DICOM = "dicom"
 
 
+def installation(extra: str) -> str:
+    """How to get an extra of the package, the end of a sentence."""
+    return f"pip install 'rprloc[{extra}]' (in the checkout: pip install '.[{extra}]')"
+
+
 def require(extra: str, modules: Sequence[str], what: str) -> None:
     """Raise InputError if one of the modules is missing; it names the extra that brings them.
 
@@ -21,7 +26,4 @@ def require(extra: str, modules: Sequence[str], what: str) -> None:
     """
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
-        raise InputError(
-            f"{what} needs {', '.join(missing)}: pip install 'rprloc[{extra}]' "
-            f"(in the checkout: pip install '.[{extra}]')"
-        )
+        raise InputError(f"{what} needs {', '.join(missing)}: {installation(extra)}")

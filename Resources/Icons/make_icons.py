@@ -21,7 +21,7 @@ from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULE_ICONS = ROOT / "RPRLocalization" / "Resources" / "Icons"
-SAMPLES = ROOT / "RPRLocalization" / "Resources" / "SampleData"
+SAMPLES = ROOT / "RPRLocalization" / "Resources"
 INK, ORGAN, MARK = "#1f3b57", "#e69f00", "#009e73"
 PIXELS = 128
 
@@ -74,8 +74,8 @@ def draw_training(path: Path, background: str) -> None:
     save(figure, path)
 
 
-def thumbnail(path: Path, name: str) -> None:
-    """The middle sagittal slice of a sample CT, marked as synthetic."""
+def thumbnail(path: Path, name: str, view: str = "sagittal") -> None:
+    """The middle slice of a sample CT, marked as synthetic."""
     sys.path.insert(0, str(ROOT / "RPRLocalization"))
     from rprloc.image.resampling import to_grid
     from rprloc.image.volume import read_volume
@@ -83,7 +83,8 @@ def thumbnail(path: Path, name: str) -> None:
     hu = to_grid(read_volume(SAMPLES / f"{name}.nii.gz"), 3.0).hu
     figure = plt.figure(figsize=(1.28, 1.28), dpi=100)
     axes = figure.add_axes((0, 0, 1, 1))
-    axes.imshow(hu[::-1, :, hu.shape[2] // 2], cmap="gray", vmin=-160, vmax=240)
+    middle = hu[:, :, hu.shape[2] // 2] if view == "sagittal" else hu[:, hu.shape[1] // 2]
+    axes.imshow(middle[::-1], cmap="gray", vmin=-160, vmax=240)
     axes.axis("off")
     axes.set_facecolor("black")
     figure.patch.set_facecolor("black")
@@ -108,5 +109,9 @@ if __name__ == "__main__":
     draw(ROOT / "Resources" / "Icons" / "RPRLoc.png", INK)
     draw(MODULE_ICONS / "RPRLocalization.png", INK)
     draw_training(ROOT / "RPRTraining" / "Resources" / "Icons" / "RPRTraining.png", INK)
-    thumbnail(MODULE_ICONS / "RPRLocSyntheticReference.png", "reference")
-    thumbnail(MODULE_ICONS / "RPRLocSyntheticQuery.png", "query")
+    thumbnail(MODULE_ICONS / "RPRLocSyntheticReference.png", "SampleData/reference")
+    thumbnail(MODULE_ICONS / "RPRLocSyntheticQuery.png", "SampleData/query")
+    thumbnail(
+        MODULE_ICONS / "RPRLocSyntheticTrunkReference.png", "SampleDataTrunk/reference", "coronal"
+    )
+    thumbnail(MODULE_ICONS / "RPRLocSyntheticTrunkQuery.png", "SampleDataTrunk/query", "coronal")

@@ -25,6 +25,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,7 @@ from average_patient import MINIMUM_PATIENTS, Average, longest, make_average  # 
 from deform import Spread, random_affine, random_field, smallest_jacobian  # noqa: E402
 
 from rprloc.image.body import body_mask  # noqa: E402
+from rprloc.targets.markups import write_landmarks  # noqa: E402
 
 AIR_HU = -1000
 NOISE_HU = 9.0
@@ -46,8 +48,8 @@ LOWER_END_MM = 40.0
 # Below it, tissue is squeezed to a fifth: no patient differs from another by that much.
 LEAST_JACOBIAN = 0.2
 _WORK_MM = 4.0
-
-SOURCE = Path(__file__).with_name("SOURCE.template.md")
+# Each shrinks the error several times, where a map stretches by less than half.
+INVERSE_ROUNDS = 30
 
 
 @dataclass(frozen=True)
@@ -151,12 +153,10 @@ def deformed(
     storage: Storage,
     ids: dict[str, int],
     rng: np.random.Generator,
+    lower_end_mm: float = LOWER_END_MM,
 ) -> tuple[sitk.Image, sitk.Image]:
     """CT (int16 HU) and label map (uint8) of the deformed average, stored as ``storage`` says."""
-    mask = sitk.GetImageFromArray(
-        body_mask(sitk.GetArrayFromImage(average.hu).astype(np.float32), (3.0,) * 3) * 1.0
-    )
-    mask.CopyInformation(average.hu)
+    mask = _body_of(average)
     lattice = lattice_in(*patient_box(average, mask, transform), storage)
     inside = sitk.GetArrayFromImage(sitk.Resample(mask, lattice, transform, sitk.sitkLinear)) > 0.5
     sharp = sitk.Resample(
@@ -165,11 +165,40 @@ def deformed(
     hu = sitk.GetArrayFromImage(sharp) + _noise(rng, inside.shape)
     hu = np.where(inside, np.clip(hu, AIR_HU - 20, 2500), AIR_HU)
     image = sitk.GetImageFromArray(np.rint(hu).astype(np.int16))
-    labels = sitk.GetImageFromArray(_labels(average, transform, lattice, ids))
+    labels = sitk.GetImageFromArray(_labels(average, transform, lattice, ids, lower_end_mm))
     for stored in (image, labels):
         stored.CopyInformation(lattice)
         stored.SetOrigin(storage.origin)
     return image, labels
+
+
+def _body_of(average: Average) -> sitk.Image:
+    """1.0 in the body of the average."""
+    hu = sitk.GetArrayFromImage(average.hu).astype(np.float32)
+    mask = sitk.GetImageFromArray(body_mask(hu, (3.0,) * 3) * 1.0)
+    mask.CopyInformation(average.hu)
+    return mask
+
+
+def stored_places(
+    average: Average,
+    transform: sitk.Transform,
+    storage: Storage,
+    places: Mapping[str, tuple[float, float, float]],
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Places of the average (LPS mm) in the file that ``deformed`` gives; (3,) LPS mm each."""
+    lattice = lattice_in(*patient_box(average, _body_of(average), transform), storage)
+    moved = np.array(storage.origin) - np.array(lattice.GetOrigin())
+    return {name: preimage(transform, place) + moved for name, place in places.items()}
+
+
+def preimage(transform: sitk.Transform, place: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """The point (3,) mm that a map near the identity carries to ``place``, by iteration."""
+    goal = np.asarray(place, dtype=np.float64)
+    point = goal.copy()
+    for _ in range(INVERSE_ROUNDS):
+        point = point + goal - transform.TransformPoint(point.tolist())
+    return point
 
 
 def _sharpened(hu: sitk.Image) -> sitk.Image:
@@ -186,11 +215,15 @@ def _noise(rng: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.f
 
 
 def _labels(
-    average: Average, transform: sitk.Transform, lattice: sitk.Image, ids: dict[str, int]
+    average: Average,
+    transform: sitk.Transform,
+    lattice: sitk.Image,
+    ids: dict[str, int],
+    lower_end_mm: float,
 ) -> npt.NDArray[np.uint8]:
     """Label map of the deformed organs: the largest piece of each; of two the stronger."""
     names = [name for name in ids if name in average.organs]
-    ended = [_ended(average.organs[name], average.slab[0] + LOWER_END_MM) for name in names]
+    ended = [_ended(average.organs[name], average.slab[0] + lower_end_mm) for name in names]
     maps = [
         sitk.GetArrayFromImage(sitk.Resample(organ, lattice, transform, sitk.sitkLinear))
         for organ in ended
@@ -219,25 +252,63 @@ def largest_piece(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     return np.asarray(sitk.GetArrayFromImage(pieces) == 1)
 
 
-def make_pair(average: Average, ids: dict[str, int], out: Path, seed: int) -> None:
-    """Write reference and query with their label maps, the label ids and SOURCE.md into ``out``."""
+@dataclass(frozen=True)
+class Region:
+    """What sets the sample of a part of the body apart.
+
+    Attributes:
+        source: the text of SOURCE.md, with places for the figures.
+        storages: of reference and query.
+        least: patients of every voxel.
+        lower_end_mm: nothing is marked in so much at the lower end.
+        landmarks: LPS mm in the average.
+    """
+
+    source: Path
+    storages: tuple[Storage, Storage]
+    least: int
+    lower_end_mm: float
+    landmarks: Mapping[str, tuple[float, float, float]]
+
+
+HEAD_AND_NECK = Region(
+    Path(__file__).with_name("SOURCE.template.md"),
+    (REFERENCE, QUERY),
+    MINIMUM_PATIENTS,
+    LOWER_END_MM,
+    {},
+)
+
+
+def make_pair(
+    average: Average, ids: dict[str, int], out: Path, seed: int, region: Region = HEAD_AND_NECK
+) -> None:
+    """Write reference and query with their label maps, the label ids and SOURCE.md into ``out``.
+
+    Landmarks, if the region has any, go to ``<name>.landmarks.mrk.json``.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    for number, (name, storage) in enumerate((("reference", REFERENCE), ("query", QUERY))):
+    for number, (name, storage) in enumerate(
+        zip(("reference", "query"), region.storages, strict=True)
+    ):
         rng = np.random.default_rng([seed, number])
         transform = random_patient(average, rng, Spread())
-        image, labels = deformed(average, transform, storage, ids, rng)
+        image, labels = deformed(average, transform, storage, ids, rng, region.lower_end_mm)
         sitk.WriteImage(image, str(out / f"{name}.nii.gz"), True, 9)
         sitk.WriteImage(labels, str(out / f"{name}.labels.nii.gz"), True, 9)
+        if region.landmarks:
+            places = stored_places(average, transform, storage, region.landmarks)
+            write_landmarks(out / f"{name}.landmarks.mrk.json", "Landmarks", places)
     (out / "label_ids.json").write_text(json.dumps(ids, indent=1) + "\n", encoding="utf-8")
     contours = ", ".join(f"{name} {count}" for name, count in average.contours.items())
-    text = SOURCE.read_text(encoding="utf-8").format(
+    text = region.source.read_text(encoding="utf-8").format(
         patients=average.patients,
-        least=MINIMUM_PATIENTS,
+        least=region.least,
         contours=contours,
         seed=seed,
         noise=NOISE_HU,
         spread=Spread(),
-        end=LOWER_END_MM,
+        end=region.lower_end_mm,
     )
     (out / "SOURCE.md").write_text(text, encoding="utf-8")
 

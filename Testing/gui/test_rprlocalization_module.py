@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import slicer
-from RPRLocalizationLib.sampledata import CATEGORY, QUERY, REFERENCE, registerSampleData
+from RPRLocalizationLib.sampledata import (
+    CATEGORY,
+    QUERY,
+    REFERENCE,
+    TRUNK_QUERY,
+    TRUNK_REFERENCE,
+    registerSampleData,
+)
 from RPRLocalizationLib.scene.markedtargets import targetsOf
 
 
@@ -19,16 +26,22 @@ def test_titleAndCategoryAreForRadiologists(panel):
 def test_samplesAreRegisteredOnceAndLoadFromTheExtension(panel):
     registerSampleData()
     sources = slicer.modules.sampleDataSources[CATEGORY]
-    assert sorted(source.sampleName for source in sources) == sorted([REFERENCE, QUERY])
+    assert sorted(source.sampleName for source in sources) == sorted(
+        [REFERENCE, QUERY, TRUNK_REFERENCE, TRUNK_QUERY]
+    )
     for source in sources:
         # what the data set's button in the module Sample Data does
         source.customDownloader(source)
     panel.host.processEvents()
-    assert panel.names() == [f"{REFERENCE} (reference)", QUERY]
-    assert "Synthetic" in slicer.util.getNode(QUERY).GetDescription()
+    assert panel.names() == [f"{REFERENCE} (reference)", QUERY, TRUNK_REFERENCE, TRUNK_QUERY]
+    for name in (QUERY, TRUNK_QUERY):
+        assert "Synthetic" in slicer.util.getNode(name).GetDescription()
     organs = targetsOf([slicer.util.getNode(f"{REFERENCE} organs")])
     assert {"Brainstem", "Mandible"} <= {target.name for target in organs} and len(organs) == 7
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLLabelMapVolumeNode") == 0
+    trunk = ("organs", "landmarks")
+    marked = targetsOf([slicer.util.getNode(f"{TRUNK_REFERENCE} {kind}") for kind in trunk])
+    assert {"Heart", "Spleen", "Carina", "KidneyLeft"} <= {target.name for target in marked}
 
 
 @pytest.mark.mainwindow

@@ -8,6 +8,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TESTING = ROOT / "Testing"
 SUPPORT = TESTING / "support"
 SAMPLE_DATA = ROOT / "RPRLocalization" / "Resources" / "SampleData"
+TRUNK_SAMPLE = ROOT / "RPRLocalization" / "Resources" / "SampleDataTrunk"
 BUNDLED_MODELS = ROOT / "RPRLocalization" / "Resources" / "Models"
 DATA = ROOT.parent / "shared" / "data"
 HAN = DATA / "han"

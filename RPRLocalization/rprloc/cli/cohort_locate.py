@@ -54,7 +54,9 @@ def add_arguments(steps: Commands) -> None:
         help="folder of the results; the same command goes on where it stopped",
     )
     parser.add_argument(
-        "--model", metavar="DIR", help="model of all templates (default: the one each names)"
+        "--model",
+        metavar="DIR",
+        help="model of all templates (default: the one that each was made with)",
     )
     add_search(parser)
     parser.add_argument(

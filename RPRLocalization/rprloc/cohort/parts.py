@@ -27,6 +27,8 @@ _FOLDER_DIGITS = 2
 _TEXTS = ("key", "series_id", "path", "template", "model", "target", "kind", "status")
 _NUMBERS = ("cx", "cy", "cz", "sx", "sy", "sz", "spread_mm", "cycle_mm", "similarity")
 _OF_TASK = ("attempts", "read_s", "total_s", "cpu_s", "peak_mib")
+#: Behind all others, so that readers of columns by number find the old ones; null in older parts.
+_ADDED = ("radius90_mm",)
 
 
 def schema() -> pa.Schema:
@@ -39,7 +41,7 @@ def schema() -> pa.Schema:
             *((name, pa.float64()) for name in _NUMBERS),
             *((name, pa.string()) for name in ("reason", "cause")),
             ("attempts", pa.int32()),
-            *((name, pa.float64()) for name in _OF_TASK[1:]),
+            *((name, pa.float64()) for name in (*_OF_TASK[1:], *_ADDED)),
         ]
     )
 

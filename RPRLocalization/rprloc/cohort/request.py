@@ -127,18 +127,18 @@ def together(
 def choose_templates(paths: Sequence[Path], model: str | None) -> list[TemplateChoice]:
     """Read the templates, and find the model of each.
 
-    model: folder or name for all; None for the one that each template names. Raises TemplateError,
-    ModelError, or InputError for two templates of one name.
+    model: folder or name for all; None or ``auto`` for the one that each was made with. Raises
+    TemplateError, ModelError, or InputError for two templates of one name.
     """
     from ..formats.reading import stem_of
     from ..localization.template import Template
     from ..model.card import read_card
-    from ..model.loading import file_sha256, find_model
+    from ..model.loading import file_sha256, models_for
 
     choices: dict[str, TemplateChoice] = {}
     for path in paths:
         template = Template.read(path)
-        folder = find_model(model or template.model.get("name", ""))
+        folder = models_for(model, template.model)[0]
         card = read_card(folder)
         template.check_model(card)
         name = stem_of(path).removesuffix(".json")

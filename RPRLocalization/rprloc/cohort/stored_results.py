@@ -44,6 +44,8 @@ def _result(row: dict[str, Any]) -> Result:
         spread_mm=row["spread_mm"],
         cycle_mm=row["cycle_mm"],
         similarity=row["similarity"],
+        radius90_mm=row["radius90_mm"],
+        model=row["model"],
     )
 
 

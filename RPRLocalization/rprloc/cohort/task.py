@@ -232,7 +232,7 @@ def row_of(task: SeriesTask, key: str, choice: TemplateChoice, result: Result) -
         **dict(zip(names, numbers, strict=True)),
         **{"spread_mm": result.spread_mm, "cycle_mm": result.cycle_mm},
         **{"similarity": result.similarity, "reason": " ".join(result.reason.split())},
-        **{"cause": "", "attempts": task.attempt},
+        **{"cause": "", "attempts": task.attempt, "radius90_mm": result.radius90_mm},
     }
 
 

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, one_line
+from ..extras import DICOM, installation
 from ..geometry import FloatArray
 from .dicom_elements import layout
-
-INSTALL = "pip install pydicom"
 
 
 def read_dataset(path: Path, what: str, save_as: str = ".nrrd", *, voxels: bool = True) -> Any:
@@ -27,8 +26,8 @@ def read_dataset(path: Path, what: str, save_as: str = ".nrrd", *, voxels: bool 
         import pydicom
     except ImportError as error:
         raise InputError(
-            f"is {what}, which needs pydicom: {INSTALL}, or load it in Slicer and save it as "
-            f"{save_as}"
+            f"is {what}, which needs pydicom: {installation(DICOM)}, or load it in Slicer and save "
+            f"it as {save_as}"
         ) from error
     try:
         damaged = layout(path).wholeness == "damaged"

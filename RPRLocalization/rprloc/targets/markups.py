@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
 from ..files import atomic_write_text
@@ -277,6 +277,12 @@ def write_fiducial(path: str | Path, name: str, points: Points, description: str
     labels = [name] if len(xyz) == 1 else [f"{name}-{number}" for number in range(1, len(xyz) + 1)]
     body = {"controlPoints": _control_points(labels, xyz, description)}
     _write(path, "Fiducial", name, body)
+
+
+def write_landmarks(path: str | Path, name: str, places: Mapping[str, ArrayLike]) -> None:
+    """Write one fiducial list of named points, (3,) LPS mm each. Raises OutputError."""
+    xyz = Points(np.array([np.asarray(place) for place in places.values()]), Frame.LPS).xyz
+    _write(path, "Fiducial", name, {"controlPoints": _control_points(list(places), xyz, "")})
 
 
 def write_roi(path: str | Path, name: str, box: Box, description: str = "") -> None:

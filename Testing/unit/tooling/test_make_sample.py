@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from support.paths import SAMPLE_DATA as SAMPLE
-from support.paths import TESTING
+from support.paths import TESTING, TRUNK_SAMPLE
 
 from rprloc.image.volume import read_volume
 from rprloc.targets.labelmap import read_label_map
 from rprloc.targets.loading import load_targets
+from rprloc.targets.markups import PointMark, read_markups
 from rprloc.targets.placement import check_inside
 
 sys.path.insert(0, str(TESTING / "SampleData"))
@@ -21,6 +22,7 @@ import average_patient as ap
 import deform
 import groupwise as gw
 import make_sample as ms
+import trunk_organs
 
 SPREAD = deform.Spread(scale=0.05, rotation_deg=2.0, bend_mm=5.0, reach_mm=30.0)
 
@@ -161,16 +163,56 @@ def test_an_average_is_kept_for_a_rerun(tmp_path: Path) -> None:
     )
 
 
-def test_the_sample_in_the_repository() -> None:
-    assert sum(path.stat().st_size for path in SAMPLE.iterdir()) < 3_000_000
-    assert "SYNTHETIC, not a patient" in (SAMPLE / "SOURCE.md").read_text(encoding="utf-8")
-    ids = json.loads((SAMPLE / "label_ids.json").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("place", [(-30.0, 10.0, 200.0), (40.0, -25.0, 150.0)])
+def test_a_place_is_found_back_through_the_bending(place: tuple[float, float, float]) -> None:
+    low, high = np.array([-100.0, -80.0, 50.0]), np.array([100.0, 80.0, 300.0])
+    rng = np.random.default_rng(7)
+    field = sitk.DisplacementFieldTransform(deform.random_field(rng, low, high, deform.Spread()))
+    affine = deform.random_affine(rng, (low + high) / 2, deform.Spread())
+    transform = sitk.CompositeTransform([affine, field])
+    found = ms.preimage(transform, place)
+    assert np.linalg.norm(found - place) > 1.0
+    assert transform.TransformPoint(found.tolist()) == pytest.approx(place, abs=1e-3)
+
+
+def test_landmarks_of_a_pair_lie_where_its_organs_do(tmp_path: Path) -> None:
+    average = toy_average()
+    region = ms.Region(
+        ms.HEAD_AND_NECK.source, (ms.REFERENCE, ms.QUERY), 1, 0.0, {"Middle": (60.0, 69.0, 75.0)}
+    )
+    ms.make_pair(average, {"Ball": 5}, tmp_path, 2, region)
+    for name in ("reference", "query"):
+        (ball,) = load_targets(tmp_path / f"{name}.labels.nii.gz", tmp_path / "label_ids.json")
+        (mark,) = read_markups(tmp_path / f"{name}.landmarks.mrk.json")
+        assert isinstance(mark, PointMark) and mark.name == "Middle" and ball.box is not None
+        assert mark.position.xyz.ravel() == pytest.approx(ball.box.center, abs=4.0)
+
+
+def test_a_drawn_organ_keeps_to_its_box_and_leaves_what_hangs_by_a_thread() -> None:
+    hu = np.full((40, 40, 40), -1000, dtype=np.int16)
+    hu[5:35, 5:35, 5:35] = 0
+    hu[10:20, 10:20, 10:20] = hu[10:20, 10:20, 24:34] = 70
+    hu[14, 14, 20:24] = 70
+    organ = trunk_organs.SoftOrgan((45, 45, 39), (40.0, 100.0), (0, 0, 0), (120, 120, 48))
+    canvas = trunk_organs.Canvas(image_of(hu, 3.0))
+    drawn = trunk_organs.soft_organ(canvas, organ, np.zeros(hu.shape, dtype=bool))
+    z, _, x = np.argwhere(drawn).T
+    assert x.max() < 22 and z.max() <= 17 and drawn.sum() > 300
+    with pytest.raises(ValueError, match="another average"):
+        canvas.piece(hu > 500, (45.0, 45.0, 45.0), 1)
+
+
+@pytest.mark.parametrize("folder", [SAMPLE, TRUNK_SAMPLE], ids=lambda folder: folder.name)
+def test_the_samples_in_the_repository(folder: Path) -> None:
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 3_000_000
+    assert "SYNTHETIC, not a patient" in (folder / "SOURCE.md").read_text(encoding="utf-8")
+    ids = json.loads((folder / "label_ids.json").read_text(encoding="utf-8"))
     orders = set()
     for name in ("reference", "query"):
-        volume = read_volume(SAMPLE / f"{name}.nii.gz")
-        labels = read_label_map(SAMPLE / f"{name}.labels.nii.gz")
+        volume = read_volume(folder / f"{name}.nii.gz")
+        labels = read_label_map(folder / f"{name}.labels.nii.gz")
         assert labels.geometry == volume.geometry
-        targets = load_targets(SAMPLE / f"{name}.labels.nii.gz", SAMPLE / "label_ids.json")
+        targets = load_targets(folder / f"{name}.labels.nii.gz", folder / "label_ids.json")
         assert [target.name for target in targets] == list(ids)
         check_inside(targets, volume.geometry)
         orders.add(tuple(np.abs(volume.geometry.direction).argmax(axis=0).tolist()))

@@ -248,5 +248,5 @@ def test_without_pydicom_the_way_out_is_named(
     else:
         structures(path, {"Bulb": ball(10.0)})
     monkeypatch.setitem(__import__("sys").modules, "pydicom", None)
-    with pytest.raises(InputError, match=r"needs pydicom: pip install.*Slicer"):
+    with pytest.raises(InputError, match=r"needs pydicom: pip install 'rprloc\[dicom\]'.*Slicer"):
         read_target_file(path)
