@@ -33,7 +33,11 @@ def titles(bench) -> list[str]:
 
 
 def test_trainedModelIsChosenForSectionsFourAndFive(done):
-    assert titles(done) == ["my abdomen (trained 2026-11-22)", "han-ct 1.0.0 (installed)"]
+    assert titles(done) == [
+        "my abdomen (trained 2026-11-22)",
+        "body-ct 1.0.0 (installed)",
+        "han-ct 1.0.0 (installed)",
+    ]
     assert done.ui.useModelLabel.text == "my abdomen (trained 2026-11-22)"
     assert done.ui.trainStatusLabel.text.startswith("Done. Judge the model")
 
@@ -85,8 +89,9 @@ def test_drawnOrgansAreMeasuredAsWell(done, tmp_path):
 
 
 def test_installedModelIsJudgedOnTheTickedCTs(done):
-    done.ui.trainedSelector.setCurrentIndex(1)
-    done.ui.trainedSelector.activated.emit(1)
+    bundled = titles(done).index("han-ct 1.0.0 (installed)")
+    done.ui.trainedSelector.setCurrentIndex(bundled)
+    done.ui.trainedSelector.activated.emit(bundled)
     done.settle()
     done.click(done.ui.checkButton)
     (params,) = done.worker.of("train.check")
@@ -125,7 +130,7 @@ def test_installedModelIsListedByTheLocalizationAtOnce(done):
     done.click(done.ui.openLocalizationButton)
     assert slicer.util.selectedModule() == "RPRLocalization"
     selector = localization.ui.modelSelector
-    assert selector.currentText.startswith("my-abdomen 1.0.0") and selector.count == 3
+    assert selector.currentText.startswith("my-abdomen 1.0.0") and selector.count == 4
 
 
 @pytest.mark.parametrize("answer", [qt.QMessageBox.Yes, qt.QMessageBox.No])

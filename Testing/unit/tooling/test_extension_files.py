@@ -54,7 +54,7 @@ def test_modulesShareNoFileName() -> None:
     assert len(names) == len(set(names)) and not any(name.startswith("Testing") for name in names)
 
 
-def test_installedInOneFolderTheWorkerFindsTheBundledModel(tmp_path: Path) -> None:
+def test_installedInOneFolderTheWorkerFindsTheBundledModels(tmp_path: Path) -> None:
     """As the package of the extension is laid out: without the checkout around it."""
     for module in MODULES:
         for name in listed(module):
@@ -81,7 +81,8 @@ def test_installedInOneFolderTheWorkerFindsTheBundledModel(tmp_path: Path) -> No
         )
         worker.stdin.close()
     folders = [Path(model["folder"]) for model in answer["models"] if not model["problem"]]
-    assert folders == [tmp_path / "Resources" / "Models" / "han-ct"]
+    bundled = tmp_path / "Resources" / "Models"
+    assert folders == [bundled / "body-ct", bundled / "han-ct"]
 
 
 def test_bothModulesAreBuilt() -> None:
