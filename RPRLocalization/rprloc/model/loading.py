@@ -78,8 +78,19 @@ def find_model(name_or_folder: str | Path = DEFAULT_MODEL) -> Path:
 
 
 def bundled_models() -> list[Path]:
-    """Folders of the models that ``auto`` chooses among, the default one first."""
-    folders = sorted(card.parent for card in BUNDLED.glob(f"*/{CARD_NAME}"))
+    """Folders of the models that ``auto`` chooses among, the default one first.
+
+    A model that another of them was trained on from is left out: it is kept for the templates that
+    were made with it, and would only be asked the same again. Raises ModelError for a damaged card.
+    """
+    cards = {card.parent: read_card(card.parent) for card in BUNDLED.glob(f"*/{CARD_NAME}")}
+    trained_on = [
+        stage.facts.get("started_from")
+        for card in cards.values()
+        for stage in (card.coarse, card.fine)
+        if stage is not None
+    ]
+    folders = sorted(folder for folder, card in cards.items() if card.identity not in trained_on)
     return sorted(folders, key=lambda folder: folder.name != DEFAULT_MODEL)
 
 

@@ -61,7 +61,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         groups = _groups(args)
         ways: tuple[Way, ...] = ("votes", "alignment") if args.fit_radius else (args.way,)
-        methods: list[BodyMethod] = [Ours(model, way) for model in args.model for way in ways]
+        methods: list[BodyMethod] = [
+            # A radius is fitted on what the other limits let pass.
+            Ours(model, way, with_radius=not args.fit_radius)
+            for model in args.model
+            for way in ways
+        ]
     except (OSError, ValueError, KeyError, RprLocError) as error:
         print(f"body: {error}", file=sys.stderr)
         return 2

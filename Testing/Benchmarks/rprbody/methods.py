@@ -70,9 +70,13 @@ class BodyMethod(ABC):
 class Ours(BodyMethod):
     """This product, with one model."""
 
-    def __init__(self, model: str | Path, way: Way = "auto") -> None:
+    def __init__(self, model: str | Path, way: Way = "auto", with_radius: bool = True) -> None:
+        """Load a model; without its radius, the other limits alone judge its answers."""
         loaded = load_model(find_model(model), torch.device("cpu"))
-        self.locator = Locator(loaded, Options(way=way))
+        limits = loaded.card.confidence
+        if not with_radius:
+            limits = replace(limits, radius=None, aligned=None)
+        self.locator = Locator(loaded, Options(way=way, confidence=limits))
         card = loaded.card.name
         self.name = f"ours-{card}" if way == "auto" else f"ours-{card}-{way}"
         self.title = f"RPRLoc, {card}" if way == "auto" else f"RPRLoc, {card}, {way} alone"

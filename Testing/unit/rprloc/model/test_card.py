@@ -13,6 +13,7 @@ from support.paths import BUNDLED_MODELS, ROOT
 
 from rprloc.errors import ModelError
 from rprloc.model.card import CARD_NAME, parse_card, read_card
+from rprloc.model.loading import bundled_models, find_model
 from rprloc.model.settings import ConfidenceThresholds, MatchSettings, SearchSettings
 
 
@@ -88,3 +89,12 @@ def test_a_card_is_read_without_torch() -> None:
         env={"PYTHONPATH": str(ROOT / "RPRLocalization")},
     )
     assert done.stdout.strip() == "han-ct"
+
+
+def test_a_bundled_model_that_another_was_trained_on_from_is_not_asked_too() -> None:
+    assert {card.parent.name for card in BUNDLED_MODELS.glob("*/model.json")} == {
+        "body-ct",
+        "han-ct",
+    }
+    assert [folder.name for folder in bundled_models()] == ["body-ct"]
+    assert find_model("han-ct").parent == BUNDLED_MODELS
