@@ -180,9 +180,9 @@ def test_planThatFailsIsSaid(bench):
 
 def test_fineTuningStartsFromAnInstalledModel(bench):
     selector = bench.ui.startFromSelector
-    assert [selector.itemData(n) for n in range(selector.count)] == ["", "han-ct"]
-    selector.setCurrentIndex(1)
-    selector.activated.emit(1)
+    assert [selector.itemData(n) for n in range(selector.count)] == ["", "body-ct", "han-ct"]
+    selector.setCurrentIndex(2)
+    selector.activated.emit(2)
     bench.scan()
     bench.plan()
     assert bench.worker.of("train.plan")[-1]["start_from"] == "han-ct"

@@ -30,6 +30,7 @@ TOLERANCE_CSV = 0.011
 # What depends on the machine, and what later versions may add to.
 ADDED = {"radius90_mm", "model", "sketches", "center_mm", "outlines"}
 VOLATILE = {"seconds", "seconds_left", "python", "torch", "version", "devices", "methods"}
+BUNDLED_SINCE = {"body-ct"}
 
 
 @pytest.fixture(scope="module")
@@ -127,11 +128,17 @@ def recorded_session(work: Path) -> list[dict[str, Any]]:
 
 
 def without_progress(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The events whose number is part of the protocol, without what depends on the machine."""
+    """The events whose number is part of the protocol, without what depends on the machine.
+
+    And without models that were bundled since.
+    """
     events = [event for event in events if event["event"] != "progress"]
     no_such_gpu = [event for event in events if event["id"] == 14 and "message" in event]
     for event in no_such_gpu:
         event["message"] = "where there is another GPU, it is named here"
+    for event in events:
+        if "models" in event:
+            event["models"] = [m for m in event["models"] if m["title"] not in BUNDLED_SINCE]
     return events
 
 
