@@ -48,7 +48,7 @@ def test_bundledModelIsExportedAndImportedAgain(real, tmp_path):
     real.click(real.ui.importModelButton)
     real.host.waitFor(lambda: not real.logic.task)
     real.settle()
-    assert (tmp_path / "models" / "han-ct" / "model.json").is_file()
+    assert (tmp_path / "models" / "body-ct" / "model.json").is_file()
     assert (
         "Installed" in real.ui.useLabel.text
         and Path(real.panel.judge.model["folder"]).parent == tmp_path / "models"
