@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from make_library import trimmed
+from make_library import trimmed, write_pooled
 from rprbody.cases import read_cases
 
 from rprloc.geometry import Frame, Points
@@ -100,15 +100,12 @@ def main() -> None:
 
     marks = json.loads(MARKS.read_text(encoding="utf-8"))["landmarks"]
     locator = Locator(load_model(find_model(args.model), torch.device("cpu")))
-    pooled: Template | None = None
-    for name, targets in all_targets(args.data, marks).items():
-        if name in images and name in mean.maps and targets:
-            one = one_template(locator, images[name], name, targets, mean)
-            pooled = one if pooled is None else pooled.merged(one)
-    assert pooled is not None
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    pooled.write(args.out, overwrite=True)
-    print({t.name: len(t.examples) for t in pooled.targets}, file=sys.stderr)
+    templates = (
+        one_template(locator, images[name], name, targets, mean)
+        for name, targets in all_targets(args.data, marks).items()
+        if name in images and name in mean.maps and targets
+    )
+    write_pooled(templates, args.out)
 
 
 if __name__ == "__main__":

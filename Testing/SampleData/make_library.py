@@ -10,7 +10,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 
 import torch
@@ -50,6 +52,14 @@ def patient_template(
     return replace(template, targets=light)
 
 
+def write_pooled(templates: Iterable[Template], out: Path) -> None:
+    """Pool templates of one model, and write the library; says how many examples targets have."""
+    pooled = reduce(Template.merged, templates)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    pooled.write(out, overwrite=True)
+    print({t.name: len(t.examples) for t in pooled.targets}, file=sys.stderr)
+
+
 def main() -> None:
     """Pool all val patients and write the template."""
     parser = argparse.ArgumentParser(
@@ -63,14 +73,8 @@ def main() -> None:
     args = parser.parse_args()
     splits = json.loads((args.data / "splits.json").read_text(encoding="utf-8"))
     locator = Locator(load_model(find_model(args.model), torch.device("cpu")))
-    pooled: Template | None = None
-    for name in splits["splits"]["val"]:
-        one = patient_template(locator, args.data, name, splits)
-        pooled = one if pooled is None else pooled.merged(one)
-    assert pooled is not None
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    pooled.write(args.out, overwrite=True)
-    print({t.name: len(t.examples) for t in pooled.targets}, file=sys.stderr)
+    names = splits["splits"]["val"]
+    write_pooled((patient_template(locator, args.data, name, splits) for name in names), args.out)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..localization.matching import match_descriptors
-from ..localization.robust_affine import TUKEY
+from ..localization.robust_affine import tukey_weights
 from ..localization.voting import dense_consensus
 from ..model.field import LatentField
 from ..model.settings import MatchSettings, SearchSettings
@@ -111,6 +111,5 @@ def _robust(near: Neighbourhood, target: Tensor, weight: Tensor) -> Tensor:
     trust = weight
     for _ in range(ROBUST_ROUNDS):
         error = (near.carry(target, trust) - target).norm(dim=1)
-        limit = TUKEY * error.median().clamp_min(1.0)
-        trust = weight * ((1.0 - (error / limit).clamp(max=1.0) ** 2) ** 2 + 1e-6)
+        trust = weight * (tukey_weights(error) + 1e-6)
     return trust

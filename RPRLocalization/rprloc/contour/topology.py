@@ -6,6 +6,8 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from ..targets.parts import connected_parts
+
 #: A voxel belongs to a contour if at least so much of it does.
 SHARE = 0.5
 #: Shares that bridge a gap, tried in this order.
@@ -36,12 +38,12 @@ def in_one_piece(share: NDArray[np.float32], parts: int) -> tuple[Mask, int]:
 
 def part_count(mask: Mask) -> int:
     """Number of parts; voxels that touch by a corner are of one part."""
-    return int(_labels(mask).max(initial=0))
+    return int(connected_parts(mask).max(initial=0))
 
 
 def without_crumbs(mask: Mask) -> Mask:
     """The mask without parts of less than ``CRUMB`` of its largest one."""
-    labels = _labels(mask)
+    labels = connected_parts(mask)
     sizes = np.bincount(labels.ravel())
     if len(sizes) < 3:
         return mask
@@ -52,7 +54,7 @@ def without_crumbs(mask: Mask) -> Mask:
 
 def _bridged(mask: Mask, wider: Mask) -> Mask:
     """The mask, and those parts of the wider one beyond it that touch several of its parts."""
-    labels = _labels(mask)
+    labels = connected_parts(mask)
     # The widened rims of single parts would touch each other: only what lies close to two counts.
     near = [_grown(labels == n, 3) for n in range(1, labels.max() + 1)]
     between = np.sum(near, axis=0) >= 2
@@ -64,12 +66,4 @@ def _grown(mask: Mask, voxels: int) -> Mask:
     image = sitk.GetImageFromArray(mask.astype(np.uint8))
     grown = sitk.BinaryDilate(image, [voxels] * 3, sitk.sitkBox)
     found: Mask = sitk.GetArrayFromImage(grown) > 0
-    return found
-
-
-def _labels(mask: Mask) -> NDArray[np.int64]:
-    image = sitk.GetImageFromArray(mask.astype(np.uint8))
-    found: NDArray[np.int64] = sitk.GetArrayFromImage(sitk.ConnectedComponent(image, True)).astype(
-        np.int64
-    )
     return found

@@ -39,10 +39,15 @@ def transform_points(
         a, b = source - middle, target - place
         matrix = torch.linalg.solve((share * a).T @ a + prior, (share * a).T @ b + prior)
 
-        # Not below 1 mm: where all fit to rounding, none is an outlier.
-        error = (b - a @ matrix).norm(dim=1)
-        limit = TUKEY * error.median().clamp_min(1.0)
-        trust = weight * ((1.0 - (error / limit).clamp(max=1.0) ** 2) ** 2 + 1e-9)
+        trust = weight * (tukey_weights((b - a @ matrix).norm(dim=1)) + 1e-9)
 
     moved: Tensor = (keys - middle) @ matrix + place
     return moved
+
+
+def tukey_weights(error_mm: Tensor) -> Tensor:
+    """(N,) Tukey's weights of distances (N,) mm: 1 for what fits, 0 for outliers."""
+    # Not below 1 mm: where all fit to rounding, none is an outlier.
+    limit = TUKEY * error_mm.median().clamp_min(1.0)
+    weights: Tensor = (1.0 - (error_mm / limit).clamp(max=1.0) ** 2) ** 2
+    return weights

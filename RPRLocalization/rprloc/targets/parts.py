@@ -45,7 +45,7 @@ def without_slips(mask: Mask, geometry: Geometry) -> tuple[Mask, tuple[str, ...]
         Parts of like size (two lungs) are both main parts.
     """
     block = [max(1, -(-n // _MOST_BLOCKS)) for n in mask.shape]
-    labels = _labelled(_any_in_block(mask, block))
+    labels = connected_parts(_any_in_block(mask, block))
     parts = _parts(mask, labels, block)
     if len(parts) < 2:
         return mask, ()
@@ -85,8 +85,9 @@ def _any_in_block(mask: Mask, block: list[int]) -> Mask:
     return mask
 
 
-def _labelled(blocks: Mask) -> npt.NDArray[np.intp]:
-    image = sitk.GetImageFromArray(blocks.view(np.uint8))
+def connected_parts(mask: Mask) -> npt.NDArray[np.intp]:
+    """Number each part of a mask from 1, 0 outside; voxels that touch by a corner are of one."""
+    image = sitk.GetImageFromArray(mask.view(np.uint8))
     connected = sitk.ConnectedComponent(image, True)
     labels: npt.NDArray[np.intp] = sitk.GetArrayFromImage(connected).astype(np.intp)
     return labels

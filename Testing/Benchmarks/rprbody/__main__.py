@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -21,7 +21,7 @@ from .absent import absent_rows
 from .cases import Case, head_and_neck_cases, read_cases
 from .cuts import cut_rows
 from .fitting import fit, write_radii
-from .measuring import Row, measure
+from .measuring import Row, measure, stored
 from .methods import BodyMethod, GrayValues, Ours, ProportionalMapping, Registration
 from .report import absent_table, cut_table, doubt_table, landmark_table, organ_table
 
@@ -137,11 +137,7 @@ def _cut(method: Ours, groups: Sequence[Group], folder: Path) -> list[Row]:
         references, queries = group.cases
         for query in queries[:CUT_QUERIES]:
             file = folder / f"{method.name}-cut" / f"{query.name}.json"
-            if not file.exists():
-                file.parent.mkdir(parents=True, exist_ok=True)
-                rows = [asdict(row) for row in cut_rows(method, references, query)]
-                atomic_write_text(file, json.dumps(rows))
-            found += [Row(**row) for row in json.loads(file.read_text(encoding="utf-8"))]
+            found += stored(file, partial(cut_rows, method, references, query))
     return found
 
 
@@ -149,11 +145,7 @@ def _absent(
     method: Ours, references: Sequence[Case], args: argparse.Namespace, folder: Path
 ) -> list[Row]:
     file = folder / f"{method.name}-absent.json"
-    if not file.exists():
-        rows = [asdict(row) for row in absent_rows(method, references, args.data, args.split)]
-        file.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write_text(file, json.dumps(rows))
-    return [Row(**row) for row in json.loads(file.read_text(encoding="utf-8"))]
+    return stored(file, partial(absent_rows, method, references, args.data, args.split))
 
 
 def report(

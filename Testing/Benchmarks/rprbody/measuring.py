@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +48,20 @@ def measure(
     """All pairs; what is in ``folder`` is not measured again."""
     rows: list[Row] = []
     for reference in references:
-        file = folder / f"{reference.name}.json"
-        if not file.exists():
-            found = _of_reference(method, reference, queries)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            atomic_write_text(file, json.dumps([asdict(row) for row in found]))
-        rows += [Row(**row) for row in json.loads(file.read_text(encoding="utf-8"))]
+        rows += stored(
+            folder / f"{reference.name}.json",
+            partial(_of_reference, method, reference, queries),
+        )
     return rows
+
+
+def stored(file: Path, make: Callable[[], Iterable[Row]]) -> list[Row]:
+    """The rows of a file; if it is not there, they are made and written first."""
+    if not file.exists():
+        made = [asdict(row) for row in make()]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write_text(file, json.dumps(made))
+    return [Row(**row) for row in json.loads(file.read_text(encoding="utf-8"))]
 
 
 def _of_reference(method: BodyMethod, reference: Case, queries: Sequence[Case]) -> list[Row]:
