@@ -34,7 +34,8 @@ from rprloc.localization.locator import Locator, Options
 from rprloc.localization.result import Result
 from rprloc.localization.template import Template
 from rprloc.model.devices import resolve_device
-from rprloc.model.loading import find_model, load_model
+from rprloc.model.finding import find_model
+from rprloc.model.loading import load_model
 from rprloc.targets.labelmap import read_label_map
 from rprloc.targets.loading import targets_from_label_map
 from rprloc.targets.target import Target

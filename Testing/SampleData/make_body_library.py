@@ -27,7 +27,8 @@ from rprloc.geometry import Frame, Points
 from rprloc.image.volume import read_volume
 from rprloc.localization.locator import Locator
 from rprloc.localization.template import Example, Template
-from rprloc.model.loading import find_model, load_model
+from rprloc.model.finding import find_model
+from rprloc.model.loading import load_model
 from rprloc.targets.target import Target, target_from_point
 from rprtrain.atlas.mean_sketch import NAME, MeanBody, mean_of
 from rprtrain.data.dataset import load_volumes

@@ -20,7 +20,8 @@ import torch
 from rprloc.image.volume import read_volume
 from rprloc.localization.locator import Locator
 from rprloc.localization.template import Example, Template
-from rprloc.model.loading import find_model, load_model
+from rprloc.model.finding import find_model
+from rprloc.model.loading import load_model
 from rprloc.targets.labelmap import read_label_map
 from rprloc.targets.loading import targets_from_label_map
 

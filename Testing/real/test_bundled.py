@@ -17,7 +17,8 @@ from rprloc.image.volume import Volume, read_volume
 from rprloc.localization.locator import Locator, Options
 from rprloc.localization.result import Result
 from rprloc.localization.template import Template
-from rprloc.model.loading import find_model, load_model
+from rprloc.model.finding import find_model
+from rprloc.model.loading import load_model
 from rprloc.model.network_config import PnetConfig
 from rprloc.targets.loading import load_targets
 from rprloc.targets.target import Target, target_from_point

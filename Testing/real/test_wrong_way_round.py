@@ -15,7 +15,8 @@ from rprloc.geometry import Geometry
 from rprloc.image.volume import Volume, read_volume
 from rprloc.localization.locator import Locator
 from rprloc.localization.template import Template
-from rprloc.model.loading import find_model, load_model
+from rprloc.model.finding import find_model
+from rprloc.model.loading import load_model
 
 LIBRARY = ROOT / "RPRLocalization" / "Resources" / "Templates" / "han-ct-organs.json"
 KNOWN = ("kbp_276", "kbp_314")

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from rprloc.model.card import CARD_NAME, ModelCard, StageCard
-from rprloc.model.loading import file_sha256
+from rprloc.model.finding import file_sha256
 from rprloc.model.network_config import PnetConfig
 from rprloc.model.pnet import Pnet, fold_batch_norm
 

@@ -11,7 +11,7 @@ from .arguments import Commands, Parser, add_overwrite
 from .exit_codes import EPILOG, EXIT_BAD_INPUT, EXIT_OK
 
 if TYPE_CHECKING:
-    from ..model.loading import ModelEntry
+    from ..model.finding import ModelEntry
 
 NAME = "models"
 
@@ -62,7 +62,7 @@ def _add_into(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the action; listing returns exit code 2 if any model is damaged."""
     from ..model.archive import export_model, import_model, install_model, user_model_folder
-    from ..model.loading import find_model
+    from ..model.finding import find_model
 
     if args.action == "list":
         return _list()
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list() -> int:
-    from ..model.loading import PATH_VARIABLE, list_models, model_folders
+    from ..model.finding import PATH_VARIABLE, list_models, model_folders
 
     entries = list_models()
     if not entries:

@@ -22,7 +22,8 @@ from ..localization.learning import learn
 from ..localization.locator import Locator, Options
 from ..localization.template import Template
 from ..model.devices import resolve_device
-from ..model.loading import load_model, models_for
+from ..model.finding import models_for
+from ..model.loading import load_model
 from ..targets.loading import read_target_file
 from ..targets.placement import UsableTargets, usable_targets
 from .notes import show_note

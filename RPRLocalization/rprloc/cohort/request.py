@@ -133,7 +133,7 @@ def choose_templates(paths: Sequence[Path], model: str | None) -> list[TemplateC
     from ..formats.reading import stem_of
     from ..localization.template import Template
     from ..model.card import read_card
-    from ..model.loading import file_sha256, models_for
+    from ..model.finding import file_sha256, models_for
 
     choices: dict[str, TemplateChoice] = {}
     for path in paths:

@@ -170,7 +170,7 @@ def _locator(folder: Path, identity: Any, search: SearchOptions, worker: WorkerO
 def _template(path: Path, digest: str) -> Template:
     """Read a template once per worker."""
     from ..localization.template import Template
-    from ..model.loading import file_sha256
+    from ..model.finding import file_sha256
 
     if file_sha256(path) != digest:
         raise TemplateError(f"{path}: has changed since the cohort was begun: repeat the command")

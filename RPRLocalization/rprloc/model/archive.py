@@ -18,7 +18,7 @@ from pathlib import Path
 from ..errors import ModelError, OutputError
 from ..files import output_errors, safe_name
 from .card import CARD_NAME, ModelCard, parse_card, read_card
-from .loading import PATH_VARIABLE, bytes_sha256, file_sha256, verify_files
+from .finding import PATH_VARIABLE, bytes_sha256, file_sha256, verify_files
 
 MANIFEST = "checksums.json"
 MANIFEST_SCHEMA = "rprloc-model-archive"

@@ -18,12 +18,8 @@ from ..localization.locator import Locator, Options
 from ..localization.result import Result, with_notes
 from ..localization.template import Template
 from ..model.card import DEFAULT_MODEL, ModelCard
-from ..model.loading import (
-    ModelEntry,
-    ModelPair,
-    list_models,
-    models_for,
-)
+from ..model.finding import ModelEntry, list_models, models_for
+from ..model.loading import ModelPair
 from ..targets.markups import clean_name
 from .contours import contours_json
 from .errors import BadRequestError, CancelledError, explain

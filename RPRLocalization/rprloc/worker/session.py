@@ -22,7 +22,8 @@ from ..localization.learning import Learned, learn
 from ..localization.locator import Locator
 from ..model.card import read_card
 from ..model.devices import resolve_device
-from ..model.loading import ModelPair, find_model, load_model
+from ..model.finding import find_model
+from ..model.loading import ModelPair, load_model
 from ..targets.placement import UsableTargets, usable_targets
 from ..targets.target import Target
 from .job import Job

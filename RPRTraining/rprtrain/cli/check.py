@@ -58,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
     """Check, print the table and thresholds, and write what is asked for. Raises RprLocError."""
     from rprloc.cli.shared import set_threads
     from rprloc.model.devices import resolve_device
-    from rprloc.model.loading import find_model, load_model
+    from rprloc.model.finding import find_model
+    from rprloc.model.loading import load_model
 
     from ..check.annotated import check_sources, check_targets
     from ..check.picture import write_check_picture

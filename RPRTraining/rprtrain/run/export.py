@@ -18,7 +18,7 @@ from torch import nn
 from rprloc.errors import ModelError, OutputError
 from rprloc.files import atomic_write_text
 from rprloc.model.card import CARD_NAME, ModelCard, StageCard, read_card
-from rprloc.model.loading import file_sha256, find_model, verify_files
+from rprloc.model.finding import file_sha256, find_model, verify_files
 from rprloc.model.pnet import fold_batch_norm
 from rprloc.seal import sealed
 

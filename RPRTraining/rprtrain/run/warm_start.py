@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from rprloc.errors import ModelError
 from rprloc.model.card import ModelCard, StageCard, read_card
-from rprloc.model.loading import find_model, load_network, verify_files
+from rprloc.model.finding import find_model, verify_files
+from rprloc.model.loading import load_network
 from rprloc.model.pnet import AirConv
 
 from ..config import StageConfig

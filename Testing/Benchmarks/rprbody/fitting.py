@@ -11,7 +11,7 @@ import numpy as np
 from rprloc.calibration.radius_fit import fit_radius
 from rprloc.localization.status import FAILED, OK
 from rprloc.model.card import read_card
-from rprloc.model.loading import find_model
+from rprloc.model.finding import find_model
 from rprloc.model.radius import RadiusSettings
 from rprtrain.check.thresholds import write_thresholds
 

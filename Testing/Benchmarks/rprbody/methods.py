@@ -21,7 +21,8 @@ from rprloc.localization.embedding import EmbeddedVolume
 from rprloc.localization.locator import Locator, Options, Way, box_walls
 from rprloc.localization.result import Result
 from rprloc.localization.template import Template
-from rprloc.model.loading import find_model, load_model
+from rprloc.model.finding import find_model
+from rprloc.model.loading import load_model
 from rprloc.targets.target import Target
 
 from .cases import Case

@@ -17,7 +17,7 @@ from rprloc.errors import RprLocError
 from rprloc.evaluation.metrics import box_iou
 from rprloc.files import atomic_write_text
 from rprloc.image.volume import read_volume
-from rprloc.model.loading import BUNDLED
+from rprloc.model.finding import BUNDLED
 from rprloc.targets.label_ids import read_label_ids
 from rprloc.targets.labelmap import read_label_map
 from rprloc.targets.target import target_from_mask

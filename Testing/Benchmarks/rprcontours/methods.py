@@ -21,7 +21,8 @@ from rprloc.image.volume import Volume
 from rprloc.localization.choice import Candidate
 from rprloc.localization.learning import Learned
 from rprloc.localization.locator import Locator
-from rprloc.model.loading import find_model, load_model
+from rprloc.model.finding import find_model
+from rprloc.model.loading import load_model
 from rprloc.targets.placement import UsableTargets
 
 from .cases import Case

@@ -13,7 +13,7 @@ from support.trainings.tiny_training import TINY, TINY_FINE, phantom_volume
 
 from rprloc.errors import ModelError
 from rprloc.model.card import read_card
-from rprloc.model.loading import find_model
+from rprloc.model.finding import find_model
 from rprloc.model.pnet import Pnet, fold_batch_norm
 from rprtrain.config import COARSE, FINE, StageConfig
 from rprtrain.data.sources import ImageSource

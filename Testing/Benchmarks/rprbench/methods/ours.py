@@ -16,7 +16,8 @@ from rprloc.localization.locator import Locator, Options, box_walls
 from rprloc.localization.result import Result
 from rprloc.localization.steps import Steps
 from rprloc.localization.template import Template
-from rprloc.model.loading import ModelPair, find_model, load_model
+from rprloc.model.finding import find_model
+from rprloc.model.loading import ModelPair, load_model
 from rprloc.targets.target import Target, target_from_point
 
 from ..core.cohort import Patient

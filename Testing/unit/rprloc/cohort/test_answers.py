@@ -21,7 +21,7 @@ from rprloc.cohort.request import (
 )
 from rprloc.cohort.stored_results import stored_results
 from rprloc.localization.result import Result
-from rprloc.model.loading import PATH_VARIABLE
+from rprloc.model.finding import PATH_VARIABLE
 
 pytest.importorskip("pyarrow", reason="the extra 'cohort' is not installed")
 

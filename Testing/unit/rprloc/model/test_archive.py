@@ -20,7 +20,8 @@ from rprloc.cli.main import main
 from rprloc.errors import ModelError, OutputError
 from rprloc.model.archive import MANIFEST, export_model, import_model, install_model
 from rprloc.model.card import CARD_NAME, read_card
-from rprloc.model.loading import bytes_sha256, list_models, load_model
+from rprloc.model.finding import bytes_sha256, list_models
+from rprloc.model.loading import load_model
 
 Files = dict[str, bytes]
 

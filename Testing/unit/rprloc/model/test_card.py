@@ -13,7 +13,7 @@ from support.paths import BUNDLED_MODELS, ROOT
 
 from rprloc.errors import ModelError
 from rprloc.model.card import CARD_NAME, parse_card, read_card
-from rprloc.model.loading import bundled_models, find_model
+from rprloc.model.finding import bundled_models, find_model
 from rprloc.model.settings import ConfidenceThresholds, MatchSettings, SearchSettings
 
 

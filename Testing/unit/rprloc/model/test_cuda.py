@@ -15,7 +15,8 @@ from rprloc.image.resampling import to_grid
 from rprloc.image.volume import read_volume
 from rprloc.localization.locator import Locator
 from rprloc.localization.template import Template
-from rprloc.model.loading import BUNDLED, find_model, load_model
+from rprloc.model.finding import BUNDLED, find_model
+from rprloc.model.loading import load_model
 from rprloc.model.pnet import Pnet
 from rprtrain.config import FINE
 from rprtrain.data.dataset import TrainingVolume

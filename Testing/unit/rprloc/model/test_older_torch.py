@@ -10,7 +10,8 @@ import torch
 from support.version_0_1 import FOLDER
 
 from rprloc.model import loading
-from rprloc.model.loading import find_model, load_model
+from rprloc.model.finding import find_model
+from rprloc.model.loading import load_model
 from rprloc.model.older_torch import lacks_operator, with_plain_interpolation
 
 NETWORKS = [find_model() / "coarse.pt", find_model() / "fine.pt", FOLDER / "model" / "fine.pt"]

@@ -13,7 +13,7 @@ from support.samples import Sample
 from support.workers import RecordedJob
 
 from rprloc.errors import TemplateError
-from rprloc.model import loading
+from rprloc.model import finding
 from rprloc.model.card import read_card
 from rprloc.model.radius import RadiusSettings
 from rprloc.worker.localization import SessionMethods
@@ -31,7 +31,7 @@ def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         limits = read_card(folder).confidence
         wide = replace(limits, cycle_mm=1e6, spread_mm=1e6, similarity=1e-6, radius=radius)
         write_thresholds(folder, wide)
-    monkeypatch.setattr(loading, "BUNDLED", tmp_path / "models")
+    monkeypatch.setattr(finding, "BUNDLED", tmp_path / "models")
     return tmp_path / "models"
 
 
@@ -79,6 +79,6 @@ def test_a_template_whose_model_is_not_installed_is_refused(
 ) -> None:
     methods = SessionMethods()
     foreign = methods.template_make(asked(sample, model=str(tiny_model)))["template"]
-    monkeypatch.setattr(loading, "DEFAULT_MODEL", "bold")
+    monkeypatch.setattr(finding, "DEFAULT_MODEL", "bold")
     with pytest.raises(TemplateError, match="belongs to model"):
         methods.locate(locate_job(Path("auto"), sample, template=foreign))

@@ -12,7 +12,7 @@ import pytest
 from support.workers import Worker
 
 from rprloc.image.volume import read_volume
-from rprloc.model.loading import BUNDLED
+from rprloc.model.finding import BUNDLED
 from rprloc.targets.labelmap import read_label_map
 from rprloc.targets.loading import load_targets
 
