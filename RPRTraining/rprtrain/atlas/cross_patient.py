@@ -43,7 +43,8 @@ class CrossPatientPairs:
     """Pairs across patients.
 
     Attributes:
-        path: the atlas file; made by the coarse stage, read by the fine one.
+        path: the atlas file; made by the stage that comes first. Votes are the coarse network's:
+            only its stage can make an atlas of them.
         stage: the stage that is trained.
         teacher: what finds the first affine places.
         share: how often the second view is another patient's.
@@ -125,15 +126,15 @@ class CrossPatientPairs:
         return self._coverage
 
     def _build(self, net: nn.Module, volumes: Sequence[TrainingVolume]) -> None:
+        if self.teacher == "overlap":
+            affine = chain(volumes, self.report)
+            build_atlas(volumes, affine, self.report).save(self.path)
+            return
         if self.stage.name != "coarse":
             raise InputError(
                 f"{self.path}: there is no atlas yet;"
                 " train the coarse stage first, in the same folder"
             )
-        if self.teacher == "overlap":
-            affine = chain(volumes, self.report)
-            build_atlas(volumes, affine, self.report).save(self.path)
-            return
         tallest = sorted(volumes, key=lambda v: (-v.hu.shape[0], v.name))[:MOST_CTS]
         affine = self._voted(tallest, net)
         build_atlas(tallest, affine, self.report, BEYOND_BLOCK).save(self.path)

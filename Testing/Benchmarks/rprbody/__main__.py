@@ -23,6 +23,7 @@ from .cuts import cut_rows
 from .fitting import fit, write_radii
 from .measuring import Row, measure, stored
 from .methods import BodyMethod, GrayValues, Ours, ProportionalMapping, Registration
+from .pooled import pooled_rows
 from .report import absent_table, cut_table, doubt_table, landmark_table, organ_table
 
 # Head and neck beside the body data of ``val``: enough to know a model's doubt there.
@@ -44,6 +45,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--baselines", action="store_true", help="registration and the like too")
     parser.add_argument("--cuts", action="store_true", help="scans that end close to a target too")
     parser.add_argument("--absent", action="store_true", help="targets that no scan shows too")
+    parser.add_argument("--pooled", action="store_true", help="several references together too")
     parser.add_argument(
         "--way", choices=("auto", "votes", "alignment"), default="auto", help="see Options"
     )
@@ -77,6 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     rows: dict[str, list[Row]] = {}
     cut: dict[str, list[Row]] = {}
     absent: dict[str, list[Row]] = {}
+    pooled: dict[str, list[Row]] = {}
     for method in methods:
         mine = [measure(method, *g.cases, folder / method.name / g.name) for g in groups]
         rows[method.name] = [row for group in mine for row in group]
@@ -84,12 +87,24 @@ def main(argv: Sequence[str] | None = None) -> int:
             cut[method.name] = _cut(method, groups, folder)
         if args.absent and isinstance(method, Ours):
             absent[method.name] = _absent(method, groups[0].cases[0], args, folder)
+        if args.pooled and isinstance(method, Ours):
+            pooled[method.name] = _pooled(method, groups, folder)
     if args.fit_radius:
-        _fit(args, rows, cut)
-    text = report(rows, {m.name: m.title for m in methods}, cut, absent, args.split)
+        _fit(args, rows, (cut, pooled))
+    more = Beside(cut, absent, pooled)
+    text = report(rows, {m.name: m.title for m in methods}, more, args.split)
     atomic_write_text(args.out / f"report-{args.split}.md", text)
     print(text)
     return 0
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Rows by method of what is measured beside one reference and whole scans."""
+
+    cut: dict[str, list[Row]]
+    absent: dict[str, list[Row]]
+    pooled: dict[str, list[Row]]
 
 
 @dataclass(frozen=True)
@@ -115,20 +130,26 @@ def _groups(args: argparse.Namespace) -> list[Group]:
 def _fit(
     args: argparse.Namespace,
     rows: dict[str, list[Row]],
-    cut: dict[str, list[Row]],
+    more: Sequence[dict[str, list[Row]]],
 ) -> None:
     """Put radii into the card of every model that was measured."""
     names = list(rows)
     for number, model in enumerate(args.model):
         settings: list[RadiusSettings] = []
         for name in names[2 * number : 2 * number + 2]:
-            known = [*rows[name], *cut.get(name, [])]
-            what = f"{len(known)} answers, whole and cut CTs"
+            known = [*rows[name], *(row for rest in more for row in rest.get(name, []))]
+            what = f"{len(known)} answers: {', '.join(_what(args))}"
             source = f"{args.split} of data/body and data/han, {what}"
             # Votes have limits of their own for spread and cycle error.
             settings.append(fit(known, source, None if settings else VOTED_LIMIT_MM))
             print(f"{name}: {settings[-1]}")
         print(f"written: {write_radii(model, *settings)}")
+
+
+def _what(args: argparse.Namespace) -> list[str]:
+    """What the answers that a radius is fitted on are from, for the card."""
+    cut = ["scans that end close to a target"] if args.cuts else []
+    return ["one reference", *cut, *(["pooled references"] if args.pooled else [])]
 
 
 def _cut(method: Ours, groups: Sequence[Group], folder: Path) -> list[Row]:
@@ -148,13 +169,15 @@ def _absent(
     return stored(file, partial(absent_rows, method, references, args.data, args.split))
 
 
-def report(
-    rows: dict[str, list[Row]],
-    titles: dict[str, str],
-    cut: dict[str, list[Row]],
-    absent: dict[str, list[Row]],
-    split: str,
-) -> str:
+def _pooled(method: Ours, groups: Sequence[Group], folder: Path) -> list[Row]:
+    found: list[Row] = []
+    for group in groups:
+        file = folder / f"{method.name}-pooled" / f"{group.name}.json"
+        found += stored(file, partial(pooled_rows, method, *group.cases))
+    return found
+
+
+def report(rows: dict[str, list[Row]], titles: dict[str, str], more: Beside, split: str) -> str:
     """The report as Markdown."""
     parts = [
         f"# CTs of the whole body, one reference of `val`, queries of `{split}`",
@@ -166,12 +189,21 @@ def report(
     for name, mine in rows.items():
         if name.startswith("ours"):
             parts += [f"## Doubt, {titles[name]}", doubt_table(mine)]
-        if cut.get(name):
-            parts += ["Scans that end close to the target:", cut_table(cut[name], mine)]
-            parts += ["Whole and cut together:", doubt_table([*mine, *cut[name]])]
-        if absent.get(name):
-            parts += ["Targets that the scan does not show:", absent_table(absent[name])]
+        if more.cut.get(name):
+            parts += ["Scans that end close to the target:", cut_table(more.cut[name], mine)]
+            parts += ["Whole and cut together:", doubt_table([*mine, *more.cut[name]])]
+        if more.absent.get(name):
+            parts += ["Targets that the scan does not show:", absent_table(more.absent[name])]
+        if more.pooled.get(name):
+            parts += _pooled_part(name, titles, more.pooled[name])
     return "\n\n".join(parts) + "\n"
+
+
+def _pooled_part(name: str, titles: dict[str, str], rows: list[Row]) -> list[str]:
+    """What the report says of several references together."""
+    mine = {name: rows}
+    tables = [landmark_table(mine, titles), organ_table(mine, titles), doubt_table(rows)]
+    return ["All other references of `val` pooled, targets of two and more:", *tables]
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from support.phantoms import body_hu
 from rprloc.errors import InputError
 from rprloc.image.resampling import IsotropicVolume
 from rprloc.model.network_config import PnetConfig
+from rprtrain.atlas import cross_patient
 from rprtrain.atlas.atlas import Atlas
 from rprtrain.atlas.building import mean_image
 from rprtrain.atlas.cross_patient import CrossPatientPairs
@@ -194,3 +195,16 @@ def test_the_fine_stage_says_that_it_needs_the_atlas_of_the_coarse_one(tmp_path:
     across = CrossPatientPairs(tmp_path / "atlas.ckpt", COARSE.with_changes(name="fine"))
     with pytest.raises(InputError, match="train the coarse stage first"):
         across.atlas(torch.nn.Identity(), volumes, torch.device("cpu"))
+
+
+def test_what_cts_have_in_common_needs_no_coarse_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, volumes = atlas()
+    monkeypatch.setattr(cross_patient, "chain", lambda found, _report: {v.name for v in found})
+    monkeypatch.setattr(cross_patient, "build_atlas", lambda *_: made)
+    stage = COARSE.with_changes(name="fine")
+    across = CrossPatientPairs(tmp_path / "atlas.ckpt", stage, teacher="overlap")
+    read = across.atlas(torch.nn.Identity(), volumes, torch.device("cpu"))
+    assert read.placements.keys() == made.placements.keys()
+    assert (tmp_path / "atlas.ckpt").exists()
