@@ -3,7 +3,7 @@
     python3 Testing/demo.py
         the sample: one reference, one query
     python3 Testing/demo.py QUERY [QUERY ...]
-        your CTs, with the bundled template
+        your CTs, with each of the bundled templates (a folder of results per template)
     python3 Testing/demo.py --reference REF --targets TARGETS QUERY ...
         your CTs, with your own reference
 
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args, options = parse(argv)
     out = Path(args.out) if args.out else free_folder(Path(DEFAULT_OUT))
     try:
-        what = what_to_locate(args)
+        searches = what_to_locate(args, out)
         python = ensure(["picture"])
     except (EnvironmentSetupError, OSError) as error:
         print(f"demo: {error}", file=sys.stderr)
@@ -44,8 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("demo: interrupted", file=sys.stderr)
         return 130
-    writing = ["--out", str(out), "--picture", *(["--overwrite"] if args.overwrite else [])]
-    code = rprloc(python, "locate", *what, *writing, *options, *queries(args))
+    code = 0
+    for folder, what in searches:
+        writing = ["--out", str(folder), "--picture", *(["--overwrite"] if args.overwrite else [])]
+        code = max(code, rprloc(python, "locate", *what, *writing, *options, *queries(args)))
     if code in (0, 1):
         print(f"\nTable, Slicer markups and pictures: {out.resolve()}", flush=True)
     if code == 0 and not args.queries:
@@ -86,8 +88,8 @@ def parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     return args, options
 
 
-def what_to_locate(args: argparse.Namespace) -> list[str]:
-    """Options that tell ``rprloc locate`` what to look for.
+def what_to_locate(args: argparse.Namespace, out: Path) -> list[tuple[Path, list[str]]]:
+    """Folders of results, and the options that tell ``rprloc locate`` what to look for.
 
     Raises EnvironmentSetupError if the sample or the template is missing.
     """
@@ -99,15 +101,17 @@ def what_to_locate(args: argparse.Namespace) -> list[str]:
                 f"the bundled sample is incomplete: {SAMPLE / missing[0]} is missing"
             )
         print(SAMPLE_TITLE, flush=True)
-        return [*sample_reference(), "--synthetic"]
+        return [(out, [*sample_reference(), "--synthetic"])]
     if args.reference:
         options = {
             "--reference": args.reference,
             "--targets": args.targets,
             "--label-ids": args.label_ids,
         }
-        return [text for key, value in options.items() if value for text in (key, value)]
-    return ["--template", args.template or str(bundled_template())]
+        return [(out, [text for key, value in options.items() if value for text in (key, value)])]
+    if args.template:
+        return [(out, ["--template", args.template])]
+    return [(out / path.stem, ["--template", str(path)]) for path in bundled_templates()]
 
 
 def sample_reference() -> list[str]:
@@ -126,12 +130,12 @@ def queries(args: argparse.Namespace) -> list[str]:
     return list(args.queries) or [str(SAMPLE / "query.nii.gz")]
 
 
-def bundled_template() -> Path:
-    """The template that comes with the model. Raises EnvironmentSetupError if there is none."""
+def bundled_templates() -> list[Path]:
+    """The templates that come with the models. Raises EnvironmentSetupError if there are none."""
     templates = sorted(TEMPLATES.glob("*.json"))
     if not templates:
         raise EnvironmentSetupError(f"there is no bundled template in {TEMPLATES}")
-    return templates[0]
+    return templates
 
 
 def evaluate_sample(python: Path, out: Path, options: list[str]) -> int:

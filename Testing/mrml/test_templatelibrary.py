@@ -13,6 +13,7 @@ from rprloc.errors import InputError, TemplateError
 NOSE = template(
     [{"name": "nose", "kind": "landmark", "examples": [{"reference": "A"}, {"reference": "B"}]}]
 )
+BUNDLED = ("bundled/body-ct-organs", "bundled/han-ct-organs")
 
 
 @pytest.fixture
@@ -21,12 +22,13 @@ def library(tmp_path):
 
 
 def test_bundledTemplatesAreListedByBodyRegionWithTheirOrgans(library):
-    (info,) = library.templates()
-    assert (
-        info.bundled and info.bodyRegion == "head and neck" and info.key == "bundled/han-ct-organs"
-    )
-    assert {"Brainstem", "Mandible", "Larynx"} <= {target.name for target in info.targets}
-    assert all(len(target.references) >= 5 for target in info.targets)
+    body, head = library.templates()
+    assert all(info.bundled for info in (body, head))
+    assert (body.bodyRegion, head.bodyRegion) == ("whole body", "head and neck")
+    assert (body.key, head.key) == BUNDLED
+    assert {"Brainstem", "Mandible", "Larynx"} <= {target.name for target in head.targets}
+    assert all(len(target.references) >= 5 for target in head.targets)
+    assert {"carina", "liver", "kidney_left"} <= {target.name for target in body.targets}
 
 
 def test_savedTemplateIsListedFoundAndReadBack(library):
@@ -54,7 +56,7 @@ def test_renameAndDelete(library):
     info = library.rename(library.save(NOSE, "old"), "new")
     assert library.find("user/old") is None and library.find("user/new") == info
     library.delete(info)
-    assert [t.key for t in library.templates()] == ["bundled/han-ct-organs"]
+    assert tuple(t.key for t in library.templates()) == BUNDLED
 
 
 def test_exportAndImport(library, tmp_path):
@@ -65,7 +67,7 @@ def test_exportAndImport(library, tmp_path):
 
 @pytest.mark.parametrize("action", ["rename", "delete", "replace"])
 def test_bundledTemplatesCannotBeChanged(library, action):
-    (info,) = library.templates()
+    info = library.templates()[0]
     arguments = {"rename": ("x",), "delete": (), "replace": (NOSE,)}[action]
     with pytest.raises(InputError, match="cannot be changed"):
         getattr(library, action)(info, *arguments)

@@ -23,7 +23,7 @@ from .cuts import cut_rows
 from .fitting import fit, write_radii
 from .measuring import Row, measure, stored
 from .methods import BodyMethod, GrayValues, Ours, ProportionalMapping, Registration
-from .pooled import pooled_rows
+from .pooled import library_rows, pooled_rows
 from .report import absent_table, cut_table, doubt_table, landmark_table, organ_table
 
 # Head and neck beside the body data of ``val``: enough to know a model's doubt there.
@@ -46,6 +46,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--cuts", action="store_true", help="scans that end close to a target too")
     parser.add_argument("--absent", action="store_true", help="targets that no scan shows too")
     parser.add_argument("--pooled", action="store_true", help="several references together too")
+    parser.add_argument("--library", type=Path, help="a template file of other CTs, to measure too")
     parser.add_argument(
         "--way", choices=("auto", "votes", "alignment"), default="auto", help="see Options"
     )
@@ -80,6 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     cut: dict[str, list[Row]] = {}
     absent: dict[str, list[Row]] = {}
     pooled: dict[str, list[Row]] = {}
+    library: dict[str, list[Row]] = {}
     for method in methods:
         mine = [measure(method, *g.cases, folder / method.name / g.name) for g in groups]
         rows[method.name] = [row for group in mine for row in group]
@@ -89,9 +91,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             absent[method.name] = _absent(method, groups[0].cases[0], args, folder)
         if args.pooled and isinstance(method, Ours):
             pooled[method.name] = _pooled(method, groups, folder)
+        if args.library and isinstance(method, Ours):
+            library[method.name] = _library(method, groups, args.library, folder)
     if args.fit_radius:
-        _fit(args, rows, (cut, pooled))
-    more = Beside(cut, absent, pooled)
+        _fit(args, rows, (cut, pooled, library))
+    more = Beside(cut, absent, pooled, library)
     text = report(rows, {m.name: m.title for m in methods}, more, args.split)
     atomic_write_text(args.out / f"report-{args.split}.md", text)
     print(text)
@@ -105,6 +109,7 @@ class Beside:
     cut: dict[str, list[Row]]
     absent: dict[str, list[Row]]
     pooled: dict[str, list[Row]]
+    library: dict[str, list[Row]]
 
 
 @dataclass(frozen=True)
@@ -149,7 +154,9 @@ def _fit(
 def _what(args: argparse.Namespace) -> list[str]:
     """What the answers that a radius is fitted on are from, for the card."""
     cut = ["scans that end close to a target"] if args.cuts else []
-    return ["one reference", *cut, *(["pooled references"] if args.pooled else [])]
+    pooled = ["pooled references"] if args.pooled else []
+    library = ["a template of other CTs"] if args.library else []
+    return ["one reference", *cut, *pooled, *library]
 
 
 def _cut(method: Ours, groups: Sequence[Group], folder: Path) -> list[Row]:
@@ -177,6 +184,14 @@ def _pooled(method: Ours, groups: Sequence[Group], folder: Path) -> list[Row]:
     return found
 
 
+def _library(method: Ours, groups: Sequence[Group], library: Path, folder: Path) -> list[Row]:
+    found: list[Row] = []
+    for group in groups:
+        file = folder / f"{method.name}-{library.stem}" / f"{group.name}.json"
+        found += stored(file, partial(library_rows, method, library, group.cases[1]))
+    return found
+
+
 def report(rows: dict[str, list[Row]], titles: dict[str, str], more: Beside, split: str) -> str:
     """The report as Markdown."""
     parts = [
@@ -195,15 +210,17 @@ def report(rows: dict[str, list[Row]], titles: dict[str, str], more: Beside, spl
         if more.absent.get(name):
             parts += ["Targets that the scan does not show:", absent_table(more.absent[name])]
         if more.pooled.get(name):
-            parts += _pooled_part(name, titles, more.pooled[name])
+            what = "All other references of `val` pooled, targets of two and more:"
+            parts += [what, *_tables(name, titles, more.pooled[name])]
+        if more.library.get(name):
+            parts += ["The template:", *_tables(name, titles, more.library[name])]
     return "\n\n".join(parts) + "\n"
 
 
-def _pooled_part(name: str, titles: dict[str, str], rows: list[Row]) -> list[str]:
-    """What the report says of several references together."""
+def _tables(name: str, titles: dict[str, str], rows: list[Row]) -> list[str]:
+    """Landmarks, organs and doubt of one method's answers."""
     mine = {name: rows}
-    tables = [landmark_table(mine, titles), organ_table(mine, titles), doubt_table(rows)]
-    return ["All other references of `val` pooled, targets of two and more:", *tables]
+    return [landmark_table(mine, titles), organ_table(mine, titles), doubt_table(rows)]
 
 
 if __name__ == "__main__":

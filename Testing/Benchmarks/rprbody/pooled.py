@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import reduce
+from pathlib import Path
 
 from rprloc.errors import RprLocError
 from rprloc.localization.template import Template
@@ -25,15 +26,31 @@ def pooled_rows(method: Ours, references: Sequence[Case], queries: Sequence[Case
     """
     for query in queries:
         template, names = _pooled(method, references, query)
-        if template is None or not names:
-            continue
-        try:
-            found = method.find(template, method.encode(query.read()), names)
-        except RprLocError as error:
-            print(f"{query.name}: {error}", flush=True)
-            continue
-        pool = Case(POOLED, query.image, dict)
-        yield from (row_of(pool, query, name, found[name]) for name in names)
+        if template is not None:
+            yield from _rows(method, template, query, names)
+
+
+def library_rows(method: Ours, library: Path, queries: Sequence[Case]) -> Iterator[Row]:
+    """Every query with a template file, which must not have been made of it.
+
+    Raises TemplateError if the file is none, or of another model.
+    """
+    template = Template.read(library)
+    for query in queries:
+        names = [t.name for t in template.targets if t.name in query.targets]
+        yield from _rows(method, template, query, names)
+
+
+def _rows(method: Ours, template: Template, query: Case, names: Sequence[str]) -> Iterator[Row]:
+    if not names:
+        return
+    try:
+        found = method.find(template, method.encode(query.read()), names)
+    except RprLocError as error:
+        print(f"{query.name}: {error}", flush=True)
+        return
+    pool = Case(POOLED, query.image, dict)
+    yield from (row_of(pool, query, name, found[name]) for name in names)
 
 
 def _pooled(

@@ -216,7 +216,8 @@ def test_demo_takes_the_users_files(
     called: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(demo, "TEMPLATES", tmp_path)
-    (tmp_path / "organs.json").touch()
+    for name in ("body", "organs"):
+        (tmp_path / f"{name}.json").touch()
     assert demo.main(["my.nii.gz", "--out", "o"]) == 0
     assert (
         demo.main(
@@ -235,9 +236,11 @@ def test_demo_takes_the_users_files(
         )
         == 0
     )
-    assert called[0][1:3] == ["--template", str(tmp_path / "organs.json")]
-    assert called[0][-1] == "my.nii.gz"
-    assert called[1][1:7] == ["--reference", "r", "--targets", "t", "--label-ids", "i"]
+    for command, name in zip(called, ("body", "organs"), strict=False):
+        expected = ["--template", str(tmp_path / f"{name}.json"), "--out", str(Path("o", name))]
+        assert command[1:5] == expected
+        assert command[-1] == "my.nii.gz"
+    assert called[2][1:7] == ["--reference", "r", "--targets", "t", "--label-ids", "i"]
     assert called[1][-2:] == ["a.nrrd", "b.nrrd"]
     assert not any("--synthetic" in command for command in called)
 
