@@ -13,7 +13,7 @@ from rprloc.errors import InputError, TemplateError
 NOSE = template(
     [{"name": "nose", "kind": "landmark", "examples": [{"reference": "A"}, {"reference": "B"}]}]
 )
-BUNDLED = ("bundled/body-ct-organs", "bundled/han-ct-organs")
+BUNDLED = ("bundled/han-ct-organs", "bundled/body-ct-organs")
 
 
 @pytest.fixture
@@ -22,10 +22,10 @@ def library(tmp_path):
 
 
 def test_bundledTemplatesAreListedByBodyRegionWithTheirOrgans(library):
-    body, head = library.templates()
+    head, body = library.templates()
     assert all(info.bundled for info in (body, head))
-    assert (body.bodyRegion, head.bodyRegion) == ("whole body", "head and neck")
-    assert (body.key, head.key) == BUNDLED
+    assert (head.bodyRegion, body.bodyRegion) == ("head and neck", "whole body")
+    assert (head.key, body.key) == BUNDLED
     assert {"Brainstem", "Mandible", "Larynx"} <= {target.name for target in head.targets}
     assert all(len(target.references) >= 5 for target in head.targets)
     assert {"carina", "liver", "kidney_left"} <= {target.name for target in body.targets}

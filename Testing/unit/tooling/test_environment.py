@@ -241,7 +241,7 @@ def test_demo_takes_the_users_files(
         assert command[1:5] == expected
         assert command[-1] == "my.nii.gz"
     assert called[2][1:7] == ["--reference", "r", "--targets", "t", "--label-ids", "i"]
-    assert called[1][-2:] == ["a.nrrd", "b.nrrd"]
+    assert called[2][-2:] == ["a.nrrd", "b.nrrd"]
     assert not any("--synthetic" in command for command in called)
 
 
