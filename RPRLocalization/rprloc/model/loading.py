@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ import torch
 from ..errors import ModelError, RprLocError, one_line
 from ..image.resampling import IsotropicVolume
 from .card import AUTO_MODEL, CARD_NAME, DEFAULT_MODEL, ModelCard, StageCard, read_card
+from .dense_pass import DensePass
 from .field import LatentField, compute_field
 from .older_torch import lacks_operator, with_plain_interpolation
 
@@ -30,7 +32,13 @@ class StageModel:
 
     def field(self, grid: IsotropicVolume) -> LatentField:
         """One dense pass over a grid of this stage's spacing."""
-        return compute_field(self.network, self.card.net, grid, self.device)
+        return compute_field(self._quickest or self.network, self.card.net, grid, self.device)
+
+    @cached_property
+    def _quickest(self) -> DensePass | None:
+        """The same network for a CPU; None on a GPU, or if the file holds another network."""
+        on_cpu = self.device.type == "cpu"
+        return DensePass.of(self.network, self.card.net) if on_cpu else None
 
 
 @dataclass(frozen=True, eq=False)
