@@ -55,9 +55,13 @@ class AirExtent:
         return self._each(lambda s: F.pad(s, [cells] * 4))
 
     def slabs(self, cells: int) -> Iterator[Window]:
-        """The parts that are not air, in slabs of about so many cells of the lattice."""
+        """The parts that are not air, in slabs of about so many cells of the lattice.
+
+        They begin and end between pairs of cells along every axis, as the lattices of networks
+        have even edges.
+        """
         depth, height, width = self.shape
-        thickness = max(1, round(cells / (height * width)))
+        thickness = 2 * max(1, round(cells / (2 * height * width)))
         for start in range(0, depth, thickness):
             planes = slice(start, min(start + thickness, depth))
             rows, columns = (
@@ -72,4 +76,4 @@ class AirExtent:
 
 
 def _span(index: Tensor) -> slice:
-    return slice(int(index[0]), int(index[-1]) + 1)
+    return slice(int(index[0]) // 2 * 2, (int(index[-1]) + 2) // 2 * 2)
