@@ -10,6 +10,7 @@ first calls of a process.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -30,12 +31,29 @@ Weights = Mapping[str, Tensor]
 Reader = Callable[[Window], Tensor]
 
 
-def _activated(y: Tensor, bias: Tensor) -> Tensor:
-    """``relu(y) - relu(bias)``, in place: y (1, C, D, H, W), which has the bias (C,) already."""
-    # A whole plane of biases, as broadcasting over the innermost axis is slow.
-    rows = y.permute(0, 2, 3, 4, 1).view(y.shape[2], -1)
-    rows.relu_().sub_(bias.relu().expand(y.shape[3] * y.shape[4], -1).reshape(-1))
-    return y
+@dataclass(frozen=True, eq=False)
+class AirActivation:
+    """``relu(u + bias) - relu(bias)`` as one addition (in the convolution) and one maximum.
+
+    Attributes:
+        bias: (C,) to add, 0 at most. floor: (C,) least value, 0 at most.
+    """
+
+    bias: Tensor
+    floor: Tensor
+
+    @classmethod
+    def of(cls, bias: Tensor) -> AirActivation:
+        """The activation of a folded convolution."""
+        return cls(bias.clamp_max(0.0), -bias.clamp_min(0.0))
+
+    def raised(self, y: Tensor) -> Tensor:
+        """Raise (1, C, D, H, W), which has the bias already, to the floor; in place."""
+        # A whole plane of floors, as broadcasting over the innermost axis is slow.
+        rows = y.permute(0, 2, 3, 4, 1).reshape(y.shape[2], -1)
+        floors = self.floor.expand(y.shape[3] * y.shape[4], -1).reshape(-1)
+        torch.maximum(rows, floors, out=rows)
+        return y
 
 
 class DensePass:
@@ -102,12 +120,13 @@ class DensePass:
         # One voxel more on the near side is what the convolution pads.
         hu = F.pad(hu, [2 * margin + 1, 2 * margin] * 3, value=AIR_HU)
         extent = AirExtent.of_voxels(hu[0, 0, 1:, 1:, 1:]).pooled().grown(1)
-        kernel, bias = weights["stem.conv.weight"], weights["stem.conv.bias"]
+        kernel, activation = weights["stem.conv.weight"], _activation(weights, "stem")
 
         def compute(part: Window) -> Tensor:
             planes, rows, columns = (slice(2 * s.start, 2 * s.stop + 1) for s in part)
             voxels = window(hu[:, :, planes, rows, columns]).to(dtype)
-            return _activated(_conv(_laid_out(voxels), kernel, bias, stride=2), bias)
+            y = _conv(_laid_out(voxels), kernel, activation.bias, stride=2)
+            return activation.raised(y)
 
         return _by_slabs(extent, kernel, compute), extent
 
@@ -124,7 +143,8 @@ def _block(
         weights.get(f"{name}.{part}.weight") for part in ("first.conv", "second.conv", "shortcut")
     )
     assert first is not None and second is not None
-    between, after = (weights[f"{name}.{part}.conv.bias"] for part in ("first", "second"))
+    between = _activation(weights, f"{name}.first")
+    after = _activation(weights, f"{name}.second")
     depth = extent.shape[0]
 
     def compute(part: Window) -> Tensor:
@@ -134,11 +154,11 @@ def _block(
         x = read((slice(first_plane, end), rows, columns))
         start, stop = max(0, planes.start - 1), min(depth, planes.stop + 1)
         y = _planes(x, start - 1 - first_plane, stop + 1 - first_plane)
-        y = _activated(_conv(y, first, between, padding=(0, 1, 1)), between)
+        y = between.raised(_conv(y, first, between.bias, padding=(0, 1, 1)))
         y = _planes(y, planes.start - 1 - start, planes.stop + 1 - start)
-        y = _conv(y, second, after, padding=(0, 1, 1))
+        y = _conv(y, second, after.bias, padding=(0, 1, 1))
         same = x[:, :, planes.start - first_plane : planes.stop - first_plane]
-        return _activated(y.add_(same if shortcut is None else _conv(same, shortcut)), after)
+        return after.raised(y.add_(same if shortcut is None else _conv(same, shortcut)))
 
     extent = extent.grown(2)
     return _by_slabs(extent, second, compute), extent
@@ -221,6 +241,10 @@ def _planes(x: Tensor, start: int, stop: int) -> Tensor:
     inside = x[:, :, max(0, start) : stop]
     before, after = max(0, -start), max(0, stop - x.shape[2])
     return _laid_out(F.pad(inside, [0, 0, 0, 0, before, after]) if before or after else inside)
+
+
+def _activation(weights: Weights, name: str) -> AirActivation:
+    return AirActivation.of(weights[f"{name}.conv.bias"])
 
 
 def _pad(x: Tensor, cells: int) -> Tensor:
