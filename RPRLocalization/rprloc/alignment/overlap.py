@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..model.relative_offset import sample_trilinear
+from .adam import Adam
 from .sketch import KINDS, Sketch
 
 # Across, middles of bodies differ by so many cells at most.
@@ -145,10 +146,9 @@ def fit_affine(first: Sketch, second: Sketch, start: Overlap) -> Overlap:
     weight = 1.0 / (goal.square().mean((1, 2, 3)) + image.square().mean((1, 2, 3)) + LEAST_ENERGY)
 
     parameters = torch.zeros((4, 3), device=points.device, requires_grad=True)
-    optimizer = torch.optim.Adam([parameters], lr=STEP, betas=ADAM_BETAS)
+    optimizer = Adam(parameters, ADAM_BETAS)
     likeness, mask = torch.zeros(()), torch.zeros(())
     for number in range(ITERATIONS):
-        optimizer.param_groups[0]["lr"] = STEP * (1.0 - STEP_DECAY * number / ITERATIONS)
         matrix, shift = _map_of(parameters, middle, start.shift)
         index = second.to_index(points @ matrix.T + shift)
         mask = ((index[:, 0] >= 0) & (index[:, 0] <= second.shape[0] - 1)).float()
@@ -156,9 +156,8 @@ def fit_affine(first: Sketch, second: Sketch, start: Overlap) -> Overlap:
         moved = sample_trilinear(image[None], index.reshape(cells.shape), "zeros")[0]
         likeness = _masked_correlation(goal, moved, mask, weight)
 
-        optimizer.zero_grad()
-        (RIDGE * parameters[:3].square().sum() - likeness).backward()
-        optimizer.step()
+        loss = RIDGE * parameters[:3].square().sum() - likeness
+        optimizer.step(loss, STEP * (1.0 - STEP_DECAY * number / ITERATIONS))
 
     matrix, shift = (value.detach() for value in _map_of(parameters, middle, start.shift))
     common = float(mask.amax((0, 2, 3)).sum()) * first.cell_mm

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from ..image.hounsfield import AIR_HU, TISSUE_HU
 from ..image.resampling import IsotropicVolume
+from .dense_pass import DensePass
 from .devices import fast_dtype
 from .network_config import PnetConfig
 from .relative_offset import sample_points
@@ -89,7 +90,7 @@ def tissue_cells(hu: Tensor, stride: int) -> Tensor:
 
 @torch.no_grad()
 def compute_field(
-    network: torch.nn.Module,
+    network: torch.nn.Module | DensePass,
     config: PnetConfig,
     grid: IsotropicVolume,
     device: torch.device,
@@ -98,7 +99,7 @@ def compute_field(
     """One dense pass over ``grid``.
 
     Args:
-        network: Pnet or its TorchScript form, on ``device``.
+        network: Pnet, its TorchScript form, or its dense pass, on ``device``.
         config: its shape.
         grid: the CT at the network's spacing.
         device: where it is computed.
@@ -113,7 +114,7 @@ def compute_field(
 
 @torch.no_grad()
 def field_of_tensor(
-    network: torch.nn.Module,
+    network: torch.nn.Module | DensePass,
     config: PnetConfig,
     hu: Tensor,
     origin: Tensor,
@@ -125,8 +126,15 @@ def field_of_tensor(
     Its voxel 0, 0, 0 lies at ``origin`` (x, y, z mm).
     """
     tissue = tissue_cells(hu, config.stride)
-    with torch.autocast(hu.device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
-        values = network(hu.contiguous(memory_format=torch.channels_last_3d)).float()
+    values = _values(network, hu, dtype)
     return LatentField(
         values, origin + spacing * config.first_cell, spacing * config.stride, tissue
     )
+
+
+def _values(network: torch.nn.Module | DensePass, hu: Tensor, dtype: torch.dtype) -> Tensor:
+    if isinstance(network, DensePass):
+        return network(hu, dtype)
+    with torch.autocast(hu.device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
+        values: Tensor = network(hu.contiguous(memory_format=torch.channels_last_3d)).float()
+    return values
