@@ -14,6 +14,7 @@ TITLES = {
     "five": "**RPRLoc, five references fused**",
     "affine": "SimpleITK affine",
     "bspline": "SimpleITK affine + B-spline",
+    "elastix": "elastix affine + B-spline",
 }
 MEASURES = {
     "dice": ("Dice %", 1),
