@@ -92,7 +92,8 @@ def _jacobians(values: Tensor, spacing_mm: float) -> Tensor:
 
 def _determinant(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
     """Of the matrices with these columns (..., 3); much faster than a decomposition of each."""
-    return (a * torch.linalg.cross(b, c)).sum(-1)
+    found: Tensor = (a * torch.linalg.cross(b, c)).sum(-1)
+    return found
 
 
 def _cells(step: Tensor, corner: tuple[int | None, int | None, int | None]) -> Tensor:

@@ -94,14 +94,16 @@ def _smoothing(nodes: int) -> Tensor:
     for step in (-1, 0, 1):
         at = torch.arange(nodes)
         once[at, (at + step).clamp(0, nodes - 1)] += 1.0 / 3.0
-    return torch.linalg.matrix_power(once, SMOOTHINGS)
+    often: Tensor = torch.linalg.matrix_power(once, SMOOTHINGS)
+    return often
 
 
 def _between(samples: int, nodes: int) -> Tensor:
     """(samples, nodes) shares of the nodes in each sample along one axis, linear."""
     at = torch.arange(samples) * (SAMPLE_MM / NODE_MM)
     apart = at.clamp_max(nodes - 1.0)[:, None] - torch.arange(nodes)
-    return (1.0 - apart.abs()).clamp_min(0.0)
+    share: Tensor = (1.0 - apart.abs()).clamp_min(0.0)
+    return share
 
 
 def _applied(along: Sequence[Tensor], values: Tensor) -> Tensor:

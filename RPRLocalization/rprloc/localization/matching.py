@@ -70,7 +70,7 @@ def _match(
     size = torch.tensor(described.shape[:3], device=estimate.device)
     middle = field.to_index(estimate).round().long()
     inside = _inside(middle, window, size)
-    # One flat index: several times faster than one per axis. Outside of the field it reads anything.
+    # One flat index, several times faster than one per axis; outside it reads anything.
     steps = torch.stack([size[1] * size[2], size[2], torch.ones_like(size[2])])
     flat = (middle * steps).sum(1)[:, None] + (window * steps).sum(1)[None]
     flat = flat.clamp(0, int(size.prod()) - 1)

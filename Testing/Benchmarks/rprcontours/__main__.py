@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import SimpleITK as sitk
@@ -20,14 +19,14 @@ from rprloc.targets.label_ids import read_label_ids
 from rprloc.targets.labelmap import read_label_map
 from rprloc.targets.target import target_from_mask
 
-from .cases import Case, read_case
+from .cases import Case, Data
 from .measuring import Measuring
 from .methods import Carried, ContourMethod
 from .report import TITLES, Row, tables
 
 DATA = ROOT.parent / "shared" / "data" / "han"
 FUSED = 5
-#: References of ``val`` have these organs complete, as in the benchmark of boxes.
+#: Head-and-neck references have these organs complete, as in the benchmark of boxes.
 NEEDED = ("Brainstem", "Mandible", "LeftParotid", "RightParotid")
 
 
@@ -90,21 +89,26 @@ def _draw(path: Path) -> None:
 
 def _measured(args: argparse.Namespace) -> Iterator[Row]:
     """All rows: every method with the first reference, then with the second, and so on."""
-    splits = json.loads((args.data / "splits.json").read_text(encoding="utf-8"))
-    complete = {n: splits["cases"][n]["complete_organs"] for n in splits["splits"]["val"]}
-    names = [n for n, organs in complete.items() if set(NEEDED) <= set(organs)][:FUSED]
-    references = [read_case(args.data, "val", name) for name in names]
-    queries = [n for n in splits["splits"][args.split] if n not in names]
-    queries = queries[:: args.every][: args.queries]
+    data = Data(args.data)
+    names = [n for n in data.names("val") if _is_reference(data.organs(n))]
+    names = names[: max(FUSED, args.references)]
+    references = [data.read("val", name) for name in names]
+    queries = [n for n in data.names(args.split) if n not in names][:: args.every][: args.queries]
 
-    measuring = Measuring(args.data, args.split, args.out / args.split)
+    measuring = Measuring(data, args.split, args.out / args.split)
     methods = [_method(name, args) for name in args.methods]
     for number, reference in enumerate(references[: args.references]):
+        shared = [n for n in queries if reference.masks.keys() & data.organs(n).keys()]
         for method in methods:
             if not method.pools:
-                yield from measuring.rows(method, [reference], queries)
+                yield from measuring.rows(method, [reference], shared)
             elif number == 0:
-                yield from measuring.rows(method, references, queries)
+                yield from measuring.rows(method, references[:FUSED], queries)
+
+
+def _is_reference(organs: Mapping[str, int]) -> bool:
+    """In the body data every case is."""
+    return set(NEEDED) <= organs.keys() or not set(NEEDED) & organs.keys()
 
 
 def _method(name: str, args: argparse.Namespace) -> ContourMethod:

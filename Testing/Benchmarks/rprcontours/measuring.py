@@ -15,7 +15,7 @@ from rprloc.files import atomic_write_text
 from rprloc.targets.target import target_from_mask
 
 from .agreement import agreement
-from .cases import Case, read_case
+from .cases import Case, Data
 from .methods import ContourMethod, Found
 from .report import Row
 
@@ -26,9 +26,9 @@ _HELD = 40
 class Measuring:
     """Asks methods for what is not yet on disk."""
 
-    def __init__(self, data: Path, split: str, out: Path) -> None:
+    def __init__(self, data: Data, split: str, out: Path) -> None:
         self.out = out
-        self._query = lru_cache(_HELD)(lambda name: read_case(data, split, name))
+        self._query = lru_cache(_HELD)(lambda name: data.read(split, name))
 
     def rows(
         self, method: ContourMethod, references: Sequence[Case], queries: Sequence[str]
