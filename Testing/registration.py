@@ -87,7 +87,7 @@ def affine(
     fixed: Subject, moving: Subject, settings: Settings = Settings()
 ) -> sitk.AffineTransform:
     """Affine registration: a search along the patient axis, then mutual information, 3 levels."""
-    start = _search(fixed, moving)
+    start = axial_start(fixed, moving)
     method = _mutual_information(settings)
     method.SetMetricFixedMask(fixed.mask)
     method.SetInitialTransform(start, inPlace=False)
@@ -144,7 +144,7 @@ def _mutual_information(settings: Settings) -> sitk.ImageRegistrationMethod:
     return method
 
 
-def _search(fixed: Subject, moving: Subject) -> sitk.AffineTransform:
+def axial_start(fixed: Subject, moving: Subject) -> sitk.AffineTransform:
     """Best translation of a search along z, from body centre to body centre in the plane.
 
     Two fields of view rarely show the same part of the patient, so that their centres may lie 10 cm

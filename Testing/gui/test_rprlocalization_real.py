@@ -22,6 +22,7 @@ pytest.importorskip("torch", reason="the worker needs torch")
 
 TOLERANCE_MM = 12.0
 BETWEEN_FRAMES_MM = 3.0
+LEAST_DICE = 0.7
 
 
 def truth(stem: str, organ: str) -> np.ndarray:
@@ -131,6 +132,54 @@ def test_twoRunsShareAWorkerAndAKilledOneIsReplaced(real):
     real.tick(0)
     search(real)
     assert len(real.cells(STATUS)) == 7 and "✗ failed" not in real.cells(STATUS)
+
+
+def test_tickedContoursAreSegmentsOnTheQuery(real):
+    _, organs = loadSample(REFERENCE)
+    (query,) = loadSample(QUERY)
+    real.take(organs)
+    real.click(real.ui.allButton)
+    real.ui.contoursCheckBox.click()
+    real.ui.transformsCheckBox.click()
+    search(real)
+    assert len(real.run.rows) == 7 and "✗ failed" not in real.cells(STATUS)
+    kinds = {node.GetClassName(): node for node in real.run.otherNodes()}
+    assert set(kinds) == {"vtkMRMLSegmentationNode", "vtkMRMLTransformNode"}
+    segmentation = kinds["vtkMRMLSegmentationNode"].GetSegmentation()
+    segments = [segmentation.GetNthSegment(n) for n in range(segmentation.GetNumberOfSegments())]
+    found = {segment.GetName(): voxelsOn(query, segment) for segment in segments}
+    assert found.keys() == queryMasks().keys()
+    for organ, drawn in queryMasks().items():
+        dice = 2 * (found[organ] & drawn).sum() / (found[organ].sum() + drawn.sum())
+        assert dice > LEAST_DICE, (organ, dice)
+
+
+def voxelsOn(volume, segment):
+    """The mask (k, j, i) of a segment on the voxels of the volume whose part it is."""
+    import vtk
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+    image = segment.GetRepresentation(name)
+    part = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
+    matrix = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)
+    origin = slicer.util.arrayFromVTKMatrix(matrix)[:, 3]
+    first = np.rint(np.linalg.inv(vtkArray(volume)) @ origin)[2::-1].astype(int)
+    whole = np.zeros(slicer.util.arrayFromVolume(volume).shape, bool)
+    where = (slice(at, at + size) for at, size in zip(first, part.shape, strict=True))
+    whole[tuple(where)] = part > 0
+    return whole
+
+
+def queryMasks():
+    """The drawn masks (k, j, i) of the sample's query, by organ."""
+    from rprloc.targets.label_ids import read_label_ids
+    from rprloc.targets.labelmap import read_label_map
+
+    labels = read_label_map(SAMPLE / "query.labels.nii.gz")
+    ids = read_label_ids(SAMPLE / "label_ids.json")
+    return {organ: labels.mask(number) for organ, number in ids.items()}
 
 
 @pytest.fixture

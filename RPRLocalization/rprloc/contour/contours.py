@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..image.resampling import IsotropicVolume
-from ..localization.by_alignment import alignments
 from ..localization.choice import Located
 from ..localization.embedding import EmbeddedVolume, synchronize
 from ..localization.locator import Locator
@@ -27,7 +26,7 @@ from .correspondence import (
     voted_start,
 )
 from .displacement import LEAST_JACOBIAN, DisplacementField
-from .outlines import Outlines, mask_points, outlines_of
+from .outlines import Outlines, outlines_of
 from .refinement import refined
 from .topology import in_one_piece, part_count
 
@@ -101,10 +100,11 @@ def contours_of(located: Located) -> Contours:
 
 @dataclass(frozen=True, eq=False)
 class _Carried:
-    """One reference on the query."""
+    """One reference on the query; ``places``: (n, 3) LPS mm, where points of its masks lie."""
 
     outlines: Outlines
     pairs: Correspondence
+    places: Mapping[str, Tensor]
     field: DisplacementField
 
 
@@ -161,7 +161,7 @@ def _carried_by_all(
     device = embedding.model.device
     maps = {}
     if any(_is_aligned(r) for r in found.values()):
-        maps = alignments(template, embedding.sketch)
+        maps = embedding.alignments.best(template.sketches)
     with torch.inference_mode():
         starts = []
         for one in outlines:
@@ -182,7 +182,8 @@ def _carried_by_all(
         carried = []
         for one, points, start in starts:
             pairs = find_correspondence(points, start, fine, locator.search)
-            carried.append(_Carried(one, pairs, _map_of(one, pairs, found)))
+            places = _places(one, pairs, found)
+            carried.append(_Carried(one, pairs, places, _map_around(places, pairs)))
     synchronize(device)
     return carried
 
@@ -192,24 +193,26 @@ def _is_aligned(result: Result) -> bool:
     return result.features is not None and result.features.get("short", 0.0) > 0.0
 
 
-def _map_of(
+def _places(
     outlines: Outlines, pairs: Correspondence, found: Mapping[str, Result]
-) -> DisplacementField:
-    """The dense map around the masks that were found."""
-    masks = [mask for name, mask in outlines.masks.items() if name in found]
-    points = torch.cat([mask_points(mask) for mask in masks]).to(pairs.query.device)
-    there = pairs.onto_query(points)
-    return pairs.dense_map(there.amin(0) - MAP_MARGIN_MM, there.amax(0) + MAP_MARGIN_MM)
+) -> dict[str, Tensor]:
+    """Where the points of the masks lie that were found, all carried at once."""
+    parts = {name: p for name, p in outlines.mask_points.items() if name in found}
+    there = pairs.onto_query(torch.cat(list(parts.values())).to(pairs.query.device))
+    return dict(zip(parts, there.split([len(part) for part in parts.values()]), strict=True))
+
+
+def _map_around(places: Mapping[str, Tensor], pairs: Correspondence) -> DisplacementField:
+    """The dense map around places in the query."""
+    every = torch.cat(list(places.values()))
+    return pairs.dense_map(every.amin(0) - MAP_MARGIN_MM, every.amax(0) + MAP_MARGIN_MM)
 
 
 def _fused(
     name: str, result: Result, holders: Sequence[_Carried], embedding: EmbeddedVolume
 ) -> Contour | None:
     """One target's contour: the mean of all references' shares; None if nothing arrives."""
-    places = []
-    for one in holders:
-        points = mask_points(one.outlines.masks[name]).to(one.pairs.query.device)
-        places.append(one.pairs.onto_query(points))
+    places = [one.places[name] for one in holders]
     every = torch.cat(places).cpu().numpy().astype(np.float64)
     window = window_around(
         every.min(0) - WINDOW_MARGIN_MM, every.max(0) + WINDOW_MARGIN_MM, embedding.geometry

@@ -79,15 +79,21 @@ def _jacobians(values: Tensor, spacing_mm: float) -> Tensor:
     there.
     """
     steps = [values.diff(dim=axis) / spacing_mm for axis in (2, 1, 0)]
+    unit = torch.eye(3, device=values.device)
     found = []
     for corner in range(8):
         z, y, x = (corner >> 2) & 1, (corner >> 1) & 1, corner & 1
         along_x = _cells(steps[0], (z, y, None))
         along_y = _cells(steps[1], (z, None, x))
         along_z = _cells(steps[2], (None, y, x))
-        matrix = torch.stack([along_x, along_y, along_z], -1)
-        found.append(torch.linalg.det(matrix + torch.eye(3, device=values.device)))
+        found.append(_determinant(along_x + unit[0], along_y + unit[1], along_z + unit[2]))
     return torch.stack(found)
+
+
+def _determinant(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+    """Of the matrices with these columns (..., 3); much faster than a decomposition of each."""
+    found: Tensor = (a * torch.linalg.cross(b, c)).sum(-1)
+    return found
 
 
 def _cells(step: Tensor, corner: tuple[int | None, int | None, int | None]) -> Tensor:

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 import torch
 
 from ..image.volume import Volume
-from ..localization.by_alignment import alignments
 from ..localization.embedding import EmbeddedVolume
 from ..localization.example import ReferenceFields
 from ..localization.locator import Locator
-from ..localization.template import Template
 from ..targets.target import Target
 from .control_points import ControlPoints, control_points
 from .correspondence import MAP_MARGIN_MM, Correspondence, find_correspondence, voted_start
@@ -69,8 +67,8 @@ def _best_of_both_starts(
     locator: Locator, embedded: EmbeddedVolume, seen: EmbeddedVolume, points: ControlPoints
 ) -> Correspondence:
     """Begin with votes, and with an alignment by tissue; the one whose points are more alike."""
-    sketched = Template({}, "", (), {embedded.name: embedded.sketch.to_json()})
-    overlap = alignments(sketched, seen.sketch).get(embedded.name)
+    sketch = {embedded.name: embedded.sketch.to_json()}
+    overlap = seen.alignments.best(sketch).get(embedded.name)
     range_mm = locator.model.coarse.card.range_mm
     with torch.inference_mode():
         starts = [voted_start(points, seen.coarse, range_mm, locator.search)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,11 @@ class Outlines:
     points: ControlPoints
     masks: Mapping[str, SegmentMask]
     image: str = ""
+
+    @cached_property
+    def mask_points(self) -> dict[str, Tensor]:
+        """``mask_points`` of every mask."""
+        return {name: mask_points(mask) for name, mask in self.masks.items()}
 
     def to_json(self) -> dict[str, Any]:
         """JSON object, kept in a template under the reference's name."""
@@ -99,4 +105,23 @@ def outlines_of(template: Template) -> list[Outlines]:
             "no contour can be carried: no target is a segment (a label map or segmentation), or "
             "the template was made without masks (make it again with --contours)"
         )
-    return [Outlines.from_json(name, data) for name, data in template.outlines.items()]
+    return [_read(name, _Same(data)) for name, data in template.outlines.items()]
+
+
+class _Same:
+    """Equal to itself alone, unlike the JSON object that it holds."""
+
+    def __init__(self, held: Any) -> None:
+        self.held = held
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.held is self.held
+
+    def __hash__(self) -> int:
+        return id(self.held)
+
+
+@lru_cache(maxsize=8)
+def _read(name: str, data: _Same) -> Outlines:
+    """One reference's outlines: a template meets many queries, and is read once for all."""
+    return Outlines.from_json(name, data.held)

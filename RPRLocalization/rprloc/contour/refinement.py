@@ -6,12 +6,11 @@ compared on a lattice of 6 mm, and a displacement every 8 mm is fitted by Adam, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ..image.hounsfield import AIR_HU
 from ..image.resampling import IsotropicVolume
@@ -49,25 +48,28 @@ def refined(
     reach = torch.tensor(start.shape[:3]).flip(0).to(start) - 1
     upper = lower + field.spacing_mm * reach
     nodes, counts = lattice(lower, upper, NODE_MM)
-    begun = (field.carry(nodes) - nodes).reshape(*counts, 3).permute(3, 0, 1, 2)[None].clone()
+    begun = (field.carry(nodes) - nodes).reshape(*counts, 3).permute(3, 0, 1, 2).clone()
 
     samples, sizes = lattice(lower, upper, SAMPLE_MM)
     fixed = _windows(_sampled(query, samples.reshape(*sizes, 3)))
     moving = _windows(_image(reference).to(start))
     weight = (fixed[:, 2:] > _BODY_SHARE).float() + AIR_WEIGHT
-    at = ((samples - lower) / NODE_MM).flip(-1).reshape(*sizes, 3)
     origin = torch.as_tensor(reference.origin, dtype=torch.float32, device=start.device)
+    smoothing = [_smoothing(count).to(start) for count in counts]
+    between = [_between(n, count).to(start) for n, count in zip(sizes, counts, strict=True)]
+    both = [share @ smooth for share, smooth in zip(between, smoothing, strict=True)]
+    places = samples.reshape(*sizes, 3) + _applied(between, begun).permute(1, 2, 3, 0)
 
     def badness(change: Tensor) -> Tensor:
-        smooth = _smoothed(change)
-        moved = sample_trilinear(begun + smooth, at)[0].permute(1, 2, 3, 0)
-        index = ((samples.reshape(*sizes, 3) + moved - origin) / reference.spacing).flip(-1)
+        moved = places + _applied(both, change).permute(1, 2, 3, 0)
+        index = ((moved - origin) / reference.spacing).flip(-1)
         unlike = ((sample_trilinear(moving, index) - fixed).square() * weight).mean()
-        bends = [(smooth.diff(dim=axis) / NODE_MM).square().mean() for axis in (2, 3, 4)]
+        smooth = _applied(smoothing, change)
+        bends = [(smooth.diff(dim=axis) / NODE_MM).square().mean() for axis in (1, 2, 3)]
         return LIKENESS_SCALE * unlike + SMOOTHNESS * torch.stack(bends).sum()
 
     change = _descended(badness, torch.zeros_like(begun))
-    values = (begun + _smoothed(change))[0].permute(1, 2, 3, 0).contiguous()
+    values = (begun + _applied(smoothing, change)).permute(1, 2, 3, 0).contiguous()
     return DisplacementField(values, lower, NODE_MM, field.smoothings).unfolded()
 
 
@@ -86,11 +88,30 @@ def _descended(badness: Callable[[Tensor], Tensor], start: Tensor) -> Tensor:
     return values
 
 
-def _smoothed(change: Tensor) -> Tensor:
-    for _ in range(SMOOTHINGS):
-        padded = F.pad(change, (1, 1, 1, 1, 1, 1), mode="replicate")
-        change = F.avg_pool3d(padded, 3, 1)
-    return change
+def _smoothing(nodes: int) -> Tensor:
+    """(nodes, nodes) averages over neighbours along one axis; the border goes on outside."""
+    once = torch.zeros((nodes, nodes))
+    for step in (-1, 0, 1):
+        at = torch.arange(nodes)
+        once[at, (at + step).clamp(0, nodes - 1)] += 1.0 / 3.0
+    often: Tensor = torch.linalg.matrix_power(once, SMOOTHINGS)
+    return often
+
+
+def _between(samples: int, nodes: int) -> Tensor:
+    """(samples, nodes) shares of the nodes in each sample along one axis, linear."""
+    at = torch.arange(samples) * (SAMPLE_MM / NODE_MM)
+    apart = at.clamp_max(nodes - 1.0)[:, None] - torch.arange(nodes)
+    share: Tensor = (1.0 - apart.abs()).clamp_min(0.0)
+    return share
+
+
+def _applied(along: Sequence[Tensor], values: Tensor) -> Tensor:
+    """Matrices along z, y, x of values (3, D, H, W): several times faster than voxel by voxel."""
+    along_z, along_y, along_x = along
+    values = torch.einsum("cijk,dk->cijd", values, along_x)
+    values = torch.einsum("cijd,hj->cihd", values, along_y)
+    return torch.einsum("cihd,wi->cwhd", values, along_z)
 
 
 def _image(volume: IsotropicVolume) -> Tensor:

@@ -11,15 +11,11 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from ..alignment.overlap import Overlap, find_overlap, fit_affine
-from ..alignment.sketch import Sketch
-from ..errors import TemplateError
+from ..alignment.overlap import Overlap
 from .estimate import StackedExamples, stack_examples
-from .template import Template, TemplateTarget
+from .template import TemplateTarget
 from .voting import Consensus
 
-#: So many references are compared with a query, and the most alike of them aligned (time).
-COMPARED, ALIGNED = 8, 3
 #: An alignment is about so exact; the fine network searches farther.
 SPREAD_MM = 15.0
 
@@ -38,27 +34,6 @@ class AlignedTarget:
     start: Consensus
     likeness: float
     common_mm: float
-
-
-def alignments(template: Template, query: Sketch) -> dict[str, Overlap]:
-    """Affine maps from references of a template to a query, by name of the reference.
-
-    Not for inference mode: the maps are found along gradients.
-
-    Raises TemplateError for a damaged sketch.
-    """
-    found = []
-    for name, data in list(template.sketches.items())[:COMPARED]:
-        try:
-            reference = Sketch.from_json(name, data)
-        except (ValueError, KeyError, TypeError, OverflowError) as error:
-            raise TemplateError(f"the template is damaged ({error})") from error
-        overlap = find_overlap(reference, query)
-        if overlap is not None:
-            found.append((overlap.score, reference, overlap))
-
-    best = sorted(found, key=lambda entry: -entry[0])[:ALIGNED]
-    return {reference.name: fit_affine(reference, query, overlap) for _, reference, overlap in best}
 
 
 def aligned_target(

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..alignment.alignments import Alignments
 from ..alignment.sketch import Sketch
 from ..errors import InputError
 from ..geometry import FloatArray, Geometry
@@ -74,6 +75,11 @@ class EmbeddedVolume:
         grid = self.grids[0]
         hu = torch.from_numpy(np.ascontiguousarray(grid.hu))
         return Sketch.of(self.name, hu, torch.as_tensor(grid.origin), grid.spacing)
+
+    @cached_property
+    def alignments(self) -> Alignments:
+        """How references lie to this volume; what is found once is kept for the next question."""
+        return Alignments(self.sketch)
 
     @cached_property
     def orientation(self) -> Orientation:

@@ -23,7 +23,7 @@ from ..model.loading import ModelPair
 from ..model.settings import ConfidenceThresholds, SearchSettings
 from ..targets.placement import check_inside
 from ..targets.target import Target
-from .by_alignment import AlignedTarget, aligned_target, alignments, sketches_of
+from .by_alignment import AlignedTarget, aligned_target, sketches_of
 from .confidence import Doubts, cycle_consistency_error, judge, missing_surroundings, with_note
 from .embedding import EmbeddedVolume, embed_volume, synchronize
 from .estimate import (
@@ -161,7 +161,7 @@ class Locator:
         pairs = list(zip(template.targets, voted, strict=True))
         targets = [t for t, r in pairs if way == "alignment" or r.status != OK]
         sketches = {n: s for n, s in template.sketches.items() if n in sketches_of(targets)}
-        maps = alignments(replace(template, sketches=sketches), embedding.sketch)
+        maps = embedding.alignments.best(sketches)
         with torch.inference_mode():
             answers = self._aligned(embedding, targets, maps, {r.target: r for r in voted})
         return [

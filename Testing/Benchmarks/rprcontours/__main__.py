@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import SimpleITK as sitk
@@ -14,7 +12,6 @@ import torch
 
 from rprbench.core.provenance import ROOT
 from rprloc.errors import RprLocError
-from rprloc.evaluation.metrics import box_iou
 from rprloc.files import atomic_write_text
 from rprloc.image.volume import read_volume
 from rprloc.model.finding import BUNDLED
@@ -22,14 +19,14 @@ from rprloc.targets.label_ids import read_label_ids
 from rprloc.targets.labelmap import read_label_map
 from rprloc.targets.target import target_from_mask
 
-from .agreement import agreement
-from .cases import Case, read_case
-from .methods import Carried, ContourMethod, Found, Registered
-from .report import Row, tables
+from .cases import Case, Data
+from .measuring import Measuring
+from .methods import Carried, ContourMethod
+from .report import TITLES, Row, tables
 
 DATA = ROOT.parent / "shared" / "data" / "han"
 FUSED = 5
-#: References of ``val`` have these organs complete, as in the benchmark of boxes.
+#: Head-and-neck references have these organs complete, as in the benchmark of boxes.
 NEEDED = ("Brainstem", "Mandible", "LeftParotid", "RightParotid")
 
 
@@ -41,7 +38,15 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--split", choices=("val", "test"), default="test", help="of the queries")
     parser.add_argument("--references", type=int, default=1, help="each on its own")
     parser.add_argument("--queries", type=int, help="only so many")
-    parser.add_argument("--no-bspline", action="store_true", help="it takes most of the time")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="every N-th query only")
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        choices=list(TITLES),
+        default=["one", "five", "affine", "bspline"],
+        help="default: those that take less than 10 s per query",
+    )
+    parser.add_argument("--model", default="body-ct", help="folder or name of an installed one")
     parser.add_argument("--threads", type=int, default=2, help="of the CPU")
     parser.add_argument("--sample-picture", type=Path, help="only draw the synthetic sample")
     return parser.parse_args(argv)
@@ -83,59 +88,36 @@ def _draw(path: Path) -> None:
 
 
 def _measured(args: argparse.Namespace) -> Iterator[Row]:
-    """All rows; each query's are kept in a file once it is finished."""
-    splits = json.loads((args.data / "splits.json").read_text(encoding="utf-8"))
-    complete = {n: splits["cases"][n]["complete_organs"] for n in splits["splits"]["val"]}
-    names = [n for n, organs in complete.items() if set(NEEDED) <= set(organs)][:FUSED]
-    references = [read_case(args.data, "val", name) for name in names]
-    methods: list[ContourMethod] = [Carried("one"), Carried("noimage", with_images=False)]
-    methods += [Carried("five", pools=True), Registered(False)]
-    methods += [] if args.no_bspline else [Registered(True)]
+    """All rows: every method with the first reference, then with the second, and so on."""
+    data = Data(args.data)
+    names = [n for n in data.names("val") if _is_reference(data.organs(n))]
+    names = names[: max(FUSED, args.references)]
+    references = [data.read("val", name) for name in names]
+    queries = [n for n in data.names(args.split) if n not in names][:: args.every][: args.queries]
 
-    queries = [n for n in splits["splits"][args.split] if n not in names][: args.queries]
-    learned = [
-        (method, group[0].name if len(group) == 1 else "all", method.learn(group))
-        for method in methods
-        for group in (
-            [references] if method.pools else [[r] for r in references[: args.references]]
-        )
-    ]
-    for name in queries:
-        for method, reference, known in learned:
-            file = args.out / args.split / method.name / f"{reference}-{name}.json"
-            if not file.exists():
-                query = read_case(args.data, args.split, name)
-                found = _rows(method.name, reference, query, method.find(known, query.volume))
-                file.parent.mkdir(parents=True, exist_ok=True)
-                atomic_write_text(file, json.dumps(found))
-                print(f"{method.name}: {reference} to {name}", flush=True)
-            yield from json.loads(file.read_text(encoding="utf-8"))
+    measuring = Measuring(data, args.split, args.out / args.split)
+    methods = [_method(name, args) for name in args.methods]
+    for number, reference in enumerate(references[: args.references]):
+        shared = [n for n in queries if reference.masks.keys() & data.organs(n).keys()]
+        for method in methods:
+            if not method.pools:
+                yield from measuring.rows(method, [reference], shared)
+            elif number == 0:
+                yield from measuring.rows(method, references[:FUSED], queries)
 
 
-def _rows(method: str, reference: str, query: Case, found: Found) -> list[Row]:
-    """One row per organ that is complete in the query and was marked on the reference."""
-    rows = []
-    for organ, mask in found.masks.items():
-        if organ not in query.masks:
-            continue
-        truth = query.targets[organ].box
-        assert truth is not None
-        own = target_from_mask(organ, mask, query.geometry).box if mask.any() else None
-        before = (found.boxes or {}).get(organ)
-        rows.append(
-            {
-                "method": method,
-                "reference": reference,
-                "query": query.name,
-                "organ": organ,
-                **asdict(agreement(mask, query.masks[organ], query.geometry)),
-                "iou": 0.0 if own is None else 100.0 * box_iou(own, truth),
-                "iou_of_search": None if before is None else 100.0 * box_iou(before, truth),
-                "seconds": found.seconds,
-                "least_jacobian": found.least_jacobian,
-            }
-        )
-    return rows
+def _is_reference(organs: Mapping[str, int]) -> bool:
+    """In the body data every case is."""
+    return set(NEEDED) <= organs.keys() or not set(NEEDED) & organs.keys()
+
+
+def _method(name: str, args: argparse.Namespace) -> ContourMethod:
+    if name in ("one", "noimage", "five"):
+        return Carried(name, args.model, name == "five", name != "noimage")
+    # Some of them need the extra ``bench``.
+    from .registered import Elastix, Registered
+
+    return Elastix(args.threads) if name == "elastix" else Registered(name == "bspline")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""What is compared: contours of one reference, of several fused, and registration."""
+"""What is compared: the interface, and contours of one reference or of several fused."""
 
 from __future__ import annotations
 
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,9 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from registration import Settings, affine, bspline, subject_of
 
-from rprbench.methods.registration import SPACING_MM, carried, on_lattice
 from rprloc.contour.contours import contours_of
 from rprloc.contour.learning import learn_with_outlines
 from rprloc.geometry import Box
@@ -32,10 +29,9 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """Of one query: masks on its lattice, boxes that the search gave beside them, seconds."""
+    """Of one query: masks on its lattice, boxes that the search gave beside them."""
 
     masks: Mapping[str, Mask]
-    seconds: float
     boxes: Mapping[str, Box] | None = None
     least_jacobian: float | None = None
 
@@ -58,9 +54,11 @@ class ContourMethod(ABC):
 class Carried(ContourMethod):
     """This product. with_images: the references' CTs are at hand, and sharpen the maps."""
 
-    def __init__(self, name: str, pools: bool = False, with_images: bool = True) -> None:
+    def __init__(
+        self, name: str, model: str, pools: bool = False, with_images: bool = True
+    ) -> None:
         self.name, self.pools, self.with_images = name, pools, with_images
-        self.locator = Locator(load_model(find_model(), torch.device("cpu")))
+        self.locator = Locator(load_model(find_model(model), torch.device("cpu")))
 
     def learn(self, references: list[Case]) -> Candidate:
         """One template of all references."""
@@ -76,41 +74,12 @@ class Carried(ContourMethod):
 
     def find(self, learned: Candidate, query: Volume) -> Found:
         """Locate, then carry."""
-        started = time.perf_counter()
         located = learned.search(query, learned.template)
         found = contours_of(located)
-        seconds = time.perf_counter() - started
         masks = {}
         for one in found.contours:
             masks[one.target] = np.zeros(query.geometry.size[::-1], dtype=np.bool_)
             masks[one.target][one.window.slices] = one.mask.voxels
         boxes = {r.target: r.box for r in located.results if r.box is not None}
         least = min((f.least_jacobian() for f in found.fields.values()), default=None)
-        return Found(masks, seconds, boxes, least)
-
-
-class Registered(ContourMethod):
-    """SimpleITK, as in the benchmark of boxes."""
-
-    def __init__(self, with_bspline: bool) -> None:
-        self.name = "bspline" if with_bspline else "affine"
-        self.with_bspline = with_bspline
-        self.settings = Settings()
-
-    def learn(self, references: list[Case]) -> Case:
-        """The only reference."""
-        return references[0]
-
-    def find(self, learned: Case, query: Volume) -> Found:
-        """Register, and carry the masks."""
-        started = time.perf_counter()
-        fixed, moving = subject_of(query, SPACING_MM), subject_of(learned.volume, SPACING_MM)
-        transform = affine(fixed, moving, self.settings)
-        if self.with_bspline:
-            transform = bspline(fixed, moving, transform, self.settings)
-        moved = on_lattice(transform, query.geometry)
-        masks = {
-            name: carried(mask, learned.geometry, moved, query.geometry)
-            for name, mask in learned.masks.items()
-        }
-        return Found(masks, time.perf_counter() - started)
+        return Found(masks, boxes, least)

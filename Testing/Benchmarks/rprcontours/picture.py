@@ -15,11 +15,13 @@ from .cases import Case, Mask
 from .methods import Carried
 
 COLUMNS = 4
+#: The model that ``auto`` stands for.
+DRAWN_MODEL = "body-ct"
 
 
 def draw_sample(path: Path, reference: Case, query: Case) -> None:
     """One panel per organ: the slice where the truth is largest, both outlines."""
-    method = Carried("one")
+    method = Carried("one", DRAWN_MODEL)
     found = method.find(method.learn([reference]), query.volume).masks
     rows = -(-len(query.masks) // COLUMNS)
     figure, axes = plt.subplots(rows, COLUMNS, figsize=(2.6 * COLUMNS, 2.9 * rows))

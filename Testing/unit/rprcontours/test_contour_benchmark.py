@@ -37,13 +37,23 @@ def test_nothing_found_has_no_surface() -> None:
     assert (found.dice, found.surface_mm, found.hd95_mm) == (0.0, None, None)
 
 
-def test_only_patients_that_all_methods_have_finished_are_compared() -> None:
-    def row(method: str, query: str, dice: float) -> dict[str, object]:
-        kept = {"method": method, "query": query, "organ": "liver", "dice": dice}
-        return {**kept, "iou": 50.0, "seconds": 1.0, "surface_mm": None, "hd95_mm": 3.0}
+def row(method: str, reference: str, query: str, dice: float) -> dict[str, object]:
+    """One organ."""
+    kept = {"method": method, "reference": reference, "query": query, "organ": "liver"}
+    return {**kept, "dice": dice, "iou": 50.0, "cpu_seconds": 1.0, "hd95_mm": 3.0}
 
-    rows = [row("one", "a", 80.0), row("one", "b", 10.0), row("affine", "a", 60.0)]
-    text = tables(rows)
-    assert text.startswith("1 patients")
+
+def test_only_pairs_that_all_methods_have_finished_are_compared() -> None:
+    rows = [row("one", "r", "a", 80.0), row("one", "r", "b", 10.0), row("one", "s", "a", 20.0)]
+    text = tables([*rows, row("affine", "r", "a", 60.0)])
+    assert text.startswith("1 patients, 1 references")
     assert "| **RPRLoc, one reference** | 1 | 80.0 |" in text
     assert "10.0" not in text
+    assert "+20.0 points" in text
+
+
+def test_fused_references_are_compared_with_the_mean_of_single_ones() -> None:
+    rows = [row("one", "r", "a", 80.0), row("one", "s", "a", 60.0)]
+    text = tables([*rows, row("five", "5-references", "a", 75.0)])
+    assert "| **RPRLoc, one reference** | 2 | 70.0 |" in text
+    assert "-5.0 points" in text

@@ -22,8 +22,8 @@ from rprloc.model.card import read_card
 from rprloc.model.loading import load_model
 from rprloc.worker.localization import row_json
 
-# float32 networks differ by some 1e-4 mm from one kind of processor to the next; latents were written
-# with three decimals, the last of which may be rounded the other way.
+# float32 networks differ by some 1e-4 mm from one kind of processor to the next. Latents were
+# written with three decimals, the last of which may be rounded the other way.
 TOLERANCE_MM = 1e-3
 TOLERANCE_LATENT = 2.1e-3
 # Two decimals are printed: the last one may be rounded the other way.

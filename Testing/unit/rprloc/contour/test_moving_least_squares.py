@@ -41,3 +41,24 @@ def test_distrusted_pairs_say_nothing() -> None:
     weight[::2] = 0.0
     found = Neighbourhood(source, source, 20.0).carry(target, weight)
     torch.testing.assert_close(found, source, atol=0.05, rtol=0)
+
+
+def test_far_pairs_that_are_left_out_change_nothing() -> None:
+    source = 4.0 * scattered(3000)
+    target = source + 10.0 * torch.sin(source / 60.0)
+    weight = torch.from_numpy(np.random.default_rng(1).uniform(0.01, 1.0, 3000)).float()
+    places = 4.0 * scattered(500)
+
+    def fitted(at: torch.Tensor) -> torch.Tensor:
+        """The definition: one weighted fit of all pairs."""
+        near = weight * torch.exp(-(source - at).square().sum(1).double() / 2 / 9.0**2)
+        near = (near / near.sum())[:, None]
+        mean, moved = (near * source).sum(0), (near * target).sum(0)
+        a, b = source - mean, (target - source) - (moved - mean)
+        spread = a.T.double() @ (near * a) + 0.1 * 81 * torch.eye(3)
+        linear = torch.linalg.solve(spread, a.T.double() @ (near * b))
+        return at + moved - mean + (at - mean) @ linear
+
+    found = moving_affine(places, source, target, weight, 9.0)
+    expected = torch.stack([fitted(place) for place in places]).float()
+    torch.testing.assert_close(found, expected, atol=0.01, rtol=0)
