@@ -28,6 +28,8 @@ from rprloc.targets.target import Target
 from .cases import Case
 
 REGISTRATION_MM = 6.0
+#: So many CTs' fields are kept in memory.
+KEPT = 24
 Names = Sequence[str]
 
 
@@ -83,6 +85,7 @@ class Ours(BodyMethod):
         self.title = f"RPRLoc, {card}" if way == "auto" else f"RPRLoc, {card}, {way} alone"
 
         self._templates: dict[str, Template] = {}
+        self._embedded: dict[tuple[object, ...], EmbeddedVolume] = {}
 
     def template_of(self, case: Case) -> Template:
         """The template of a reference, made once."""
@@ -92,12 +95,20 @@ class Ours(BodyMethod):
 
     def learn(self, volume: Volume, targets: Mapping[str, Target]) -> Template:
         """A template of every target."""
-        embedding = self.locator.embed(volume)
-        return self.locator.make_template(embedding, list(targets.values()))
+        return self.locator.make_template(self.encode(volume), list(targets.values()))
 
     def encode(self, volume: Volume) -> EmbeddedVolume:
-        """The query's fields."""
-        return self.locator.embed(volume)
+        """The CT's fields, computed once: every CT is asked by all references.
+
+        They are kept, some 0.1 GB each, the latest ``KEPT`` of them.
+        """
+        geometry = volume.geometry
+        key = (volume.name, *geometry.size, *geometry.spacing, *geometry.origin)
+        if key not in self._embedded:
+            if len(self._embedded) >= KEPT:
+                del self._embedded[next(iter(self._embedded))]
+            self._embedded[key] = self.locator.embed(volume)
+        return self._embedded[key]
 
     def find(self, learned: Any, encoded: Any, names: Names) -> dict[str, Found]:
         """Locate the targets that are asked for."""
