@@ -23,6 +23,9 @@ from rprtrain.optimization.batch import batch_gradients
 PROGRAM = SUPPORT / "trainings" / "distributed_training.py"
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 STEPS, BATCH = 4, 4
+#: Offsets are differences of latents (Eq. 2): what is added to all of them has no gradient but its
+#: roundings, which Adam makes steps of.
+WITHOUT_GRADIENT = "project.4.bias"
 
 
 def trained(folder: Path, name: str, launcher: list[str]) -> dict[str, Any]:
@@ -56,7 +59,7 @@ def test_two_processes_do_what_one_does(tmp_path: Path) -> None:
     for name, value in alone["net"].items():
         moved = (value.float() - start[name].float()).norm()
         apart = (value.float() - together["net"][name].float()).norm()
-        assert apart <= 0.05 * moved + 1e-4, name
+        assert apart <= 1e-2 * moved + 1e-5 or name == WITHOUT_GRADIENT, name
 
 
 def trained_start() -> dict[str, torch.Tensor]:
