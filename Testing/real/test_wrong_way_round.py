@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support.paths import DATA, HAN, ROOT, SAMPLE_DATA
+from support.paths import BUNDLED_TEMPLATES, DATA, HAN, SAMPLE_DATA
 
 from rprloc.geometry import Geometry
 from rprloc.image.volume import Volume, read_volume
@@ -18,7 +18,7 @@ from rprloc.localization.template import Template
 from rprloc.model.finding import find_model
 from rprloc.model.loading import load_model
 
-LIBRARY = ROOT / "RPRLocalization" / "Resources" / "Templates" / "han-ct-organs.json"
+LIBRARY = BUNDLED_TEMPLATES / "han-ct-organs.json"
 KNOWN = ("kbp_276", "kbp_314")
 UNKNOWN = (
     *(f"trunk/{name}" for name in ("lidc_0001", "totalseg_example", "vhf_pelvis")),

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from rprloc.model.card import CARD_NAME, ModelCard, StageCard
 from rprloc.model.finding import file_sha256
@@ -14,6 +15,18 @@ from rprloc.model.pnet import Pnet, fold_batch_norm
 
 COARSE_NET = PnetConfig(stem=4, stages=((4, 1), (8, 1)), head=8)
 FINE_NET = PnetConfig(stem=4, stages=((4, 1), (8, 1)), decoder=(8,), head=8, descriptor=8)
+
+
+def random_network(config: PnetConfig) -> nn.Module:
+    """A folded network (fixed seed) whose statistics and biases are far from their first values."""
+    torch.manual_seed(3)
+    net = Pnet(config)
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm3d):
+            nn.init.normal_(module.bias)
+            nn.init.normal_(module.running_mean)
+            nn.init.uniform_(module.running_var, 0.5, 2.0)
+    return fold_batch_norm(net.eval())
 
 
 def export_random_stage(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -78,25 +78,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     folder = args.out / args.split
     rows: dict[str, list[Row]] = {}
-    cut: dict[str, list[Row]] = {}
-    absent: dict[str, list[Row]] = {}
-    pooled: dict[str, list[Row]] = {}
-    library: dict[str, list[Row]] = {}
+    beside: dict[str, Beside] = {}
     for method in methods:
         mine = [measure(method, *g.cases, folder / method.name / g.name) for g in groups]
         rows[method.name] = [row for group in mine for row in group]
-        if args.cuts and isinstance(method, Ours):
-            cut[method.name] = _cut(method, groups, folder)
-        if args.absent and isinstance(method, Ours):
-            absent[method.name] = _absent(method, groups[0].cases[0], args, folder)
-        if args.pooled and isinstance(method, Ours):
-            pooled[method.name] = _pooled(method, groups, folder)
-        if args.library and isinstance(method, Ours):
-            library[method.name] = _library(method, groups, args.library, folder)
+        if isinstance(method, Ours):
+            beside[method.name] = _beside(method, groups, args, folder)
     if args.fit_radius:
-        _fit(args, rows, (cut, pooled, library))
-    more = Beside(cut, absent, pooled, library)
-    text = report(rows, {m.name: m.title for m in methods}, more, args.split)
+        _fit(args, rows, beside)
+    text = report(rows, {m.name: m.title for m in methods}, beside, args.split)
     atomic_write_text(args.out / f"report-{args.split}.md", text)
     print(text)
     return 0
@@ -104,12 +94,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @dataclass(frozen=True)
 class Beside:
-    """Rows by method of what is measured beside one reference and whole scans."""
+    """Rows of what is measured beside one reference and whole scans; empty if not asked for."""
 
-    cut: dict[str, list[Row]]
-    absent: dict[str, list[Row]]
-    pooled: dict[str, list[Row]]
-    library: dict[str, list[Row]]
+    cut: list[Row]
+    absent: list[Row]
+    pooled: list[Row]
+    library: list[Row]
 
 
 @dataclass(frozen=True)
@@ -135,14 +125,15 @@ def _groups(args: argparse.Namespace) -> list[Group]:
 def _fit(
     args: argparse.Namespace,
     rows: dict[str, list[Row]],
-    more: Sequence[dict[str, list[Row]]],
+    beside: dict[str, Beside],
 ) -> None:
     """Put radii into the card of every model that was measured."""
     names = list(rows)
     for number, model in enumerate(args.model):
         settings: list[RadiusSettings] = []
         for name in names[2 * number : 2 * number + 2]:
-            known = [*rows[name], *(row for rest in more for row in rest.get(name, []))]
+            more = beside[name]
+            known = [*rows[name], *more.cut, *more.pooled, *more.library]
             what = f"{len(known)} answers: {', '.join(_what(args))}"
             source = f"{args.split} of data/body and data/han, {what}"
             # Votes have limits of their own for spread and cycle error.
@@ -157,6 +148,27 @@ def _what(args: argparse.Namespace) -> list[str]:
     pooled = ["pooled references"] if args.pooled else []
     library = ["a template of other CTs"] if args.library else []
     return ["one reference", *cut, *pooled, *library]
+
+
+def _beside(
+    method: Ours, groups: Sequence[Group], args: argparse.Namespace, folder: Path
+) -> Beside:
+    """Measure what is asked for beside one reference and whole scans."""
+    library = args.library
+
+    def of_pooled(group: Group) -> Iterable[Row]:
+        return pooled_rows(method, *group.cases)
+
+    def of_library(group: Group) -> Iterable[Row]:
+        return library_rows(method, library, group.cases[1])
+
+    pooled_folder = folder / f"{method.name}-pooled"
+    return Beside(
+        _cut(method, groups, folder) if args.cuts else [],
+        _absent(method, groups[0].cases[0], args, folder) if args.absent else [],
+        _by_group(pooled_folder, groups, of_pooled) if args.pooled else [],
+        _by_group(folder / f"{method.name}-{library.stem}", groups, of_library) if library else [],
+    )
 
 
 def _cut(method: Ours, groups: Sequence[Group], folder: Path) -> list[Row]:
@@ -176,23 +188,20 @@ def _absent(
     return stored(file, partial(absent_rows, method, references, args.data, args.split))
 
 
-def _pooled(method: Ours, groups: Sequence[Group], folder: Path) -> list[Row]:
-    found: list[Row] = []
-    for group in groups:
-        file = folder / f"{method.name}-pooled" / f"{group.name}.json"
-        found += stored(file, partial(pooled_rows, method, *group.cases))
-    return found
+def _by_group(
+    folder: Path, groups: Sequence[Group], make: Callable[[Group], Iterable[Row]]
+) -> list[Row]:
+    """The rows of every group, each kept in a file."""
+    return [
+        row
+        for group in groups
+        for row in stored(folder / f"{group.name}.json", partial(make, group))
+    ]
 
 
-def _library(method: Ours, groups: Sequence[Group], library: Path, folder: Path) -> list[Row]:
-    found: list[Row] = []
-    for group in groups:
-        file = folder / f"{method.name}-{library.stem}" / f"{group.name}.json"
-        found += stored(file, partial(library_rows, method, library, group.cases[1]))
-    return found
-
-
-def report(rows: dict[str, list[Row]], titles: dict[str, str], more: Beside, split: str) -> str:
+def report(
+    rows: dict[str, list[Row]], titles: dict[str, str], beside: dict[str, Beside], split: str
+) -> str:
     """The report as Markdown."""
     parts = [
         f"# CTs of the whole body, one reference of `val`, queries of `{split}`",
@@ -202,18 +211,20 @@ def report(rows: dict[str, list[Row]], titles: dict[str, str], more: Beside, spl
         organ_table(rows, titles),
     ]
     for name, mine in rows.items():
-        if name.startswith("ours"):
-            parts += [f"## Doubt, {titles[name]}", doubt_table(mine)]
-        if more.cut.get(name):
-            parts += ["Scans that end close to the target:", cut_table(more.cut[name], mine)]
-            parts += ["Whole and cut together:", doubt_table([*mine, *more.cut[name]])]
-        if more.absent.get(name):
-            parts += ["Targets that the scan does not show:", absent_table(more.absent[name])]
-        if more.pooled.get(name):
+        if name not in beside:
+            continue
+        more = beside[name]
+        parts += [f"## Doubt, {titles[name]}", doubt_table(mine)]
+        if more.cut:
+            parts += ["Scans that end close to the target:", cut_table(more.cut, mine)]
+            parts += ["Whole and cut together:", doubt_table([*mine, *more.cut])]
+        if more.absent:
+            parts += ["Targets that the scan does not show:", absent_table(more.absent)]
+        if more.pooled:
             what = "All other references of `val` pooled, targets of two and more:"
-            parts += [what, *_tables(name, titles, more.pooled[name])]
-        if more.library.get(name):
-            parts += ["The template:", *_tables(name, titles, more.library[name])]
+            parts += [what, *_tables(name, titles, more.pooled)]
+        if more.library:
+            parts += ["The template:", *_tables(name, titles, more.library)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import signal
@@ -16,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 from support.cohorts import write_preload, write_tree
-from support.command_line import assert_refused
+from support.command_line import assert_refused, rows_of
 from support.paths import ROOT
 
 from rprloc.cli.main import main
@@ -27,11 +26,6 @@ for _needed in ("pyarrow", "distributed", "tqdm", "pydicom"):
 
 TARGETS = 2
 LIMIT_S = 120.0
-
-
-def rows_of(out: Path) -> list[dict[str, str]]:
-    with open(out / "results.csv", newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
 
 
 def make_index(root: Path, out: Path) -> Path:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.paths import ROOT
+from support.paths import BUNDLED_TEMPLATES
+from support.without_modules import run_without
 
 pytest.importorskip("pyarrow", reason="the extra 'cohort' is not installed")
 
@@ -16,7 +15,7 @@ from rprloc.cohort.index_rows import READABLE, Index, IndexRow
 from rprloc.cohort.locating import LocateRequest, plan
 from rprloc.cohort.request import choose_templates
 
-TEMPLATE = ROOT / "RPRLocalization" / "Resources" / "Templates" / "han-ct-organs.json"
+TEMPLATE = BUNDLED_TEMPLATES / "han-ct-organs.json"
 SPACING = (1.0, 1.0, 2.5)
 
 
@@ -44,17 +43,9 @@ def test_the_largest_cts_are_handed_out_first(tmp_path: Path) -> None:
 
 def test_a_plan_needs_no_torch() -> None:
     code = (
-        "import sys; sys.modules['torch'] = None\n"
         "from pathlib import Path\n"
         "import rprloc.cohort.locating\n"
         "from rprloc.cohort.request import choose_templates\n"
         f"print(choose_templates([Path({str(TEMPLATE)!r})], None)[0].model.name)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"PYTHONPATH": str(ROOT / "RPRLocalization")},
-    )
-    assert done.stdout.strip() == "han-ct"
+    assert run_without(("torch",), code) == "han-ct"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.paths import BUNDLED_MODELS, ROOT
+from support.paths import BUNDLED_MODELS
+from support.without_modules import run_without
 
 from rprloc.errors import ModelError
 from rprloc.model.card import CARD_NAME, parse_card, read_card
@@ -77,18 +76,10 @@ def test_the_bundled_card_says_what_it_was_calibrated_on() -> None:
 
 def test_a_card_is_read_without_torch() -> None:
     code = (
-        "import sys; sys.modules['torch'] = None; sys.modules['SimpleITK'] = None\n"
         "from pathlib import Path; from rprloc.model.card import read_card\n"
         f"print(read_card(Path({str(BUNDLED_MODELS / 'han-ct')!r})).name)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"PYTHONPATH": str(ROOT / "RPRLocalization")},
-    )
-    assert done.stdout.strip() == "han-ct"
+    assert run_without(("torch", "SimpleITK"), code) == "han-ct"
 
 
 def test_a_bundled_model_that_another_was_trained_on_from_is_not_asked_too() -> None:

@@ -6,7 +6,8 @@ import copy
 
 import pytest
 import torch
-from torch import Tensor, nn
+from support.models import random_network
+from torch import Tensor
 
 from rprloc.model import dense_pass
 from rprloc.model.air_extent import AirExtent
@@ -26,18 +27,6 @@ def thin_slabs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dense_pass, "_SLAB_CELLS", 300)
 
 
-def random_net(config: PnetConfig) -> nn.Module:
-    """A folded network whose biases are of either sign."""
-    torch.manual_seed(3)
-    net = Pnet(config)
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm3d):
-            nn.init.normal_(module.bias)
-            nn.init.normal_(module.running_mean)
-            nn.init.uniform_(module.running_var, 0.5, 2.0)
-    return fold_batch_norm(net.eval())
-
-
 def body() -> Tensor:
     """HU (1, 1, 48, 32, 40): two bodies in air, one of them cut by the volume's end."""
     noise = torch.randn(1, 1, 48, 32, 40, generator=torch.Generator().manual_seed(1)) * 400.0
@@ -55,7 +44,7 @@ def body() -> Tensor:
     "hu", [body(), torch.full((1, 1, 16, 16, 16), -1000.0)], ids=["body", "air"]
 )
 def test_values_are_those_of_the_network(config: PnetConfig, hu: Tensor) -> None:
-    net = random_net(config)
+    net = random_network(config)
     made = DensePass.of(torch.jit.script(net), config)
     assert made is not None
     with torch.no_grad():
@@ -67,7 +56,7 @@ def test_values_are_those_of_the_network(config: PnetConfig, hu: Tensor) -> None
 
 @CONFIGS
 def test_bfloat16_is_as_exact_as_autocast(config: PnetConfig) -> None:
-    net, hu = random_net(config), body()
+    net, hu = random_network(config), body()
     made = DensePass.of(net, config)
     assert made is not None
     with torch.no_grad():
@@ -79,7 +68,7 @@ def test_bfloat16_is_as_exact_as_autocast(config: PnetConfig) -> None:
 
 
 def test_another_network_is_not_taken_for_this_one() -> None:
-    net = random_net(COARSE)
+    net = random_network(COARSE)
 
     class Other(Pnet):
         def forward(self, hu: Tensor) -> Tensor:

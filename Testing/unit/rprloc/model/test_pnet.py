@@ -6,6 +6,7 @@ import copy
 
 import pytest
 import torch
+from support.models import random_network
 from torch import nn
 from torch.nn import functional as F
 
@@ -18,18 +19,6 @@ FINE = PnetConfig(stem=3, stages=((3, 1), (4, 1)), decoder=(3,), head=16, descri
 CONFIGS = pytest.mark.parametrize("config", [COARSE, DEEP, FINE], ids=["coarse", "deep", "fine"])
 
 
-def random_net(config: PnetConfig) -> nn.Module:
-    """A folded float64 network whose statistics and biases are far from their initial values."""
-    torch.manual_seed(3)
-    net = Pnet(config)
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm3d):
-            nn.init.normal_(module.bias)
-            nn.init.normal_(module.running_mean)
-            nn.init.uniform_(module.running_var, 0.5, 2.0)
-    return fold_batch_norm(net.eval()).double()
-
-
 def random_hu(*shape: int) -> torch.Tensor:
     return (
         torch.randn(1, 1, *shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -39,7 +28,7 @@ def random_hu(*shape: int) -> torch.Tensor:
 
 @CONFIGS
 def test_a_volume_equals_the_same_volume_in_air(config: PnetConfig) -> None:
-    net, hu = random_net(config), random_hu(16, 8, 24)
+    net, hu = random_network(config).double(), random_hu(16, 8, 24)
     margin = 5 * config.alignment
     cells = margin // config.stride
     with torch.no_grad():
@@ -53,7 +42,7 @@ def test_a_volume_equals_the_same_volume_in_air(config: PnetConfig) -> None:
 
 @CONFIGS
 def test_a_cell_equals_the_patch_that_is_its_receptive_field(config: PnetConfig) -> None:
-    net = random_net(config)
+    net = random_network(config).double()
     align, stride = config.alignment, config.stride
     reach = -(-(config.receptive_field // 2 + 1) // align) * align
     hu = random_hu(*(2 * reach + 2 * align,) * 3)
@@ -70,7 +59,7 @@ def test_a_cell_equals_the_patch_that_is_its_receptive_field(config: PnetConfig)
 
 @CONFIGS
 def test_nothing_beyond_the_receptive_field_reaches_a_cell(config: PnetConfig) -> None:
-    net = random_net(config)
+    net = random_network(config).double()
     reach = -(-(config.receptive_field // 2 + 1) // config.alignment) * config.alignment
     hu = random_hu(*(2 * reach,) * 3).requires_grad_()
     cell = reach // config.stride
@@ -109,7 +98,7 @@ def test_config_survives_json(config: PnetConfig) -> None:
 
 
 def test_air_of_any_density_is_the_same() -> None:
-    net = random_net(FINE)
+    net = random_network(FINE).double()
     with torch.no_grad():
         a, b = (
             net(torch.full((1, 1, 16, 16, 16), hu, dtype=torch.float64))
