@@ -4,60 +4,33 @@
 
 Their places are told in the mean of all CTs, which the template carries as its sketch: it holds
 latents and an average over patients, no image of any of them. Marks come with the data, and from
-``body_marks.json`` (placed by eye, for this library, on CTs that came without). CTs whose licence
-nobody has checked are left out.
+``rprbody/train_marks.json`` (placed by eye, for this library, on CTs that came without). CTs whose
+licence nobody has checked are left out.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from make_library import trimmed, write_pooled
-from rprbody.cases import read_cases
+from rprbody.cases import Case
+from rprbody.marked import train_references, usable_images
 
-from rprloc.geometry import Frame, Points
-from rprloc.image.volume import read_volume
 from rprloc.localization.locator import Locator
 from rprloc.localization.template import Example, Template
 from rprloc.model.finding import find_model
 from rprloc.model.loading import load_model
-from rprloc.targets.target import Target, target_from_point
 from rprtrain.atlas.mean_sketch import NAME, MeanBody, mean_of
 from rprtrain.data.dataset import load_volumes
 
-MARKS = Path(__file__).with_name("body_marks.json")
-UNCHECKED = "not checked"
 SPACING_MM = 6.0
 #: Of the head-and-neck CTs, which are many and alike, one in so many helps with the mean.
 HAN_EVERY = 6
-Marks = Mapping[str, Mapping[str, list[float]]]
-
-
-def usable_images(data: Path) -> dict[str, Path]:
-    """The ``train`` CTs of a known licence, by name."""
-    splits = json.loads((data / "splits.json").read_text(encoding="utf-8"))
-    cases: dict[str, Any] = {name: splits["cases"][name] for name in splits["splits"]["train"]}
-    known = {n: c for n, c in sorted(cases.items()) if UNCHECKED not in c.get("licence", "")}
-    return {name: (data / case["image"]).resolve() for name, case in known.items()}
-
-
-def all_targets(data: Path, marks: Marks) -> dict[str, list[Target]]:
-    """By name of the CT: targets that come with it, then those that were placed by eye."""
-    found = {case.name: dict(case.targets) for case in read_cases(data, "train")}
-    for name, points in marks.items():
-        mine = found.setdefault(name, {})
-        for target, lps in points.items():
-            point = Points(np.array([lps], dtype=float), Frame.LPS)
-            mine.setdefault(target, target_from_point(target, point))
-    return {name: list(targets.values()) for name, targets in found.items()}
 
 
 def in_mean(example: Example, mean: MeanBody, name: str) -> Example:
@@ -71,11 +44,10 @@ def in_mean(example: Example, mean: MeanBody, name: str) -> Example:
     return replace(example, offsets=offsets, center=moved[0], size_mm=size, sketch=NAME)
 
 
-def one_template(
-    locator: Locator, path: Path, name: str, targets: list[Target], mean: MeanBody
-) -> Template:
+def one_template(locator: Locator, case: Case, mean: MeanBody) -> Template:
     """The template of one CT, told in the mean."""
-    made = locator.make_template(locator.embed(read_volume(path)), targets)
+    made = locator.make_template(locator.embed(case.read()), list(case.targets.values()))
+    name = case.name
     entries = tuple(
         replace(t, examples=tuple(in_mean(trimmed(e, name), mean, name) for e in t.examples))
         for t in made.targets
@@ -99,12 +71,11 @@ def main() -> None:
     mean = mean_of(load_volumes(files, SPACING_MM), lambda text: print(text, file=sys.stderr))
     print(f"CTs per slice of the mean: {mean.shown.int().tolist()}", file=sys.stderr)
 
-    marks = json.loads(MARKS.read_text(encoding="utf-8"))["landmarks"]
     locator = Locator(load_model(find_model(args.model), torch.device("cpu")))
     templates = (
-        one_template(locator, images[name], name, targets, mean)
-        for name, targets in all_targets(args.data, marks).items()
-        if name in images and name in mean.maps and targets
+        one_template(locator, case, mean)
+        for case in train_references(args.data)
+        if case.name in mean.maps and case.targets
     )
     write_pooled(templates, args.out)
 

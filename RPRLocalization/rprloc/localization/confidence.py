@@ -39,9 +39,10 @@ class Doubts:
         apart_mm: how far the answers of the examples lie from their mean (root mean square).
         examples: how many there are.
         matched: how the matches of the points around the target fit each other, if there are any.
+        unsteady_mm: how far apart searches from other starts end.
         likeness, common_mm: of the alignment of reference and query that the answer began with
             (``Overlap``); None where it began with votes.
-        votes_apart_mm: then, how far off the answer of the votes lies.
+        votes_apart_mm: then, how far off the votes have it.
     """
 
     kind: Kind
@@ -54,6 +55,7 @@ class Doubts:
     apart_mm: float
     examples: int
     matched: Agreement | None = None
+    unsteady_mm: float = 0.0
     likeness: float | None = None
     common_mm: float = 0.0
     votes_apart_mm: float = 0.0
@@ -80,6 +82,7 @@ class Doubts:
             missing,
             *(float(beyond.max()), float(shift), float(apart), len(each)),
             estimate.matched,
+            estimate.unsteady_mm,
         )
 
     def features(self) -> dict[str, float]:
@@ -103,6 +106,7 @@ class Doubts:
             "votes_apart": math.log1p(self.votes_apart_mm),
             "disagree": 0.0 if matched is None else math.log1p(matched.apart_mm),
             "vague": 0.0 if matched is None else math.log1p(matched.vague_mm),
+            "unsteady": math.log1p(self.unsteady_mm),
             "unlike_around": 0.0 if matched is None else 1.0 - matched.similarity,
         }
 

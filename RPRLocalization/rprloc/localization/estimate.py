@@ -5,13 +5,14 @@ Coarse consensus, descriptor match, and the agreement of many points.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..model.field import LatentField
-from ..model.settings import SearchSettings
+from ..model.settings import MatchSettings, SearchSettings
 from .matching import Match, match_descriptors
 from .robust_affine import transform_points
 from .template import TemplateTarget, key_points
@@ -53,6 +54,7 @@ class Estimate:
         each: (E, K, 3) LPS mm, the key points as each example on its own would have them.
         spread_mm: of the votes. similarity: of the matched descriptors, None without them.
         matched: how the points around the target agree, None without a fine step.
+        unsteady_mm: how far apart searches from other starts end (``restarts``), 0 without them.
     """
 
     points: Tensor
@@ -61,6 +63,7 @@ class Estimate:
     spread_mm: float
     similarity: float | None
     matched: Agreement | None = None
+    unsteady_mm: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,20 @@ def stack_examples(
     return StackedExamples(
         keys, slices, gather("offsets"), gather("coarse"), gather("fine") if has_fine else None
     )
+
+
+def fewer_points(rows: StackedExamples, context_points: int) -> tuple[StackedExamples, Tensor]:
+    """The rows of so many context points over all examples, and which of ``rows`` they are."""
+    assert rows.fine is not None
+    context = max(LEAST_CONTEXT, context_points // len(rows.slices))
+    parts = [range(s.start, min(s.stop, s.start + rows.keys + context)) for s in rows.slices]
+    ends = np.cumsum([len(part) for part in parts]).tolist()
+    slices = [slice(end - len(part), end) for part, end in zip(parts, ends, strict=True)]
+    index = torch.tensor([n for part in parts for n in part], device=rows.offsets.device)
+    chosen = StackedExamples(
+        rows.keys, slices, rows.offsets[index], rows.coarse[index], rows.fine[index]
+    )
+    return chosen, index
 
 
 def coarse_estimates(
@@ -144,38 +161,80 @@ def fine_estimate(
     plain = plain_estimate(rows, coarse)
     if rows.fine is None:
         return plain
-    support, position = rows.fine[:, 3:], coarse.position
-    agreement = None
-    for settings in search.matches:
-        found = match_descriptors(field, support[:, None], position, settings)
+    (found,) = searched(field, rows, coarse.position[None], search, match_weight)
+    return replace(found, coarse_points=plain.points, spread_mm=plain.spread_mm)
+
+
+def searched(
+    field: LatentField,
+    rows: StackedExamples,
+    starts: Tensor,
+    search: SearchSettings,
+    match_weight: float,
+    first_stride: int = 1,
+) -> list[Estimate]:
+    """The fine estimates of searches that begin at different places, all at once.
+
+    Args:
+        field: of the fine network.
+        rows: points of the examples, with fine latents.
+        starts: (S, N, 3) LPS mm, of every search, all of these points.
+        search: as for ``fine_estimate``.
+        match_weight: as for ``fine_estimate``.
+        first_stride: the widest search looks at every so manieth cell along each axis.
+    """
+    assert rows.fine is not None
+    support, position = rows.fine[:, 3:], starts
+    agreements: list[Agreement] = []
+    for number, settings in enumerate(search.matches):
+        stride = first_stride if number == 0 else 1
+        found = _matched(field, support[:, None], position, settings, stride)
         parts = [
-            _carried(rows.offsets[s], found.position[s], found.spread[s], rows.keys, search)
+            _carried(rows.offsets[s], found.position[:, s], found.spread[:, s], rows.keys, search)
             for s in rows.slices
         ]
-        position = torch.cat(parts)
-        agreement = _agreement(found, position)
+        position = torch.cat(parts, 1)
+        agreements = _agreements(found, position)
 
-    each = rows.key_rows(position)
-    keys = match_descriptors(
-        field, rows.key_rows(support).transpose(0, 1), each.mean(0), search.matches[-1]
+    # (S, E, K, 3): the key points of every search as every example has them.
+    each = torch.stack([position[:, s][:, : rows.keys] for s in rows.slices], 1)
+    wanted = rows.key_rows(support).transpose(0, 1)
+    keys = _matched(field, wanted, each.mean(1), search.matches[-1])
+    points = match_weight * keys.position + (1.0 - match_weight) * each.mean(1)
+    likeness = keys.similarity.mean(1).tolist()
+    return [
+        Estimate(p, p, e, 0.0, similarity, agreement)
+        for p, e, similarity, agreement in zip(points, each, likeness, agreements, strict=True)
+    ]
+
+
+def _matched(
+    field: LatentField, support: Tensor, position: Tensor, settings: MatchSettings, stride: int = 1
+) -> Match:
+    """Match the same descriptors (N, E, D) around the positions (S, N, 3) of every search."""
+    count = len(position)
+    found = match_descriptors(
+        field, support.repeat(count, 1, 1), position.reshape(-1, 3), settings, stride=stride
     )
-    points = match_weight * keys.position + (1.0 - match_weight) * each.mean(0)
-    similarity = float(keys.similarity.mean())
-    return Estimate(points, plain.points, each, plain.spread_mm, similarity, agreement)
-
-
-def _agreement(found: Match, agreed: Tensor) -> Agreement:
-    """Compare matches with where their agreed map has them, (N, 3)."""
-    apart = (found.position - agreed).norm(dim=1)
-    return Agreement(
-        float(apart.median()), float(found.spread.median()), float(found.similarity.mean())
+    return Match(
+        found.position.view(position.shape),
+        found.spread.view(count, -1),
+        found.similarity.view(count, -1),
     )
+
+
+def _agreements(found: Match, agreed: Tensor) -> list[Agreement]:
+    """Compare the matches of every search with where their agreed map has them, (S, N, 3)."""
+    apart = (found.position - agreed).norm(dim=-1).median(1).values
+    vague = found.spread.median(1).values
+    measures = torch.stack([apart, vague, found.similarity.mean(1)], 1)
+    return [Agreement(*values) for values in measures.tolist()]
 
 
 def _carried(
     offsets: Tensor, located: Tensor, spread: Tensor, keys: int, search: SearchSettings
 ) -> Tensor:
-    """All points (n, 3) of one example moved by their agreed map.
+    """All points (S, n, 3) of one example moved by their agreed map, in every search.
 
     Sharp matches and near points count more.
     """

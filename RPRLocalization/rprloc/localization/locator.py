@@ -6,7 +6,7 @@ Embed a volume, make templates from marked references, find their targets in que
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..alignment.overlap import Overlap
 from ..errors import InputError
 from ..geometry import Frame, Points
 from ..image.volume import Volume
@@ -30,11 +29,11 @@ from .estimate import (
     Estimate,
     StackedExamples,
     coarse_estimates,
-    fine_estimate,
     plain_estimate,
     stack_examples,
 )
 from .example import ReferenceFields, make_example
+from .restarts import steady_estimate
 from .result import Result, is_surer, with_notes
 from .status import OK
 from .steps import COARSE_ROUNDS, Steps
@@ -67,6 +66,15 @@ class Options:
     def __post_init__(self) -> None:
         if self.runs is not None and self.runs < 1:
             raise InputError(f"runs must be at least 1, or all (got {self.runs})")
+
+
+@dataclass(frozen=True, eq=False)
+class Sought:
+    """A target on its way: its examples' points, and where the votes have them."""
+
+    target: TemplateTarget
+    rows: StackedExamples
+    votes: Consensus
 
 
 class Locator:
@@ -136,12 +144,23 @@ class Locator:
         started = time.perf_counter()
         embedded = embedding.seconds.get("embed", 0.0)
         with torch.inference_mode():
-            estimates = self._estimates(embedding, template)
-            results = [
-                self._result(embedding, target, rows, estimate)
-                for target, (rows, estimate) in zip(template.targets, estimates, strict=True)
+            sought = self._sought(embedding, template)
+            first = [s for s in sought if self._begins_aligned(embedding, s)]
+        aligned = self._aligned(embedding, template, first)
+        with torch.inference_mode():
+            results = self._results(embedding, sought, aligned)
+
+        if self._may_align("auto"):
+            doubted = [
+                s
+                for s, r in zip(sought, results, strict=True)
+                if not (r.status == OK or s in first)
             ]
-        results = self._with_alignment(embedding, template, results)
+            again = self._aligned(embedding, template, doubted)
+            with torch.inference_mode():
+                others = [s for s in doubted if s.target.name in again]
+                answers = {r.target: r for r in self._results(embedding, others, again)}
+            results = [_surer(answers.get(r.target), r) for r in results]
         synchronize(self.model.device)
 
         # The fine field is computed on the way, and counted as embedding.
@@ -149,85 +168,78 @@ class Locator:
         embedding.seconds["locate"] = embedding.seconds.get("locate", 0.0) + spent
         return results
 
-    def _with_alignment(
-        self, embedding: EmbeddedVolume, template: Template, voted: list[Result]
-    ) -> list[Result]:
-        """The results, some of them by alignment of reference and query where that is surer."""
-        way, limits = self.options.way, self.confidence
-        if way == "votes" or self.options.runs is not None or not template.sketches:
-            return voted
-        if way == "auto" and (limits.radius is None or limits.aligned is None):
-            return voted
-        pairs = list(zip(template.targets, voted, strict=True))
-        targets = [t for t, r in pairs if way == "alignment" or r.status != OK]
-        sketches = {n: s for n, s in template.sketches.items() if n in sketches_of(targets)}
-        maps = embedding.alignments.best(sketches)
-        with torch.inference_mode():
-            answers = self._aligned(embedding, targets, maps, {r.target: r for r in voted})
-        return [
-            answers.get(r.target, r)
-            if way == "alignment" or is_surer(answers.get(r.target, r), r)
-            else r
-            for r in voted
-        ]
+    def _may_align(self, way: Way) -> bool:
+        """True if this is the way, and the model can say how sure an aligned answer is."""
+        limits = self.confidence
+        known = limits.radius is not None and limits.aligned is not None
+        wanted = self.options.way == way and self.options.runs is None
+        return wanted and (known or way == "alignment")
+
+    def _begins_aligned(self, embedding: EmbeddedVolume, sought: Sought) -> bool:
+        """True if the alignment is asked before the fine network: always, or as votes disagree."""
+        if not self._may_align("auto"):
+            return self._may_align("alignment")
+        votes, limits = plain_estimate(sought.rows, sought.votes), self.confidence
+        cycle = self._cycle_mm(embedding, sought.rows, votes.each)
+        return votes.spread_mm > limits.spread_mm or cycle > limits.cycle_mm
 
     def _aligned(
+        self, embedding: EmbeddedVolume, template: Template, sought: Sequence[Sought]
+    ) -> dict[str, AlignedTarget]:
+        """Where alignments of references and query put targets, by name; not in inference mode."""
+        wanted = sketches_of([s.target for s in sought])
+        sketches = {name: s for name, s in template.sketches.items() if name in wanted}
+        if not sketches:
+            return {}
+        maps = embedding.alignments.best(sketches)
+        device, context = self.model.device, self.search.context_points
+        with torch.inference_mode():
+            found = {s.target.name: aligned_target(s.target, maps, device, context) for s in sought}
+        return {name: target for name, target in found.items() if target is not None}
+
+    def _results(
         self,
         embedding: EmbeddedVolume,
-        targets: Sequence[TemplateTarget],
-        maps: dict[str, Overlap],
-        voted: dict[str, Result],
-    ) -> dict[str, Result]:
-        """The answers of alignments, by target; for those that have one."""
-        device, context = self.model.device, self.search.context_points
-        found = [(t, aligned_target(t, maps, device, context)) for t in targets]
-        known = [(t, a) for t, a in found if a is not None]
-        if not known:
-            return {}
-        starts = [a.start for _, a in known]
-        fine = self._fine_field(embedding, starts) if self.options.steps == "fine" else None
-        answers = {}
-        for target, aligned in known:
-            estimate = plain_estimate(aligned.rows, aligned.start)
-            if fine is not None:
-                weight = self._match_weight(target)
-                estimate = fine_estimate(fine, aligned.rows, aligned.start, self.search, weight)
-            answers[target.name] = self._result(
-                embedding, target, aligned.rows, estimate, (aligned, voted[target.name])
-            )
-        return answers
+        sought: Sequence[Sought],
+        aligned: Mapping[str, AlignedTarget],
+    ) -> list[Result]:
+        """The answers of the fine network, which begins with the alignment where there is one."""
+        starts = [
+            (a.rows, a.start) if (a := aligned.get(s.target.name)) else (s.rows, s.votes)
+            for s in sought
+        ]
+        if not starts or self.options.steps != "fine" or self.options.runs is not None:
+            estimates = [plain_estimate(rows, start) for rows, start in starts]
+        else:
+            fine = self._fine_field(embedding, [start for _, start in starts])
+            estimates = [
+                steady_estimate(fine, rows, start, self.search, self._match_weight(s.target))
+                for s, (rows, start) in zip(sought, starts, strict=True)
+            ]
+        return [
+            self._result(embedding, s, estimate, aligned.get(s.target.name))
+            for s, estimate in zip(sought, estimates, strict=True)
+        ]
 
     def _match_weight(self, target: TemplateTarget) -> float:
         search = self.search
         return search.landmark_match_weight if target.kind == "landmark" else search.match_weight
 
-    def _estimates(
-        self, embedding: EmbeddedVolume, template: Template
-    ) -> list[tuple[StackedExamples, Estimate]]:
+    def _sought(self, embedding: EmbeddedVolume, template: Template) -> list[Sought]:
+        """Where the votes have every target of the template."""
         rows = [
             stack_examples(t, self.model.device, self.search.context_points)
             for t in template.targets
         ]
         if self.options.runs is not None:
-            return [
-                (r, plain_estimate(r, c))
-                for r, c in zip(rows, self._walk(embedding, rows), strict=True)
-            ]
-
-        rounds = COARSE_ROUNDS.get(self.options.steps, len(self.search.vote_bandwidths_mm))
-        range_mm = self.model.coarse.card.range_mm
-        coarse = coarse_estimates(
-            embedding.coarse, rows, range_mm, self.search.vote_bandwidths_mm[:rounds]
-        )
-        if self.options.steps != "fine":
-            return [(r, plain_estimate(r, c)) for r, c in zip(rows, coarse, strict=True)]
-
-        fine = self._fine_field(embedding, coarse)
-        own = [self._match_weight(t) for t in template.targets]
-        return [
-            (r, fine_estimate(fine, r, c, self.search, w))
-            for r, c, w in zip(rows, coarse, own, strict=True)
-        ]
+            votes = self._walk(embedding, rows)
+        else:
+            every = len(self.search.vote_bandwidths_mm)
+            rounds = COARSE_ROUNDS.get(self.options.steps, every)
+            bandwidths = self.search.vote_bandwidths_mm[:rounds]
+            range_mm = self.model.coarse.card.range_mm
+            votes = coarse_estimates(embedding.coarse, rows, range_mm, bandwidths)
+        return [Sought(*of) for of in zip(template.targets, rows, votes, strict=True)]
 
     def _fine_field(self, embedding: EmbeddedVolume, coarse: list[Consensus]) -> LatentField:
         """The fine field around the coarse estimates only.
@@ -266,21 +278,20 @@ class Locator:
             for p, s in zip(found.position.split(counts), found.spread.split(counts), strict=True)
         ]
 
+    def _cycle_mm(self, embedding: EmbeddedVolume, rows: StackedExamples, each: Tensor) -> float:
+        range_mm, bandwidth_mm = self.model.coarse.card.range_mm, self.confidence.cycle_bandwidth_mm
+        return cycle_consistency_error(embedding.coarse, each, rows, range_mm, bandwidth_mm)
+
     def _result(
         self,
         embedding: EmbeddedVolume,
-        target: TemplateTarget,
-        rows: StackedExamples,
+        sought: Sought,
         estimate: Estimate,
-        aligned: tuple[AlignedTarget, Result] | None = None,
+        aligned: AlignedTarget | None,
     ) -> Result:
-        cycle = cycle_consistency_error(
-            embedding.coarse,
-            estimate.each,
-            rows,
-            self.model.coarse.card.range_mm,
-            self.confidence.cycle_bandwidth_mm,
-        )
+        target = sought.target
+        rows = sought.rows if aligned is None else aligned.rows
+        cycle = self._cycle_mm(embedding, rows, estimate.each)
 
         points = _numpy(estimate.points)
         center, (lower, upper) = box_centre(points), box_walls(points)
@@ -291,12 +302,12 @@ class Locator:
         )
         doubts = Doubts.of(target.kind, estimate, cycle, missing, bounds)
         if aligned is not None:
-            alignment, voted = aligned
+            voted = box_centre(_numpy(plain_estimate(sought.rows, sought.votes).points))
             doubts = replace(
                 doubts,
-                likeness=alignment.likeness,
-                common_mm=alignment.common_mm,
-                votes_apart_mm=_distance(center, voted.center),
+                likeness=aligned.likeness,
+                common_mm=aligned.common_mm,
+                votes_apart_mm=float(np.linalg.norm(center - voted)),
             )
         verdict = judge(estimate.coarse_points, bounds, doubts, self.confidence)
         verdict = with_note(verdict, embedding.orientation_note)
@@ -319,8 +330,8 @@ class Locator:
         )
 
 
-def _distance(first: np.ndarray, second: np.ndarray | None) -> float:
-    return 0.0 if second is None else float(np.linalg.norm(first - second))
+def _surer(answer: Result | None, known: Result) -> Result:
+    return answer if answer is not None and is_surer(answer, known) else known
 
 
 def box_centre(points: np.ndarray) -> np.ndarray:

@@ -23,31 +23,31 @@ def transform_points(
     Args:
         keys: (K, 3) mm.
         source: (N, 3) mm, points whose images are known.
-        target: (N, 3) mm, their images.
-        weight: (N,) > 0, how far each is trusted.
+        target: (..., N, 3) mm, their images; leading axes are problems of their own.
+        weight: (..., N) > 0, how far each is trusted.
         extent: (3,) mm, half edges of the target's box.
         ridge: share of the weight that holds the linear part.
 
     Returns:
-        (K, 3) mm.
+        (..., K, 3) mm.
     """
     prior = torch.diag(ridge * extent.square())
     trust = weight
     for _ in range(ROUNDS):
-        share = (trust / trust.sum())[:, None]
-        middle, place = (share * source).sum(0), (share * target).sum(0)
+        share = (trust / trust.sum(-1, keepdim=True))[..., None]
+        middle, place = ((share * points).sum(-2, keepdim=True) for points in (source, target))
         a, b = source - middle, target - place
-        matrix = torch.linalg.solve((share * a).T @ a + prior, (share * a).T @ b + prior)
+        matrix = torch.linalg.solve((share * a).mT @ a + prior, (share * a).mT @ b + prior)
 
-        trust = weight * (tukey_weights((b - a @ matrix).norm(dim=1)) + 1e-9)
+        trust = weight * (tukey_weights((b - a @ matrix).norm(dim=-1)) + 1e-9)
 
     moved: Tensor = (keys - middle) @ matrix + place
     return moved
 
 
 def tukey_weights(error_mm: Tensor) -> Tensor:
-    """(N,) Tukey's weights of distances (N,) mm: 1 for what fits, 0 for outliers."""
+    """(..., N) Tukey's weights of distances (..., N) mm: 1 for what fits, 0 for outliers."""
     # Not below 1 mm: where all fit to rounding, none is an outlier.
-    limit = TUKEY * error_mm.median().clamp_min(1.0)
+    limit = TUKEY * error_mm.median(-1, keepdim=True).values.clamp_min(1.0)
     weights: Tensor = (1.0 - (error_mm / limit).clamp(max=1.0) ** 2) ** 2
     return weights

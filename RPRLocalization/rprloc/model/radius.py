@@ -14,7 +14,7 @@ from typing import Any
 FEATURES = (
     *("spread", "cycle", "unlike", "missing", "beyond", "fine_shift", "apart", "single"),
     *("landmark", "unlikeness", "short", "votes_apart"),
-    *("disagree", "vague", "unlike_around"),
+    *("disagree", "vague", "unlike_around", "unsteady"),
 )
 
 

@@ -21,6 +21,7 @@ from .absent import absent_rows
 from .cases import Case, head_and_neck_cases, read_cases
 from .cuts import cut_rows
 from .fitting import fit, write_radii
+from .marked import marked_head_and_neck, train_references
 from .measuring import Row, measure, stored
 from .methods import BodyMethod, GrayValues, Ours, ProportionalMapping, Registration
 from .pooled import library_rows, pooled_rows
@@ -28,10 +29,10 @@ from .report import absent_table, cut_table, doubt_table, landmark_table, organ_
 
 # Head and neck beside the body data of ``val``: enough to know a model's doubt there.
 ORGAN_REFERENCES, ORGAN_QUERIES = 3, 8
+# Of the head-and-neck CTs with landmarks, so many are references for all the others.
+LANDMARK_REFERENCES = 3
 # Cut scans are many: of so many queries of each data set.
 CUT_QUERIES = 8
-# Answers of the votes with a larger radius are doubtful, whatever the other limits say.
-VOTED_LIMIT_MM = 60.0
 DATA = ROOT.parent / "shared" / "data" / "body"
 
 
@@ -83,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         mine = [measure(method, *g.cases, folder / method.name / g.name) for g in groups]
         rows[method.name] = [row for group in mine for row in group]
         if isinstance(method, Ours):
-            beside[method.name] = _beside(method, groups, args, folder)
+            beside[method.name] = _beside(method, [g for g in groups if g.beside], args, folder)
     if args.fit_radius:
         _fit(args, rows, beside)
     text = report(rows, {m.name: m.title for m in methods}, beside, args.split)
@@ -104,14 +105,18 @@ class Beside:
 
 @dataclass(frozen=True)
 class Group:
-    """References and queries of one data set."""
+    """References and queries of one data set.
+
+    ``beside``: also measured beside one reference and whole scans, if that is asked for.
+    """
 
     name: str
     cases: tuple[list[Case], list[Case]]
+    beside: bool = True
 
 
 def _groups(args: argparse.Namespace) -> list[Group]:
-    """What is measured: the body data, and head and neck beside it."""
+    """What is measured: the body data, and head and neck beside it; more to fit a radius."""
     references = read_cases(args.data, "val")
     body = Group("body", (references, read_cases(args.data, args.split)))
     if args.split == "test":
@@ -119,7 +124,17 @@ def _groups(args: argparse.Namespace) -> list[Group]:
         return [body, Group("head-and-neck", (both, both))]
     organs = head_and_neck_cases(args.data.parent / "han", "val")
     few = (organs[:ORGAN_REFERENCES], organs[: ORGAN_REFERENCES + ORGAN_QUERIES])
-    return [body, Group("head-and-neck", few)]
+    groups = [body, Group("head-and-neck", few)]
+    return [*groups, *_more_to_fit(args.data)] if args.fit_radius else groups
+
+
+def _more_to_fit(data: Path) -> list[Group]:
+    """Answers whose errors are known, on references and queries that are never reported."""
+    marked = marked_head_and_neck(data.parent / "han")
+    return [
+        Group("train-references", (train_references(data), read_cases(data, "val")), beside=False),
+        Group("landmarks", (marked[:LANDMARK_REFERENCES], marked), beside=False),
+    ]
 
 
 def _fit(
@@ -136,8 +151,7 @@ def _fit(
             known = [*rows[name], *more.cut, *more.pooled, *more.library]
             what = f"{len(known)} answers: {', '.join(_what(args))}"
             source = f"{args.split} of data/body and data/han, {what}"
-            # Votes have limits of their own for spread and cycle error.
-            settings.append(fit(known, source, None if settings else VOTED_LIMIT_MM))
+            settings.append(fit(known, source))
             print(f"{name}: {settings[-1]}")
         print(f"written: {write_radii(model, *settings)}")
 

@@ -18,16 +18,14 @@ from rprtrain.check.thresholds import write_thresholds
 from .measuring import Row
 from .report import WRONG_MM
 
-#: Of all answers, at most so many may be ``ok`` and wrong.
+#: Of all answers that the card's other limits let pass, at most so many may be ``ok`` and wrong.
 WRONG_OK = 0.01
 #: Limits that are tried, mm.
 LIMITS_MM = tuple(float(mm) for mm in range(8, 61))
 
 
-def fit(rows: Sequence[Row], source: str, limit_mm: float | None = None) -> RadiusSettings:
+def fit(rows: Sequence[Row], source: str) -> RadiusSettings:
     """Fit the radius, and choose beyond which an answer is doubtful.
-
-    With a limit, that is used: for answers that the card's other limits judge well enough.
 
     Raises InputError if there are too few rows.
     """
@@ -35,8 +33,6 @@ def fit(rows: Sequence[Row], source: str, limit_mm: float | None = None) -> Radi
     features = [r.told["features"] for r in known]
     errors = [float(r.error_mm or 0.0) for r in known]
     settings = fit_radius(features, errors, source)
-    if limit_mm is not None:
-        return replace(settings, doubtful_mm=limit_mm)
     radii = _held_out_radii(known, np.array(errors))
     trusted = np.array([r.told["status"] == OK for r in known])
     return replace(settings, doubtful_mm=_limit(radii, np.array(errors), trusted))
@@ -60,8 +56,9 @@ def _limit(radii: np.ndarray, errors: np.ndarray, trusted: np.ndarray) -> float:
 
     ``trusted``: what the card's other limits let pass.
     """
-    wrong = trusted & (errors > WRONG_MM)
-    good = [mm for mm in LIMITS_MM if float((wrong & (radii <= mm)).mean()) <= WRONG_OK]
+    wrong = errors[trusted] > WRONG_MM
+    shares = {mm: float((wrong & (radii[trusted] <= mm)).mean()) for mm in LIMITS_MM}
+    good = [mm for mm, share in shares.items() if share <= WRONG_OK]
     return max(good, default=LIMITS_MM[0])
 
 

@@ -27,6 +27,7 @@ from rprloc.targets.target import Target
 
 SURE = RadiusSettings(0.0, {}, 1.0, 300.0, 25.0, "made up")
 UNSURE = RadiusSettings(4.0, {}, 1.0, 300.0, 25.0, "made up")
+HOPELESS = RadiusSettings(5.0, {}, 1.0, 300.0, 25.0, "made up")
 
 
 @pytest.fixture(scope="module")
@@ -91,15 +92,14 @@ def test_a_file_of_the_template_finds_the_same(
 @pytest.mark.parametrize(
     ("voted", "aligned", "used"),
     [
-        # The votes of a random network are doubted by the other limits, if not by the radius.
         (UNSURE, SURE, True),
-        (SURE, UNSURE, False),
+        (SURE, UNSURE, True),
         # A card that does not tell the radius of both: as if there were no alignment.
         (UNSURE, None, False),
         (None, SURE, False),
     ],
 )
-def test_alignment_counts_where_it_is_surer(
+def test_votes_that_disagree_leave_it_to_the_alignment(
     model: ModelPair,
     sample: Sample,
     template: Template,
@@ -110,6 +110,31 @@ def test_alignment_counts_where_it_is_surer(
 ) -> None:
     options = Options(steps="coarse", confidence=limits(voted, aligned))
     found = located(model, sample, template, options)
+    assert all((off(found[name], target) < 10.0) == used for name, target in truth.items())
+
+
+@pytest.mark.parametrize(
+    ("voted", "aligned", "used"),
+    [
+        (UNSURE, SURE, True),
+        (HOPELESS, UNSURE, True),
+        (UNSURE, HOPELESS, False),
+        # Votes that nothing speaks against are not asked about.
+        (SURE, SURE, False),
+    ],
+)
+def test_of_votes_that_agree_and_alignment_the_surer_one_counts(
+    model: ModelPair,
+    sample: Sample,
+    template: Template,
+    truth: dict[str, Target],
+    voted: RadiusSettings,
+    aligned: RadiusSettings,
+    used: bool,
+) -> None:
+    """The votes of a random network disagree, and only wide limits call that agreement."""
+    wide = replace(limits(voted, aligned), cycle_mm=1e4, spread_mm=1e4, missing=1.0, outside_mm=1e4)
+    found = located(model, sample, template, Options(steps="coarse", confidence=wide))
     assert all((off(found[name], target) < 10.0) == used for name, target in truth.items())
 
 
