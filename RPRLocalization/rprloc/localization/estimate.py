@@ -171,7 +171,6 @@ def searched(
     starts: Tensor,
     search: SearchSettings,
     match_weight: float,
-    first_stride: int = 1,
 ) -> list[Estimate]:
     """The fine estimates of searches that begin at different places, all at once.
 
@@ -181,14 +180,12 @@ def searched(
         starts: (S, N, 3) LPS mm, of every search, all of these points.
         search: as for ``fine_estimate``.
         match_weight: as for ``fine_estimate``.
-        first_stride: the widest search looks at every so manieth cell along each axis.
     """
     assert rows.fine is not None
     support, position = rows.fine[:, 3:], starts
     agreements: list[Agreement] = []
-    for number, settings in enumerate(search.matches):
-        stride = first_stride if number == 0 else 1
-        found = _matched(field, support[:, None], position, settings, stride)
+    for settings in search.matches:
+        found = _matched(field, support[:, None], position, settings)
         parts = [
             _carried(rows.offsets[s], found.position[:, s], found.spread[:, s], rows.keys, search)
             for s in rows.slices
@@ -209,13 +206,11 @@ def searched(
 
 
 def _matched(
-    field: LatentField, support: Tensor, position: Tensor, settings: MatchSettings, stride: int = 1
+    field: LatentField, support: Tensor, position: Tensor, settings: MatchSettings
 ) -> Match:
     """Match the same descriptors (N, E, D) around the positions (S, N, 3) of every search."""
     count = len(position)
-    found = match_descriptors(
-        field, support.repeat(count, 1, 1), position.reshape(-1, 3), settings, stride=stride
-    )
+    found = match_descriptors(field, support.repeat(count, 1, 1), position.reshape(-1, 3), settings)
     return Match(
         found.position.view(position.shape),
         found.spread.view(count, -1),

@@ -28,12 +28,7 @@ class Match:
 
 
 def match_descriptors(
-    field: LatentField,
-    support: Tensor,
-    estimate: Tensor,
-    settings: MatchSettings,
-    chunk: int = 64,
-    stride: int = 1,
+    field: LatentField, support: Tensor, estimate: Tensor, settings: MatchSettings, chunk: int = 64
 ) -> Match:
     """Soft-argmax of descriptor similarity and distance prior over the cells around each estimate.
 
@@ -44,10 +39,9 @@ def match_descriptors(
         estimate: (L, 3) LPS mm, where the search begins.
         settings: radius, temperature and prior of the search.
         chunk: points handled at once (memory).
-        stride: every so manieth cell along each axis is looked at.
     """
     wanted = F.normalize(support, dim=-1).mean(1)
-    window = stride * _window(settings.radius_mm, stride * field.cell_mm, estimate.device)
+    window = _window(settings.radius_mm, field.cell_mm, estimate.device)
 
     parts = [
         _match(field, w, e, window, settings)

@@ -23,8 +23,6 @@ SHIFT_MM = 22.0
 AGREE_MM = 5.0
 #: Points beside the key points that take part in a search that is begun again (time).
 CONTEXT_POINTS = 72
-#: The widest of its searches looks at every other cell (time): the next one is finer.
-FIRST_STRIDE = 1
 #: Rounds of the mean shift, which moves less than 0.1 mm after them.
 ROUNDS = 10
 
@@ -48,7 +46,7 @@ def steady_estimate(
     fewer, index = fewer_points(rows, CONTEXT_POINTS)
     position = coarse.position[index]
     starts = position + _shifts(position)[:, None]
-    again = searched(field, fewer, starts, search, match_weight, FIRST_STRIDE)
+    again = searched(field, fewer, starts, search, match_weight)
     return replace(
         _agreed([found, *again]), coarse_points=found.coarse_points, unsteady_mm=_apart(again)
     )
