@@ -33,7 +33,7 @@ from .estimate import (
     stack_examples,
 )
 from .example import ReferenceFields, make_example
-from .restarts import steady_estimate
+from .restarts import steadied_estimate
 from .result import Result, is_surer, with_notes
 from .status import OK
 from .steps import COARSE_ROUNDS, Steps
@@ -213,7 +213,7 @@ class Locator:
         else:
             fine = self._fine_field(embedding, [start for _, start in starts])
             estimates = [
-                steady_estimate(fine, rows, start, self.search, self._match_weight(s.target))
+                steadied_estimate(fine, rows, start, self.search, self._match_weight(s.target))
                 for s, (rows, start) in zip(sought, starts, strict=True)
             ]
         return [

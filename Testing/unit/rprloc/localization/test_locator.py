@@ -5,6 +5,7 @@ Contracts, statuses and the parts whose answer is known.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,6 +37,7 @@ from rprloc.localization.robust_affine import transform_points
 from rprloc.localization.steps import Steps
 from rprloc.model.field import LatentField
 from rprloc.model.loading import ModelPair, load_model
+from rprloc.model.radius import RadiusSettings
 from rprloc.model.settings import ConfidenceThresholds
 from rprloc.targets.loading import load_targets
 from rprloc.targets.target import target_from_point
@@ -171,6 +173,19 @@ def test_statuses(
     verdict = judge(points, BOUNDS, doubts, ConfidenceThresholds())
     assert verdict.status == status
     assert (verdict.reason == "") == (status == "ok")
+
+
+@pytest.mark.parametrize(
+    ("radius_mm", "status", "words"),
+    [(12.0, "ok", ""), (60.0, "low-confidence", "60 mm off"), (150.0, "outside", "nothing like")],
+)
+def test_what_may_be_anywhere_is_not_found(radius_mm: float, status: str, words: str) -> None:
+    points = points_at((0, 0, 0))
+    radius = RadiusSettings(math.log(radius_mm), {}, 1.0, 500.0, 25.0, "made up")
+    doubts = Doubts("landmark", 1.0, 1.0, 0.9, 0.0, 0.0, 0.0, 0.0, examples=1)
+    verdict = judge(points, BOUNDS, doubts, ConfidenceThresholds(radius=radius))
+    assert verdict.status == status
+    assert words in verdict.reason
 
 
 def test_missing_surroundings_are_the_share_of_points_beyond_the_scan() -> None:

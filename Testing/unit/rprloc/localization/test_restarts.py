@@ -16,7 +16,7 @@ from rprloc.localization.estimate import (
     fine_estimate,
     searched,
 )
-from rprloc.localization.restarts import CONTEXT_POINTS, steady_estimate
+from rprloc.localization.restarts import CONTEXT_POINTS, steadied_estimate
 from rprloc.localization.robust_affine import transform_points
 from rprloc.localization.voting import Consensus
 from rprloc.model.field import LatentField
@@ -53,7 +53,7 @@ def begun_at(rows: StackedExamples, place: Tensor) -> Consensus:
 
 
 def steady(field: LatentField, rows: StackedExamples, place: Tensor) -> Estimate:
-    return steady_estimate(field, rows, begun_at(rows, place), SEARCH, 0.3)
+    return steadied_estimate(field, rows, begun_at(rows, place), SEARCH, 0.3)
 
 
 def test_what_is_there_is_found_again_from_everywhere() -> None:
@@ -71,15 +71,13 @@ def test_where_nothing_is_alike_the_searches_part() -> None:
     assert lost.unsteady_mm > 5.0
 
 
-def test_one_search_that_was_led_astray_does_not_count() -> None:
-    """Begun 40 mm off the search ends elsewhere; most of those begun around it come nearer."""
-    field, off = smooth_field(), torch.tensor([0.0, 0.0, 40.0])
+def test_the_answer_is_that_of_the_first_search() -> None:
+    field, off = smooth_field(), torch.tensor([0.0, 0.0, 30.0])
     rows = landmark(field)
     alone = fine_estimate(field, rows, begun_at(rows, TRUTH + off), SEARCH, 0.3)
-    agreed = steady(field, rows, TRUTH + off)
-    errors = [float((e.points - TRUTH).norm()) for e in (alone, agreed)]
-    assert errors[1] <= errors[0] + 1.0
-    assert agreed.unsteady_mm > steady(field, rows, TRUTH).unsteady_mm
+    found = steady(field, rows, TRUTH + off)
+    torch.testing.assert_close(found.points, alone.points)
+    assert found.unsteady_mm > steady(field, rows, TRUTH).unsteady_mm
 
 
 def test_searches_at_once_are_those_one_by_one() -> None:
