@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import ModelError, RprLocError
 from .card import AUTO_MODEL, CARD_NAME, DEFAULT_MODEL, ModelCard, read_card
@@ -51,13 +52,21 @@ def bundled_models() -> list[Path]:
     """
     cards = {card.parent: read_card(card.parent) for card in BUNDLED.glob(f"*/{CARD_NAME}")}
     trained_on = [
-        stage.facts.get("started_from")
+        identity
         for card in cards.values()
         for stage in (card.coarse, card.fine)
         if stage is not None
+        for identity in started_from(stage.facts)
     ]
     folders = sorted(folder for folder, card in cards.items() if card.identity not in trained_on)
     return sorted(folders, key=lambda folder: folder.name != DEFAULT_MODEL)
+
+
+def started_from(facts: Mapping[str, Any]) -> Iterator[Any]:
+    """Identities of the models that a stage was trained on from, the latest first."""
+    while isinstance(facts, Mapping) and "started_from" in facts:
+        yield facts["started_from"]
+        facts = facts.get("before", {})
 
 
 def model_of_identity(identity: Mapping[str, str], chosen: Sequence[Path] = ()) -> Path | None:

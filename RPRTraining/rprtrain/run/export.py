@@ -28,6 +28,8 @@ from .request import TrainingRequest
 
 STAGE_SUFFIX = ".stage.json"
 CARD_POINTS = 40
+# What a stage tells of the model that it was trained on from, beside that model's identity.
+LINEAGE = ("started_from", "before", "steps", "command", "date")
 NO_SHA256 = "0" * 64  # until the file is written
 
 
@@ -81,10 +83,19 @@ def stage_facts(
         "settings": stage.to_json(),
     }
     if request.start_from:
-        facts["started_from"] = read_card(find_model(request.start_from)).identity
+        facts |= _lineage(read_card(find_model(request.start_from)), stage.name)
     if history.notes:
         facts["notes"] = history.notes
     return facts
+
+
+def _lineage(card: ModelCard, stage: str) -> dict[str, Any]:
+    """Which model a stage was trained on from, and what that one came from in its turn."""
+    lineage: dict[str, Any] = {"started_from": card.identity}
+    known = card.coarse if stage == "coarse" else card.fine
+    if known is not None and "started_from" in known.facts:
+        lineage["before"] = {name: known.facts[name] for name in LINEAGE if name in known.facts}
+    return lineage
 
 
 def _thinned(curve: Sequence[dict[str, Any]], points: int = CARD_POINTS) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from support.trainings.tiny_training import TINY, TINY_FINE, phantom_volume
 
 from rprloc.errors import ModelError
 from rprloc.model.card import read_card
-from rprloc.model.finding import find_model
+from rprloc.model.finding import find_model, started_from
 from rprloc.model.pnet import Pnet, fold_batch_norm
 from rprtrain.config import COARSE, FINE, StageConfig
 from rprtrain.data.sources import ImageSource
@@ -92,6 +92,24 @@ def test_a_training_goes_on_from_a_model(tiny_model: Path, sample: Any, tmp_path
     assert facts["started_from"] == read_card(tiny_model).identity
     with pytest.raises(ModelError):
         train_model(replace(request, out=tmp_path / "n", start_from=str(tmp_path / "none")))
+
+
+def test_a_card_tells_all_models_that_a_network_came_from(
+    tiny_model: Path, sample: Any, tmp_path: Path
+) -> None:
+    paths = (sample.reference, sample.query)
+    sources = tuple(ImageSource(p, name=p.name, group=p.name) for p in paths)
+    stage = TINY.with_changes(net=read_card(tiny_model).coarse.net)
+    begun, came = str(tiny_model), [read_card(tiny_model).identity]
+    for name in ("second", "third"):
+        request = TrainingRequest(
+            tmp_path, tmp_path / name, stage="coarse", steps=1, sources=sources, start_from=begun
+        )
+        train_model(replace(request, stages={"coarse": stage, "fine": TINY_FINE}))
+        facts = read_card(tmp_path / name).coarse.facts
+        assert list(started_from(facts)) == came
+        begun, came = str(tmp_path / name), [read_card(tmp_path / name).identity, *came]
+    assert facts["before"]["steps"] == 1
 
 
 def test_the_first_steps_still_know_what_was_learnt() -> None:
