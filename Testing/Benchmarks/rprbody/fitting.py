@@ -18,8 +18,10 @@ from rprtrain.check.thresholds import write_thresholds
 from .measuring import Row
 from .report import WRONG_MM
 
-#: Of all answers that the card's other limits let pass, at most so many may be ``ok`` and wrong.
+#: Of the answers that the card's other limits let pass, at most so many may be ``ok`` and wrong: in
+#: every region of landmarks, and of the organ boxes, where there are so many.
 WRONG_OK = 0.01
+LEAST_TRUSTED = 50
 #: Limits that are tried, mm.
 LIMITS_MM = tuple(float(mm) for mm in range(8, 61))
 
@@ -34,8 +36,10 @@ def fit(rows: Sequence[Row], source: str) -> RadiusSettings:
     errors = [float(r.error_mm or 0.0) for r in known]
     settings = fit_radius(features, errors, source)
     radii = _held_out_radii(known, np.array(errors))
-    trusted = np.array([r.told["status"] == OK for r in known])
-    return replace(settings, doubtful_mm=_limit(radii, np.array(errors), trusted))
+    trusted = [r.told["status"] == OK for r in known]
+    parts = ["boxes" if r.kind == "box" else r.group for r in known]
+    limit = largest_limit(radii, np.array(errors) > WRONG_MM, np.array(trusted), np.array(parts))
+    return replace(settings, doubtful_mm=limit)
 
 
 def _held_out_radii(rows: Sequence[Row], errors: np.ndarray) -> np.ndarray:
@@ -51,14 +55,20 @@ def _held_out_radii(rows: Sequence[Row], errors: np.ndarray) -> np.ndarray:
     return radii
 
 
-def _limit(radii: np.ndarray, errors: np.ndarray, trusted: np.ndarray) -> float:
-    """The largest limit that keeps wrong answers from being ``ok``.
+def largest_limit(
+    radii: np.ndarray, wrong: np.ndarray, trusted: np.ndarray, parts: np.ndarray
+) -> float:
+    """The largest limit that keeps wrong answers from being ``ok``, in all parts of the body.
 
     ``trusted``: what the card's other limits let pass.
     """
-    wrong = errors[trusted] > WRONG_MM
-    shares = {mm: float((wrong & (radii[trusted] <= mm)).mean()) for mm in LIMITS_MM}
-    good = [mm for mm, share in shares.items() if share <= WRONG_OK]
+    counted = [trusted & (parts == part) for part in np.unique(parts)]
+    groups = [trusted, *(group for group in counted if group.sum() >= LEAST_TRUSTED)]
+    good = [
+        mm
+        for mm in LIMITS_MM
+        if all(float((wrong & (radii <= mm))[group].mean()) <= WRONG_OK for group in groups)
+    ]
     return max(good, default=LIMITS_MM[0])
 
 

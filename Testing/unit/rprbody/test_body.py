@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from rprbody.absent import queries
 from rprbody.cuts import cut_beyond
-from rprbody.fitting import fit
+from rprbody.fitting import fit, largest_limit
 from rprbody.measuring import Row
 from rprbody.report import absent_table, auroc, cut_table, doubt_table, landmark_table
 from support.phantoms import body_volume
@@ -102,6 +102,19 @@ def test_the_limit_of_doubt_keeps_wrong_answers_from_being_ok() -> None:
     ]
     assert np.mean(wrong) <= 0.01
     assert settings.doubtful_mm > 8.0
+
+
+def test_the_limit_holds_in_every_part_of_the_body() -> None:
+    radii = np.tile(np.arange(1.0, 41.0), 5)
+    trusted = np.ones(200, dtype=bool)
+    parts = np.repeat(["head and neck", "thorax"], [120, 80])
+    wrong = (parts == "thorax") & (radii == 21.0)
+    assert largest_limit(radii, wrong, trusted, parts) == 20.0
+    # Two of 200 would do, but not two of 80; of few answers nothing is asked.
+    assert largest_limit(radii, wrong, trusted, np.full(200, "thorax")) == 60.0
+    few = np.repeat(["head and neck", "thorax"], [160, 40])
+    assert largest_limit(radii, (few == "thorax") & (radii == 21.0), trusted, few) == 60.0
+    assert largest_limit(radii, wrong, ~wrong, parts) == 60.0
 
 
 def test_only_scans_of_one_part_of_the_body_are_asked_for_what_they_cannot_show(
