@@ -86,9 +86,9 @@ def test_a_large_radius_is_doubt_and_says_so() -> None:
     sure = RadiusSettings(0.0, {"spread": 2.0}, 1.0, 300.0, 25.0, "made up")
     limits = replace(ConfidenceThresholds(), radius=sure)
     assert judge(POINTS, BOUNDS, CALM, limits).status == "ok"
-    verdict = judge(POINTS, BOUNDS, replace(CALM, spread_mm=9.0), limits)
+    verdict = judge(POINTS, BOUNDS, replace(CALM, spread_mm=7.0), limits)
     assert verdict.status == "low-confidence"
-    assert "up to 100 mm off" in verdict.reason
+    assert "up to 64 mm off" in verdict.reason
 
 
 def test_every_feature_has_a_name() -> None:

