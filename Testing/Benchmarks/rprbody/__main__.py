@@ -161,7 +161,7 @@ def _what(args: argparse.Namespace) -> list[str]:
     cut = ["scans that end close to a target"] if args.cuts else []
     pooled = ["pooled references"] if args.pooled else []
     library = ["a template of other CTs"] if args.library else []
-    return ["one reference", *cut, *pooled, *library]
+    return ["one reference, of val and of train", *cut, *pooled, *library]
 
 
 def _beside(
