@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rprloc.calibration.radius_fit import fit_radius
+from rprloc.calibration.radius_fit import COVERED, fit_radius
 from rprloc.localization.status import FAILED, OK
 from rprloc.model.card import read_card
 from rprloc.model.finding import find_model
@@ -27,7 +27,9 @@ LIMITS_MM = tuple(float(mm) for mm in range(8, 61))
 
 
 def fit(rows: Sequence[Row], source: str) -> RadiusSettings:
-    """Fit the radius, and choose beyond which an answer is doubtful.
+    """Fit the radius, widen it to what CTs need that it was not fitted on, and choose its limit.
+
+    The limit: beyond which an answer is doubtful.
 
     Raises InputError if there are too few rows.
     """
@@ -36,6 +38,9 @@ def fit(rows: Sequence[Row], source: str) -> RadiusSettings:
     errors = [float(r.error_mm or 0.0) for r in known]
     settings = fit_radius(features, errors, source)
     radii = _held_out_radii(known, np.array(errors))
+    wider = max(0.0, float(np.quantile(np.log(np.maximum(errors, 1.0) / radii), COVERED)))
+    settings = replace(settings, intercept=round(settings.intercept + wider, 4))
+    radii = radii * np.exp(wider)
     trusted = [r.told["status"] == OK for r in known]
     parts = ["boxes" if r.kind == "box" else r.group for r in known]
     limit = largest_limit(radii, np.array(errors) > WRONG_MM, np.array(trusted), np.array(parts))

@@ -15,6 +15,7 @@ from rprbody.measuring import Row
 from rprbody.report import absent_table, auroc, cut_table, doubt_table, landmark_table
 from support.phantoms import body_volume
 
+from rprloc.calibration.radius_fit import fit_radius
 from rprloc.evaluation.metrics import box_iou
 from rprloc.geometry import Box, Geometry, Points
 from rprloc.localization.confidence import Doubts
@@ -100,8 +101,27 @@ def test_the_limit_of_doubt_keeps_wrong_answers_from_being_ok() -> None:
         settings.radius_mm(r.told["features"]) <= settings.doubtful_mm and (r.error_mm or 0) > 20.0
         for r in rows
     ]
-    assert np.mean(wrong) <= 0.01
+    # The limit was chosen by radii of held-out CTs, which differ a little from these.
+    assert np.mean(wrong) <= 0.015
+    assert np.mean([(r.error_mm or 0) > 20.0 for r in rows]) > 0.05
     assert settings.doubtful_mm > 8.0
+
+
+def test_the_radius_is_widened_for_cts_that_it_was_not_fitted_on() -> None:
+    """Every CT has an error of its own that no measure of doubt tells."""
+    rng = np.random.default_rng(3)
+    rows = []
+    for query in range(12):
+        own = float(rng.lognormal(0.0, 0.8))
+        for _ in range(40):
+            spread = float(rng.exponential(8.0))
+            doubts = Doubts("landmark", spread, 2.0, 0.9, 0.0, 0.0, 2.0, 0.0, 1)
+            error = (2.0 + spread) * own * float(rng.lognormal(0.0, 0.2))
+            told = {"status": "ok", "features": doubts.features()}
+            rows.append(Row("r", f"q{query}", "t", "landmark", "thorax", error, None, told))
+    features = [r.told["features"] for r in rows]
+    plain = fit_radius(features, [r.error_mm or 0.0 for r in rows], "made up")
+    assert fit(rows, "made up").intercept > plain.intercept + 0.02
 
 
 def test_the_limit_holds_in_every_part_of_the_body() -> None:
