@@ -202,7 +202,7 @@ def judge(
     if radius is not None and radius > LOST_MM:
         return Verdict("outside", "nothing like the target was found in this volume")
 
-    reason = _doubt(doubts, limits)
+    reason = _doubt(doubts, limits, radius)
     return Verdict("low-confidence", reason) if reason else Verdict("ok")
 
 
@@ -217,9 +217,9 @@ def with_note(verdict: Verdict, note: str) -> Verdict:
     return Verdict("low-confidence" if verdict.status == "ok" else verdict.status, reason)
 
 
-def _doubt(doubts: Doubts, limits: ConfidenceThresholds) -> str:
+def _doubt(doubts: Doubts, limits: ConfidenceThresholds, radius: float | None) -> str:
     """Return why an answer is not to be trusted, the weightiest reason first; empty if it is."""
-    similarity, radius = doubts.similarity, doubts.radius_mm(limits)
+    similarity = doubts.similarity
     unlike = similarity is not None and similarity < limits.similarity
     settings = doubts.settings(limits)
     uncertain = settings is not None and (radius or 0.0) > settings.doubtful_mm

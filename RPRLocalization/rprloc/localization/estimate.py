@@ -5,9 +5,10 @@ Coarse consensus, descriptor match, and the agreement of many points.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -86,14 +87,8 @@ def stack_examples(
 ) -> StackedExamples:
     """Put a target's examples on the device; many examples bring fewer context points each."""
     keys = key_points(target.kind)
-    context = max(LEAST_CONTEXT, context_points // len(target.examples))
-
-    parts, slices, start = [], [], 0
-    for example in target.examples:
-        stop = min(len(example.offsets), keys + context)
-        parts.append((example, stop))
-        slices.append(slice(start, start + stop))
-        start += stop
+    stops = _kept([len(e.offsets) for e in target.examples], keys, context_points)
+    parts = list(zip(target.examples, stops, strict=True))
 
     def gather(name: str) -> Tensor:
         return torch.cat(
@@ -102,22 +97,39 @@ def stack_examples(
 
     has_fine = all(e.fine is not None for e in target.examples)
     return StackedExamples(
-        keys, slices, gather("offsets"), gather("coarse"), gather("fine") if has_fine else None
+        keys,
+        _slices(stops),
+        gather("offsets"),
+        gather("coarse"),
+        gather("fine") if has_fine else None,
     )
 
 
 def fewer_points(rows: StackedExamples, context_points: int) -> tuple[StackedExamples, Tensor]:
     """The rows of so many context points over all examples, and which of ``rows`` they are."""
     assert rows.fine is not None
-    context = max(LEAST_CONTEXT, context_points // len(rows.slices))
-    parts = [range(s.start, min(s.stop, s.start + rows.keys + context)) for s in rows.slices]
-    ends = np.cumsum([len(part) for part in parts]).tolist()
-    slices = [slice(end - len(part), end) for part, end in zip(parts, ends, strict=True)]
-    index = torch.tensor([n for part in parts for n in part], device=rows.offsets.device)
+    stops = _kept([s.stop - s.start for s in rows.slices], rows.keys, context_points)
+    kept = [
+        n
+        for s, stop in zip(rows.slices, stops, strict=True)
+        for n in range(s.start, s.start + stop)
+    ]
+    index = torch.tensor(kept, device=rows.offsets.device)
     chosen = StackedExamples(
-        rows.keys, slices, rows.offsets[index], rows.coarse[index], rows.fine[index]
+        rows.keys, _slices(stops), rows.offsets[index], rows.coarse[index], rows.fine[index]
     )
     return chosen, index
+
+
+def _kept(lengths: Sequence[int], keys: int, context_points: int) -> list[int]:
+    """How many points each example keeps: its key points, and its share of the context points."""
+    context = max(LEAST_CONTEXT, context_points // len(lengths))
+    return [min(length, keys + context) for length in lengths]
+
+
+def _slices(lengths: Sequence[int]) -> list[slice]:
+    """Where parts of these lengths lie one behind the other."""
+    return [slice(stop - n, stop) for n, stop in zip(lengths, accumulate(lengths), strict=True)]
 
 
 def coarse_estimates(

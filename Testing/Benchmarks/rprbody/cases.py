@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -81,10 +81,8 @@ class _Entry:
     data: dict[str, Any]
 
     def targets(self) -> dict[str, Target]:
-        found: dict[str, Target] = {}
-        for name, mark in self.data.get("landmarks", {}).items():
-            point = np.array([mark["lps"]], dtype=float)
-            found[name] = target_from_point(name, Points(point, Frame.LPS))
+        marks = self.data.get("landmarks", {})
+        found = landmark_targets({name: mark["lps"] for name, mark in marks.items()})
         for name, b in self.data.get("boxes", {}).items():
             if b.get("complete", True) and name in ORGANS:
                 box = Box(np.array(b["lower"], float), np.array(b["upper"], float), Frame.LPS)
@@ -105,6 +103,14 @@ class _Entry:
             named = json.loads((trunk / f"{self.name}.labels.json").read_text(encoding="utf-8"))
             return _organs(trunk / f"{self.name}.labels.nii.gz", named)
         return {}
+
+
+def landmark_targets(lps: Mapping[str, Sequence[float]]) -> dict[str, Target]:
+    """Landmarks by name, of their places x, y, z LPS mm."""
+    return {
+        name: target_from_point(name, Points(np.array([place], dtype=float), Frame.LPS))
+        for name, place in lps.items()
+    }
 
 
 def _organs(path: Path, ids: dict[str, int]) -> dict[str, Target]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rprloc.calibration.radius_fit import COVERED, fit_radius
+from rprloc.calibration.radius_fit import COVERED, LEAST_ERROR_MM, fit_radius
 from rprloc.localization.status import FAILED, OK
 from rprloc.model.card import read_card
 from rprloc.model.finding import find_model
@@ -38,7 +38,9 @@ def fit(rows: Sequence[Row], source: str) -> RadiusSettings:
     errors = [float(r.error_mm or 0.0) for r in known]
     settings = fit_radius(features, errors, source)
     radii = _held_out_radii(known, np.array(errors))
-    wider = max(0.0, float(np.quantile(np.log(np.maximum(errors, 1.0) / radii), COVERED)))
+    wider = max(
+        0.0, float(np.quantile(np.log(np.maximum(errors, LEAST_ERROR_MM) / radii), COVERED))
+    )
     settings = replace(settings, intercept=round(settings.intercept + wider, 4))
     radii = radii * np.exp(wider)
     trusted = [r.told["status"] == OK for r in known]

@@ -11,12 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from rprloc.targets.target import Target
 
-from rprloc.geometry import Frame, Points
-from rprloc.targets.target import Target, target_from_point
-
-from .cases import Case, read_cases
+from .cases import Case, landmark_targets, read_cases
 
 UNCHECKED = "not checked"
 _HERE = Path(__file__).parent
@@ -49,7 +46,7 @@ def train_references(data: Path) -> list[Case]:
 def marked_head_and_neck(folder: Path) -> list[Case]:
     """CTs of the head-and-neck data's ``val`` with landmarks (``val_marks.json``)."""
     return [
-        Case(name, folder / "val" / f"{name}.nii.gz", partial(_points, points))
+        Case(name, folder / "val" / f"{name}.nii.gz", partial(landmark_targets, points))
         for name, points in _marks("val").items()
     ]
 
@@ -64,11 +61,4 @@ def _marks(split: str) -> Marks:
 def _with_marks(case: Case | None, points: Mapping[str, list[float]]) -> dict[str, Target]:
     """What came with the CT, and what was placed by eye and did not."""
     came = {} if case is None else case.targets
-    return {**came, **{name: p for name, p in _points(points).items() if name not in came}}
-
-
-def _points(points: Mapping[str, list[float]]) -> dict[str, Target]:
-    return {
-        name: target_from_point(name, Points(np.array([lps], dtype=float), Frame.LPS))
-        for name, lps in points.items()
-    }
+    return {**came, **{name: p for name, p in landmark_targets(points).items() if name not in came}}

@@ -89,52 +89,39 @@ def test_a_file_of_the_template_finds_the_same(
         np.testing.assert_allclose(result.center, second[name].center, atol=0.5)
 
 
+#: The votes of a random network disagree, and only such limits call that agreement.
+WIDE = {"cycle_mm": 1e4, "spread_mm": 1e4, "missing": 1.0, "outside_mm": 1e4}
+
+
 @pytest.mark.parametrize(
-    ("voted", "aligned", "used"),
+    ("more", "voted", "aligned", "used"),
     [
-        (UNSURE, SURE, True),
-        (SURE, UNSURE, True),
+        # Votes that disagree leave it to the alignment.
+        ({}, UNSURE, SURE, True),
+        ({}, SURE, UNSURE, True),
         # A card that does not tell the radius of both: as if there were no alignment.
-        (UNSURE, None, False),
-        (None, SURE, False),
+        ({}, UNSURE, None, False),
+        ({}, None, SURE, False),
+        # Of votes that agree and are in doubt, and alignment, the surer one counts.
+        (WIDE, UNSURE, SURE, True),
+        (WIDE, HOPELESS, UNSURE, True),
+        (WIDE, UNSURE, HOPELESS, False),
+        # Votes that nothing speaks against are not asked about.
+        (WIDE, SURE, SURE, False),
     ],
 )
-def test_votes_that_disagree_leave_it_to_the_alignment(
+def test_alignment_counts_where_votes_disagree_or_it_is_surer(
     model: ModelPair,
     sample: Sample,
     template: Template,
     truth: dict[str, Target],
+    more: dict[str, float],
     voted: RadiusSettings | None,
     aligned: RadiusSettings | None,
     used: bool,
 ) -> None:
-    options = Options(steps="coarse", confidence=limits(voted, aligned))
-    found = located(model, sample, template, options)
-    assert all((off(found[name], target) < 10.0) == used for name, target in truth.items())
-
-
-@pytest.mark.parametrize(
-    ("voted", "aligned", "used"),
-    [
-        (UNSURE, SURE, True),
-        (HOPELESS, UNSURE, True),
-        (UNSURE, HOPELESS, False),
-        # Votes that nothing speaks against are not asked about.
-        (SURE, SURE, False),
-    ],
-)
-def test_of_votes_that_agree_and_alignment_the_surer_one_counts(
-    model: ModelPair,
-    sample: Sample,
-    template: Template,
-    truth: dict[str, Target],
-    voted: RadiusSettings,
-    aligned: RadiusSettings,
-    used: bool,
-) -> None:
-    """The votes of a random network disagree, and only wide limits call that agreement."""
-    wide = replace(limits(voted, aligned), cycle_mm=1e4, spread_mm=1e4, missing=1.0, outside_mm=1e4)
-    found = located(model, sample, template, Options(steps="coarse", confidence=wide))
+    chosen = replace(limits(voted, aligned), **more)
+    found = located(model, sample, template, Options(steps="coarse", confidence=chosen))
     assert all((off(found[name], target) < 10.0) == used for name, target in truth.items())
 
 
